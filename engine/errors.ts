@@ -1,0 +1,107 @@
+/**
+ * Errors for people. Everything a user can get wrong ends as a {@link UserError}: what is wrong, where, what is allowed,
+ * what to try. Anything else that escapes is a bug in Heartwood and is shown as one.
+ */
+
+/** A place in a file the user wrote. Lines and columns count from 1. */
+export interface Position {
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
+}
+
+/** One thing that is wrong, in the four parts every message of ours has. */
+export interface Problem {
+  /** What is wrong, as one sentence without a full stop: `unknown variable "prot"`. */
+  readonly what: string;
+  /** Where it stands, when it stands in a file. */
+  readonly at?: Position | undefined;
+  /** The host it concerns, when it concerns one. */
+  readonly host?: string | undefined;
+  /** What would have been right: `one of port, proto`. */
+  readonly allowed?: string | undefined;
+  /** What to do next: `did you mean "port"?`. */
+  readonly tryThis?: string | undefined;
+}
+
+/** Exit codes, Ansible's where it has one (ansible-core `lib/ansible/executor/task_queue_manager.py`, `cli/__init__.py`). */
+export const ExitCode = {
+  ok: 0,
+  /** The playbook, its inventory or its variables are wrong; no host was touched. */
+  error: 1,
+  /** A task failed on a host. */
+  failed: 2,
+  /** A host could not be reached (and none failed). */
+  unreachable: 4,
+  /** The command line is wrong. */
+  usage: 5,
+  /** Stopped by Ctrl-C. */
+  interrupted: 99,
+  /** A bug in Heartwood. */
+  bug: 250,
+} as const;
+
+/** One of {@link ExitCode}'s numbers. */
+export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];
+
+/** Something the user can mend. Carries every problem found, not only the first. */
+export class UserError extends Error {
+  readonly problems: readonly Problem[];
+  /** What the process exits with when this ends the run. */
+  readonly exitCode: ExitCode;
+
+  constructor(problems: Problem | readonly Problem[], exitCode: ExitCode = ExitCode.error) {
+    const all = 'what' in problems ? [problems] : problems;
+    super(all.map(formatProblem).join('\n'));
+    this.name = 'UserError';
+    this.problems = all;
+    this.exitCode = exitCode;
+  }
+}
+
+/** `file:line:column`, the form editors and terminals make clickable. */
+export function formatPosition(at: Position): string {
+  return `${at.file}:${at.line}:${at.column}`;
+}
+
+/** A problem as text: the first line stands alone in a list; `allowed` and `tryThis` follow, indented. */
+export function formatProblem(problem: Problem): string {
+  const where = [problem.at && formatPosition(problem.at), problem.host].filter(Boolean).join(': ');
+  const lines = [where ? `${where}: ${problem.what}` : problem.what];
+  if (problem.allowed) lines.push(`  allowed: ${problem.allowed}`);
+  if (problem.tryThis) lines.push(`  try: ${problem.tryThis}`);
+  return lines.join('\n');
+}
+
+/**
+ * The candidate that `word` is most likely a misspelling of, or undefined when none is near: at most a third of the
+ * letters may differ (insertion, deletion, substitution, swap of neighbours).
+ */
+export function didYouMean(word: string, candidates: Iterable<string>): string | undefined {
+  let best: string | undefined;
+  let bestDistance = Math.max(1, Math.floor(word.length / 3)) + 1;
+  for (const candidate of candidates) {
+    const distance = editDistance(word.toLowerCase(), candidate.toLowerCase());
+    if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
+  }
+  return best;
+}
+
+/** Damerau-Levenshtein distance (optimal string alignment). */
+function editDistance(a: string, b: string): number {
+  let beforeLast: number[] = [];
+  let last = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const cost = a[i - 1] === b[j - 1] ? 0 : 1;
+      let distance = Math.min((last[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1, (last[j - 1] ?? 0) + cost);
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) {
+        distance = Math.min(distance, (beforeLast[j - 2] ?? 0) + 1);
+      }
+      row.push(distance);
+    }
+    [beforeLast, last] = [last, row];
+  }
+  return last[b.length] ?? 0;
+}

@@ -1,0 +1,183 @@
+/**
+ * What happens in a run, as one stream of events. `.heartwood/runs/<id>/events.jsonl` is this stream, a JSON object a line;
+ * live view, recap, JSON and JUnit are made from it and from nothing else. Schema: docs/events.md.
+ */
+import type { ExitCode, Position, Problem } from './errors.ts';
+import type { State } from './state.ts';
+
+/** What became of a task on a host. */
+export type TaskStatus =
+  /** The state was as wanted. */
+  | 'ok'
+  /** It was changed, and looked at again. */
+  | 'changed'
+  /** Check mode: it would be changed. */
+  | 'would change'
+  /** `when`, tags inside the role, `runOnce` on another host, or a handler nobody notified. */
+  | 'skipped'
+  | 'failed'
+  /** Failed, and `ignoreErrors` says to go on. */
+  | 'ignored'
+  /** Not reached: an earlier task of the host failed, the run was stopped, or a disrupted thing did not recover elsewhere. */
+  | 'not run';
+
+/** Which task an event is about. */
+export interface TaskRef {
+  readonly play: string;
+  readonly role: string;
+  readonly stage: string;
+  readonly name: string;
+  /** Position in its stage, from 0; handlers follow the tasks. With play, role and stage it names the task in a run. */
+  readonly index: number;
+  readonly handler: boolean;
+  /** `file /etc/hosts`; for verdicts `check clock`. */
+  readonly resource: string;
+  readonly at: Position | undefined;
+}
+
+/** The phases a host's time goes to. */
+export type Phase = 'connect' | 'checks' | 'facts' | 'check' | 'diff' | 'change' | 'close';
+
+/** Recap of one host: Ansible's line. */
+export interface HostRecap {
+  readonly host: string;
+  readonly ok: number;
+  readonly changed: number;
+  readonly unreachable: number;
+  readonly failed: number;
+  readonly skipped: number;
+  readonly ignored: number;
+}
+
+/** What travelled in a phase. Bytes as the session counts them, before encryption. */
+export interface PhaseCost {
+  /** Milliseconds, by the controller's clock. */
+  readonly ms: number;
+  readonly roundTrips: number;
+  readonly bytesOut: number;
+  readonly bytesIn: number;
+}
+
+/** Everything that can happen. `time` is added when it is emitted. */
+export type RunEventBody =
+  | {
+      readonly type: 'run-started';
+      readonly run: string;
+      readonly playbook: string;
+      /** The command line, secrets masked. */
+      readonly argv: readonly string[];
+      readonly mode: 'apply' | 'check';
+      readonly diff: boolean;
+      readonly hosts: readonly string[];
+      readonly version: string;
+    }
+  | { readonly type: 'host-connected'; readonly host: string; readonly ms: number }
+  | { readonly type: 'host-unreachable'; readonly host: string; readonly problem: Problem }
+  | { readonly type: 'checks-started'; readonly hosts: readonly string[] }
+  | {
+      readonly type: 'verdict';
+      readonly host: string;
+      readonly role: string;
+      readonly check: string;
+      readonly verdict: 'pass' | 'warn' | 'refuse' | 'waived';
+      readonly evidence: string;
+      readonly problem: Problem | undefined;
+    }
+  | { readonly type: 'play-started'; readonly play: string; readonly hosts: readonly string[] }
+  | { readonly type: 'batch-started'; readonly play: string; readonly hosts: readonly string[] }
+  | {
+      readonly type: 'stage-started';
+      readonly play: string;
+      readonly role: string;
+      readonly stage: string;
+      readonly hosts: readonly string[];
+    }
+  | {
+      readonly type: 'phase-finished';
+      readonly host: string;
+      readonly phase: Phase;
+      /** The stage it was for; undefined for connect, checks and close. */
+      readonly role: string | undefined;
+      readonly stage: string | undefined;
+      readonly cost: PhaseCost;
+    }
+  | { readonly type: 'task-started'; readonly host: string; readonly task: TaskRef }
+  | {
+      readonly type: 'task-output';
+      readonly host: string;
+      readonly task: TaskRef;
+      readonly stream: 'stdout' | 'stderr';
+      readonly text: string;
+    }
+  | {
+      readonly type: 'task-finished';
+      readonly host: string;
+      readonly task: TaskRef;
+      readonly status: TaskStatus;
+      readonly ms: number;
+      /** What the probe printed before; undefined where it did not run. */
+      readonly found: State | undefined;
+      /** What was wanted; undefined for verdicts and skipped tasks. */
+      readonly wanted: State | undefined;
+      /** With `--diff`: text for people. */
+      readonly diff: string | undefined;
+      readonly failure: TaskFailure | undefined;
+    }
+  | {
+      /** A thing that one host disrupted did not recover; no other host is disrupted. */
+      readonly type: 'disruption-stopped';
+      readonly thing: string;
+      readonly host: string;
+    }
+  | {
+      /** With `--show-scripts`: a script before it is sent, secrets masked. */
+      readonly type: 'script';
+      readonly host: string;
+      readonly phase: Phase;
+      readonly role: string | undefined;
+      readonly stage: string | undefined;
+      readonly text: string;
+    }
+  | { readonly type: 'host-failed'; readonly host: string; readonly problem: Problem }
+  | { readonly type: 'warning'; readonly problem: Problem }
+  | { readonly type: 'interrupted'; readonly how: 'after this step' | 'now' }
+  | {
+      readonly type: 'run-finished';
+      readonly ms: number;
+      readonly recap: readonly HostRecap[];
+      readonly exitCode: ExitCode;
+    };
+
+/** Why a task failed: enough to act on without running anything again. */
+export interface TaskFailure {
+  readonly what: string;
+  readonly tryThis: string | undefined;
+  /** The script that ran, secrets masked; undefined when it failed before anything ran. */
+  readonly script: string | undefined;
+  readonly exitCode: number | undefined;
+  /** The last lines, secrets masked. */
+  readonly stderr: string;
+  readonly stdout: string;
+}
+
+/** An event: a body and when it happened (ISO 8601, UTC, milliseconds). */
+export type RunEvent = RunEventBody & { readonly time: string };
+
+/** Hears events. Must not throw. */
+export type EventListener = (event: RunEvent) => void;
+
+/** The one place events go through on their way to every listener. */
+export class EventStream {
+  readonly #listeners: EventListener[] = [];
+
+  /** Adds a listener; events from now on reach it, in order. */
+  subscribe(listener: EventListener): void {
+    this.#listeners.push(listener);
+  }
+
+  /** Stamps an event and hands it to every listener. */
+  emit(body: RunEventBody): void {
+    const event: RunEvent = { time: new Date().toISOString(), ...body };
+    for (const listener of this.#listeners) listener(event);
+  }
+}

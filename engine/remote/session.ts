@@ -1,0 +1,143 @@
+/**
+ * What crosses from `run` to `remote`, as plain data: a host's connection, a batch of steps; framed records come back. The
+ * caller never knows which transport it has.
+ */
+import type { Problem } from '../errors.ts';
+import type { Script } from '../script.ts';
+import type { Secret } from '../secret.ts';
+
+/** How to get root, or another user. */
+export interface Become {
+  readonly user: string;
+  /** For sudo, on its stdin. Undefined: sudo must not ask. */
+  readonly password?: Secret | undefined;
+}
+
+/** How to reach a host. Plain data, made from the inventory; no secrets but {@link Secret}s. */
+export interface Connection {
+  /** The inventory's name, for messages. */
+  readonly name: string;
+  readonly transport: 'ssh' | 'local';
+  readonly address: string;
+  readonly port: number;
+  readonly user: string;
+  readonly password?: Secret | undefined;
+  /** Path of a private key; without it, ssh's own defaults and the agent. */
+  readonly privateKeyFile?: string | undefined;
+  /** Further ssh options as Ansible spells them (`ansible_ssh_common_args`): `-o UserKnownHostsFile=...`, `-J jump`. */
+  readonly sshArgs?: readonly string[] | undefined;
+  readonly become?: Become | undefined;
+  /** Seconds until a connection attempt is given up. */
+  readonly connectTimeout: number;
+  /** `accept-new` writes unknown keys to known_hosts; a changed key is refused either way. */
+  readonly hostKeys: 'strict' | 'accept-new';
+}
+
+/** Which run holds a host, written where a second run can read it. */
+export interface LockRequest {
+  readonly runId: string;
+  /** Who runs it, for the message: `ada@laptop`. */
+  readonly holder: string;
+}
+
+/** One piece of a batch. */
+export interface Step {
+  /** Names the step in results; unique in its batch; letters, digits, `.`, `-`, `_`. */
+  readonly id: string;
+  readonly script: Script;
+  /** Seconds. When they are over, the step's process group is killed and its result says so. */
+  readonly timeout: number;
+  /**
+   * Evaluated on the host before the step; when false the step is skipped. `$hw_out` is the stdout of the last captured
+   * step; `$hw_rc_ID` (with `.` and `-` as `_`) the exit code of an earlier step, empty when it was skipped.
+   */
+  readonly onlyIf?: Script;
+  /** Keep stdout in `$hw_out` for later conditions. For probes: short output, no background processes. */
+  readonly capture?: boolean;
+  /** Evaluated on the host after the step (also when it was skipped); when true, all later steps of the batch are skipped. */
+  readonly stopIf?: Script;
+}
+
+/** What one step left behind. */
+export interface StepResult {
+  readonly id: string;
+  /** `skipped`: by its condition, or because the batch stopped before. */
+  readonly outcome: 'ran' | 'skipped' | 'timed out' | 'interrupted';
+  /** 0 to 255; 0 where skipped. */
+  readonly exitCode: number;
+  readonly stdout: Buffer;
+  readonly stderr: Buffer;
+  /** True when more than {@link OUTPUT_KEPT} bytes came on a stream; the middle of it was dropped. */
+  readonly truncated: boolean;
+  /** Seconds it took, by the host's clock. */
+  readonly duration: number;
+}
+
+/** Bytes of a step's stdout, and of its stderr, that are kept: the first and last halves of it. */
+export const OUTPUT_KEPT = 8 * 1024 * 1024;
+
+/** Hears of a batch while it runs. */
+export interface BatchListener {
+  /** A step began on the host. */
+  started?(id: string): void;
+  /** Output of a running step, as it comes. */
+  output?(id: string, stream: 'stdout' | 'stderr', chunk: Buffer): void;
+  /** A step ended or was skipped. */
+  finished?(result: StepResult): void;
+}
+
+/** What travelled. One round trip is one batch out and its answer back; connecting is counted apart. */
+export interface Traffic {
+  readonly roundTrips: number;
+  readonly bytesOut: number;
+  readonly bytesIn: number;
+}
+
+/** One long-lived shell on one host. Batches run one at a time, in the order they were given. */
+export interface Session {
+  readonly name: string;
+  readonly traffic: Traffic;
+  /** Milliseconds to connect, authenticate and become. */
+  readonly timing: { readonly connect: number; readonly authenticate: number; readonly become: number };
+  /**
+   * Runs a batch: one round trip.
+   * @throws LinkError when the link is lost before every step is answered for.
+   */
+  run(steps: readonly Step[], listener?: BatchListener): Promise<readonly StepResult[]>;
+  /** Takes the per-host lock with the next batch, no round trip of its own. @throws LockError from that batch. */
+  lock(request: LockRequest): void;
+  /** Stops the running batch: after the step at hand, or at once by killing its process group. */
+  interrupt(how: 'after this step' | 'now'): Promise<void>;
+  /** Ends the shell, which gives up its lock, and the link. Never throws. */
+  close(): Promise<void>;
+}
+
+/** Where a link broke. `unreachable` in recaps. */
+export class LinkError extends Error {
+  readonly problem: Problem;
+  /** `connect` and `authenticate`: nothing has run. `lost`: the link broke later; `step` names what was running. */
+  readonly phase: 'connect' | 'host key' | 'authenticate' | 'become' | 'lost';
+  readonly step: string | undefined;
+
+  constructor(phase: LinkError['phase'], problem: Problem, step?: string) {
+    super(problem.what);
+    this.name = 'LinkError';
+    this.phase = phase;
+    this.problem = problem;
+    this.step = step;
+  }
+}
+
+/** Another run holds the host. */
+export class LockError extends Error {
+  readonly problem: Problem;
+
+  constructor(problem: Problem) {
+    super(problem.what);
+    this.name = 'LockError';
+    this.problem = problem;
+  }
+}
+
+/** Opens sessions; `engine/remote/open.ts` has the one that picks the transport. */
+export type OpenSession = (connection: Connection) => Promise<Session>;

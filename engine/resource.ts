@@ -1,0 +1,75 @@
+/**
+ * The one idea: a resource is a probe that prints the state found, the state wanted, and the change that gets from one to the
+ * other. A resource knows no host. Each kind has a file in `engine/resources/` and passes the contract suite
+ * (test/contract).
+ */
+import type { Script } from './script.ts';
+import type { State } from './state.ts';
+
+/** Whether and how a change can be taken back, by a later run of `undo`. */
+export type Undo =
+  /** The found state says it all: the same resource with found as wanted undoes it. */
+  | { readonly kind: 'restore' }
+  /** What the change replaces must be kept on the host first (a file's old content); this keeps it. */
+  | { readonly kind: 'keep'; readonly paths: readonly string[] }
+  /** It cannot be undone; the plan says so, with this reason. */
+  | { readonly kind: 'none'; readonly why: string };
+
+/** How it is known that a change took. */
+export type Verification =
+  /** The probe runs again and must now print what is wanted. */
+  | 'probe'
+  /** The change has no state of its own to look at (a command); its exit code is the answer. */
+  | 'exit code';
+
+/** A detailed diff, asked for in a round trip of its own and only where `--diff` is on and the state differs. */
+export interface DiffDetail {
+  /** Prints what {@link render} needs: a file's present content, a server-side dry run. Reads only. */
+  readonly script: Script;
+  /** Text for people, usually a unified diff, from what the script printed. Empty: nothing worth showing. */
+  render(output: string): string | Promise<string>;
+}
+
+/** Something on a host that can be looked at and brought into a wanted state. */
+export interface Resource {
+  /** Its kind, the name of its file: `file`, `apt`, `systemd`. */
+  readonly kind: string;
+  /** Which one it is, for messages: a path, a package, a unit. With `kind` it names one thing on a host. */
+  readonly id: string;
+  /** Reads only, prints `key=value` lines, exit code 0. Works where prerequisites are absent (prints what it can say). */
+  readonly probe: Script;
+  /** The keys that must hold afterwards. Every key is one the probe prints. */
+  readonly wanted: State;
+  /** The change, given what the probe found. Runs only when something differs; exit code 0 means done. */
+  change(found: State): Script;
+  readonly undo: Undo;
+  /** Default: `probe`. */
+  readonly verify?: Verification | undefined;
+  /** How long the change may take, in seconds. Default: {@link CHANGE_TIMEOUT}. */
+  readonly timeout?: number | undefined;
+  readonly detail?: DiffDetail | undefined;
+  /**
+   * What a failed change means, in people's words: gets the change's exit code and the end of its stderr and stdout, and
+   * returns the cause and what to try, or undefined when it has nothing to add.
+   */
+  explain?(failure: ChangeFailure): Explanation | undefined;
+}
+
+/** What a failed change left to go by. */
+export interface ChangeFailure {
+  readonly exitCode: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A cause and a remedy. */
+export interface Explanation {
+  readonly what: string;
+  readonly tryThis?: string | undefined;
+}
+
+/** Seconds a change may take unless its resource says otherwise: long enough for a package on a slow SD card. */
+export const CHANGE_TIMEOUT = 600;
+
+/** Seconds all probes or facts of one script may take, each. A probe only reads; one that takes longer hangs. */
+export const PROBE_TIMEOUT = 60;

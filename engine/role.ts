@@ -1,0 +1,126 @@
+/**
+ * A role: what to configure. It declares its variables, asks facts, and computes tasks from them with a pure function; it knows
+ * no transport and does no I/O.
+ */
+import type { FactAnswers, FactRequests } from './fact.ts';
+import type { Task, Verdict } from './task.ts';
+import type { Infer, VarsSchema } from './vars/schema.ts';
+
+/** A host as roles see it. */
+export interface HostView {
+  /** Its name in the inventory. */
+  readonly name: string;
+  /** Where connections go: `ansible_host`, or the name. */
+  readonly address: string;
+  /** The SSH port in use. */
+  readonly port: number;
+  /** Every group it is in, `all` included. */
+  readonly groups: readonly string[];
+  /** A variable as it holds for this host, undefined where unset. For the role's own variables use `vars`. */
+  var(name: string): unknown;
+}
+
+/** What is known before facts: enough to decide what to ask. */
+export interface AskContext<V> {
+  /** The role's variables, validated and with defaults. */
+  readonly vars: V;
+  /** The host at hand. */
+  readonly host: HostView;
+  /** Hosts of a group, in inventory order, also those outside `--limit`; empty when the inventory has no such group. */
+  group(name: string): readonly HostView[];
+  /** Every host of the inventory, in its order. */
+  readonly inventory: readonly HostView[];
+  /** The hosts of the play that are still in it, in order, after `--limit`. */
+  readonly playHosts: readonly HostView[];
+}
+
+/** What a stage's tasks are computed from. */
+export interface TaskContext<V, R extends FactRequests = FactRequests> extends AskContext<V> {
+  /** The answers to the stage's `facts`. */
+  readonly facts: FactAnswers<R>;
+}
+
+/**
+ * Part of a role: one script for its facts, one for its probes, one for its changes. A role has several where later tasks
+ * depend on what earlier ones brought about; all hosts finish a stage before any starts the next.
+ */
+export interface Stage<V, R extends FactRequests = FactRequests> {
+  /** Its name: `install`, `join`. A role of one stage need not name it. */
+  readonly name: string;
+  /** What to ask. Pure. */
+  facts?(context: AskContext<V>): R;
+  /** The tasks, in order. Pure. May throw a `UserError` to refuse. */
+  tasks(context: TaskContext<V, R>): readonly Task[];
+  /** Tasks by the name they are notified by: run after the stage's tasks, once, in the order declared here. Pure. */
+  handlers?(context: TaskContext<V, R>): Readonly<Record<string, Task>>;
+}
+
+/**
+ * What must be known to be true before anything is changed anywhere: asked on every host of the run before the first play
+ * starts. A `refuse` stops the run unless it is waived by name (`-e waive=clock`).
+ */
+export interface Checks<V, R extends FactRequests = FactRequests> {
+  facts(context: AskContext<V>): R;
+  verdicts(context: TaskContext<V, R>): readonly Verdict[];
+}
+
+/** A role, declared. */
+export interface Role<S extends VarsSchema = VarsSchema> {
+  /** Its name: its folder, its tag. */
+  readonly name: string;
+  /** One sentence, for `--list-tasks` and the reference. */
+  readonly description: string;
+  readonly vars: S;
+  /** The tags its tasks use besides its own name, so that `--tags` can pass a role by without asking a host. */
+  readonly tags: readonly string[];
+  readonly checks: Checks<Infer<S>> | undefined;
+  readonly stages: readonly Stage<Infer<S>>[];
+}
+
+/** A role as a play calls it. */
+export interface RoleCall {
+  readonly role: Role;
+  /** Variables that win over the inventory's. */
+  readonly vars: Readonly<Record<string, unknown>>;
+  readonly tags: readonly string[];
+}
+
+/** A declared role is called with variables of its own and tags: `firewall({ firewall_policy: 'deny' }, { tags: ['net'] })`. */
+export interface RoleFactory<S extends VarsSchema> {
+  (vars?: Partial<Infer<S>>, options?: { readonly tags?: readonly string[] }): RoleCall;
+  readonly role: Role<S>;
+}
+
+/** Lets each stage infer its own facts: `stages: (stage) => [stage({ name, facts, tasks }), ...]`. */
+export type StageMaker<V> = <R extends FactRequests>(stage: Stage<V, R>) => Stage<V>;
+
+/** Lets the checks infer their facts: `checks: (checks) => checks({ facts, verdicts })`. */
+export type ChecksMaker<V> = <R extends FactRequests>(checks: Checks<V, R>) => Checks<V>;
+
+/** What {@link defineRole} takes. */
+export interface RoleDeclaration<S extends VarsSchema> {
+  readonly name: string;
+  readonly description: string;
+  readonly vars: S;
+  readonly tags?: readonly string[];
+  readonly checks?: (checks: ChecksMaker<Infer<S>>) => Checks<Infer<S>>;
+  readonly stages: (stage: StageMaker<Infer<S>>) => readonly Stage<Infer<S>>[];
+}
+
+/** Declares a role. Its file exports the result, and a play calls that. */
+export function defineRole<const S extends VarsSchema>(declaration: RoleDeclaration<S>): RoleFactory<S> {
+  const role: Role<S> = {
+    name: declaration.name,
+    description: declaration.description,
+    vars: declaration.vars,
+    tags: declaration.tags ?? [],
+    checks: declaration.checks?.((checks) => checks),
+    stages: declaration.stages((stage) => stage),
+  };
+  const call = (vars: Partial<Infer<S>> = {}, options: { readonly tags?: readonly string[] } = {}): RoleCall => ({
+    role,
+    vars,
+    tags: options.tags ?? [],
+  });
+  return Object.assign(call, { role });
+}

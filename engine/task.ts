@@ -1,0 +1,77 @@
+/**
+ * A task: a resource with a name, and what the scheduler must know of it. Tasks are plain data, made by a role's pure
+ * `tasks` function, so that they can be listed, planned and tested without a host.
+ */
+import type { Position } from './errors.ts';
+import type { Resource } from './resource.ts';
+import type { HostView } from './role.ts';
+
+/** How a task is scheduled and selected. Names are Ansible's. */
+export interface TaskOptions {
+  /** Selected by `--tags`, besides the tags of its play and role. `always` and `never` mean what they mean in Ansible. */
+  readonly tags?: readonly string[];
+  /** False: the task is shown as skipped. Decided by the role from vars and facts. */
+  readonly when?: boolean;
+  /** Handlers of the same stage to run, once, after its tasks, when this task changed something. */
+  readonly notify?: string | readonly string[];
+  /** What the change puts at risk. No two hosts of the inventory disrupt the same thing at once. */
+  readonly disrupts?: Disruption;
+  /** Only on the first host of the batch. */
+  readonly runOnce?: boolean;
+  /** Look and change on this host instead; the task still counts for its own host. */
+  readonly delegateTo?: HostView;
+  /** A failure is shown and the host goes on. */
+  readonly ignoreErrors?: boolean;
+}
+
+/**
+ * Something that survives the loss of one host but not of two: an etcd quorum, a replicated volume. Before the change
+ * `before` must come to hold, after it `after`; where `after` does not, no further host is disrupted in this run.
+ */
+export interface Disruption {
+  /** Its name, one mutex per name: `etcd`. */
+  readonly thing: string;
+  /** Evidence that it can bear the loss of this host: usually a `wait` resource. */
+  readonly before?: Resource;
+  /** Evidence that it has recovered. */
+  readonly after?: Resource;
+}
+
+/** The outcome of a check that was made from facts: evidence, and where it is not good enough, what to do. */
+export interface Verdict {
+  readonly kind: 'verdict';
+  /** The name it is waived by: `clock`. */
+  readonly id: string;
+  readonly verdict: 'pass' | 'warn' | 'refuse';
+  /** What was seen: `3.2 GB of memory`. */
+  readonly evidence: string;
+  /** For warn and refuse: what is wrong, in one sentence. */
+  readonly what?: string;
+  readonly allowed?: string;
+  readonly tryThis?: string;
+}
+
+/** One task. Made by {@link task}. */
+export interface Task {
+  readonly name: string;
+  readonly action: Resource | Verdict;
+  readonly options: TaskOptions;
+  /** The line of the role that made it. */
+  readonly at: Position | undefined;
+}
+
+/** A task: what to call it, the resource, how to schedule it. */
+export function task(name: string, action: Resource | Verdict, options: TaskOptions = {}): Task {
+  return { name, action, options, at: callerOf(task) };
+}
+
+/** Where `fn` was called from: the first stack frame above it. */
+export function callerOf(fn: (...args: never[]) => unknown): Position | undefined {
+  const holder: { stack?: string } = {};
+  const limit = Error.stackTraceLimit;
+  Error.stackTraceLimit = 1;
+  Error.captureStackTrace(holder, fn);
+  Error.stackTraceLimit = limit;
+  const [, file, line, column] = /(?:file:\/\/|\()?(\/[^():]+):(\d+):(\d+)\)?$/m.exec(holder.stack ?? '') ?? [];
+  return file ? { file, line: Number(line), column: Number(column) } : undefined;
+}
