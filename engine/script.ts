@@ -2,10 +2,15 @@
  * Shell text for the far side. `sh` is zx's tagged template for hosts: what is interpolated is an argument, quoted for any
  * POSIX shell (zx's own quoting is bash's and breaks under dash), never text.
  */
-import { MASK, mask, Secret } from './secret.ts';
+import { mask, Secret, SecretText } from './secret.ts';
+
+/** One argument of a command. */
+export type Word = string | number | Secret | SecretText;
 
 /** What may stand in `${...}`: an argument, several arguments, a piece of script, or a function the script calls. */
-export type Arg = string | number | Secret | Script | ShellFunction | readonly (string | number | Secret)[];
+export type Arg = Word | Script | ShellFunction | readonly Word[];
+
+type Part = string | Secret | SecretText;
 
 /**
  * A shell function that scripts share. A script that interpolates it calls it by name; the session defines each function
@@ -27,18 +32,18 @@ export function shellFunction(functionName: string, body: string, uses: readonly
 
 /** A piece of POSIX shell with its secrets still closed. Immutable. */
 export class Script {
-  readonly #parts: readonly (string | Secret)[];
+  readonly #parts: readonly Part[];
   /** Functions that must be defined before it runs, each after those it uses. */
   readonly functions: readonly ShellFunction[];
 
-  constructor(parts: readonly (string | Secret)[], functions: readonly ShellFunction[] = []) {
+  constructor(parts: readonly Part[], functions: readonly ShellFunction[] = []) {
     this.#parts = parts;
     this.functions = functions;
   }
 
   /** The text a person may see: secrets as `***`. */
   get shown(): string {
-    return mask(this.#parts.map((part) => (typeof part === 'string' ? part : MASK)).join(''));
+    return mask(this.#parts.map((part) => (typeof part === 'string' ? part : quote(String(part)))).join(''));
   }
 
   /** The text the host's shell gets. Only the remote session calls this. */
@@ -66,7 +71,7 @@ export class Script {
   }
 
   /** @internal The pieces, for {@link sh} to splice. */
-  get parts(): readonly (string | Secret)[] {
+  get parts(): readonly Part[] {
     return this.#parts;
   }
 }
@@ -77,7 +82,7 @@ export class Script {
  * {@link ShellFunction} stands as its name and is defined on the host first.
  */
 export function sh(strings: TemplateStringsArray, ...args: readonly Arg[]): Script {
-  const parts: (string | Secret)[] = [];
+  const parts: Part[] = [];
   const functions = new Set<ShellFunction>();
   const need = (fn: ShellFunction): void => {
     fn.uses.forEach(need);
@@ -96,9 +101,9 @@ export function sh(strings: TemplateStringsArray, ...args: readonly Arg[]): Scri
       need(arg);
     } else {
       const words = Array.isArray(arg) ? arg : [arg];
-      words.forEach((word: string | number | Secret, j) => {
+      words.forEach((word: Word, j) => {
         if (j > 0) parts.push(' ');
-        parts.push(word instanceof Secret ? word : quote(String(word)));
+        parts.push(word instanceof Secret || word instanceof SecretText ? word : quote(String(word)));
       });
     }
   });

@@ -44,6 +44,35 @@ export class Secret {
   }
 }
 
+/**
+ * Text with secrets in it: a rendered config that holds a token. Shows with `***` in the secrets' places. A whole text is no
+ * {@link Secret}, since its ordinary lines must not be masked elsewhere.
+ */
+export class SecretText {
+  readonly #parts: readonly (string | Secret)[];
+
+  constructor(parts: readonly (string | Secret)[]) {
+    this.#parts = parts;
+  }
+
+  /** The text itself. For the remote session, and for hashing. */
+  reveal(): string {
+    return this.#parts.map((part) => (typeof part === 'string' ? part : part.reveal())).join('');
+  }
+
+  toString(): string {
+    return this.#parts.map(String).join('');
+  }
+
+  toJSON(): string {
+    return this.toString();
+  }
+
+  [inspect.custom](): string {
+    return this.toString();
+  }
+}
+
 /** `text` with every secret of this process replaced by `***`, longest first. */
 export function mask(text: string): string {
   let masked = text;

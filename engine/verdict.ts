@@ -1,0 +1,29 @@
+/** The three outcomes of a check made from facts. A role's `checks` return them; a stage may hold them as tasks too. */
+import type { Verdict } from './task.ts';
+
+/** What is wrong, for {@link warn} and {@link refuse}. */
+export interface Finding {
+  /** What was seen: `3.2 GB of memory`. */
+  readonly evidence: string;
+  /** What is wrong with that, in one sentence without a full stop. */
+  readonly what: string;
+  /** What would be right. */
+  readonly allowed?: string;
+  /** What to do about it. */
+  readonly tryThis?: string;
+}
+
+/** The check is satisfied, by this evidence. */
+export function pass(id: string, evidence: string): Verdict {
+  return { kind: 'verdict', id, verdict: 'pass', evidence };
+}
+
+/** Shown, and the run goes on. */
+export function warn(id: string, finding: Finding): Verdict {
+  return { kind: 'verdict', id, verdict: 'warn', ...finding };
+}
+
+/** The run stops before it changes anything, unless the check is waived by its name. */
+export function refuse(id: string, finding: Finding): Verdict {
+  return { kind: 'verdict', id, verdict: 'refuse', ...finding };
+}
