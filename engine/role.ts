@@ -73,8 +73,9 @@ export interface Role<S extends VarsSchema = VarsSchema> {
   readonly vars: S;
   /** The tags its tasks use besides its own name, so that `--tags` can pass a role by without asking a host. */
   readonly tags: readonly string[];
-  readonly checks: Checks<Infer<S>> | undefined;
-  readonly stages: readonly Stage<Infer<S>>[];
+  readonly checks: Checks<unknown> | undefined;
+  /** Their variables are `unknown` here; {@link defineRole} has checked that they fit the role's schema. */
+  readonly stages: readonly Stage<unknown>[];
 }
 
 /** A role as a play calls it. */

@@ -49,7 +49,8 @@ export interface Step {
   readonly timeout: number;
   /**
    * Evaluated on the host before the step; when false the step is skipped. `$hw_out` is the stdout of the last captured
-   * step; `$hw_rc_ID` (with `.` and `-` as `_`) the exit code of an earlier step, empty when it was skipped.
+   * step; `$hw_rc_ID` (with `.` and `-` as `_`) the exit code of an earlier step, empty when it was skipped. Conditions run in
+   * the session's own shell: a variable they set is seen by later conditions.
    */
   readonly onlyIf?: Script;
   /** Keep stdout in `$hw_out` for later conditions. For probes: short output, no background processes. */

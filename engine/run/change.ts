@@ -1,0 +1,263 @@
+/**
+ * The change phase, pure: from decisions to steps, and from the host's answers to outcomes. Every unit is guarded on the host
+ * by its own probe: before (does it hold already?) and after (did the change take?).
+ */
+import type { TaskFailure, TaskStatus } from '../events.ts';
+import type { Step, StepResult } from '../remote/session.ts';
+import { CHANGE_TIMEOUT, PROBE_TIMEOUT, type Resource } from '../resource.ts';
+import { Script, sh } from '../script.ts';
+import { mask } from '../secret.ts';
+import { differences, holds, type State } from '../state.ts';
+import type { Disruption } from '../task.ts';
+import { type Decision, lastLines, readProbe } from './check.ts';
+import { isOwed, owe, paid } from './owed.ts';
+import { hasResource, type ResourceUnit, type Unit } from './units.ts';
+
+/** Units that run as one script: on one host's session, disrupting one thing or none. */
+export interface Segment {
+  readonly target: string;
+  readonly thing: string | undefined;
+  readonly decisions: readonly Decision[];
+}
+
+/** What became of one unit. */
+export interface Outcome {
+  readonly unit: Unit;
+  readonly status: TaskStatus;
+  readonly ms: number;
+  readonly found: State | undefined;
+  readonly failure: TaskFailure | undefined;
+  /** Set when the change was made and its thing did not recover afterwards. */
+  readonly unrecovered: string | undefined;
+}
+
+/**
+ * The change phase of one host. Empty when nothing differs. From the first difference on, later units are in it too although
+ * their probes found nothing to do: an earlier change may have altered what they saw.
+ */
+export function segmentsOf(decisions: readonly Decision[]): readonly Segment[] {
+  const first = decisions.findIndex(({ what }) => what === 'change');
+  if (first < 0) return [];
+  const segments: { target: string; thing: string | undefined; decisions: Decision[] }[] = [];
+  for (const decision of decisions.slice(first)) {
+    if (!hasResource(decision.unit) || decision.what === 'skip' || decision.what === 'fail') continue;
+    const { target, task } = decision.unit;
+    const thing = task.options.disrupts?.thing;
+    const last = segments.at(-1);
+    if (last && last.target === target && last.thing === thing) last.decisions.push(decision);
+    else segments.push({ target, thing, decisions: [decision] });
+  }
+  return segments;
+}
+
+/**
+ * Has a segment anything to do, now that the segments before it are done? A disruptive one whose handlers nobody notified
+ * is left out, so that no host waits for another's restart in vain.
+ */
+export function isNeeded(segment: Segment, notified: ReadonlySet<string>): boolean {
+  return segment.decisions.some(
+    ({ unit, what }) => unit.owed === undefined || what === 'change' || notified.has(unit.owed),
+  );
+}
+
+/** The script of a segment. */
+export function changeSteps(segment: Segment): readonly Step[] {
+  return segment.decisions.flatMap(stepsOf);
+}
+
+function stepsOf({ unit, found }: Decision): readonly Step[] {
+  return hasResource(unit) ? unitSteps(unit, found ?? {}) : [];
+}
+
+function unitSteps(unit: ResourceUnit, found: State): Step[] {
+  const { key, task } = unit;
+  const resource = task.action;
+  const { disrupts, ignoreErrors } = task.options;
+  const failed = (step: string): Script => Script.raw(`[ "\${hw_rc_${key}_${step}:-0}" != 0 ]`);
+  const passed = (...steps: string[]): Script =>
+    Script.raw(steps.map((step) => `[ "$hw_rc_${key}_${step}" = 0 ]`).join(' && '));
+  const stop = (condition: Script): { stopIf: Script } | undefined =>
+    ignoreErrors ? undefined : { stopIf: condition };
+  const gate = (name: 'gate_before' | 'gate_after', wait: Resource, onlyIf: Script): Step => ({
+    id: `${key}.${name}`,
+    script: wait.change({}),
+    timeout: wait.timeout ?? CHANGE_TIMEOUT,
+    onlyIf,
+    stopIf: failed(name),
+  });
+
+  // A handler runs when it is owed, whatever its probe says; a task when its probe differs from what is wanted.
+  const due = unit.owed === undefined ? sh`[ "$hw_differs" = 1 ]` : isOwed(unit.owed);
+  const steps: Step[] = [];
+  if (unit.owed === undefined) {
+    steps.push({
+      id: `${key}.before`,
+      script: resource.probe,
+      timeout: PROBE_TIMEOUT,
+      capture: true,
+      stopIf: sh`{ ${failed('before')} || { ${holds(resource.wanted)} && hw_differs=0 || hw_differs=1; false; }; }`,
+    });
+  }
+  if (disrupts?.before) steps.push(gate('gate_before', disrupts.before, due));
+  const mayChange = disrupts?.before ? sh`${due} && ${passed('gate_before')}` : due;
+  const change = resource.change(found);
+  steps.push({
+    id: `${key}.change`,
+    script: unit.notifies.length > 0 ? sh`${owe(unit.notifies)} || exit\n${change}` : change,
+    timeout: resource.timeout ?? CHANGE_TIMEOUT,
+    onlyIf: mayChange,
+    ...stop(failed('change')),
+  });
+  const done = ['change'];
+  if (resource.verify !== 'exit code') {
+    steps.push({
+      id: `${key}.after`,
+      script: resource.probe,
+      timeout: PROBE_TIMEOUT,
+      capture: true,
+      onlyIf: passed('change'),
+      ...stop(sh`[ -n "$hw_rc_${Script.raw(key)}_after" ] && ! { ${passed('after')} && ${holds(resource.wanted)}; }`),
+    });
+    done.push('after');
+  }
+  if (disrupts?.after) {
+    steps.push(gate('gate_after', disrupts.after, passed(...done)));
+    done.push('gate_after');
+  }
+  if (unit.owed !== undefined) {
+    steps.push({ id: `${key}.paid`, script: paid(unit.owed), timeout: PROBE_TIMEOUT, onlyIf: passed(...done) });
+  }
+  return steps;
+}
+
+/** Reads a segment's answers as they come: a unit's outcome is known with the answer to its last step. */
+export class SegmentReader {
+  readonly #byLastStep: ReadonlyMap<string, Decision>;
+  readonly #results = new Map<string, StepResult>();
+  #stopped = false;
+
+  constructor(segment: Segment) {
+    this.#byLastStep = new Map(segment.decisions.map((decision) => [stepsOf(decision).at(-1)?.id ?? '', decision]));
+  }
+
+  /** Takes the next answer; the outcome that it completes, if any. Handlers that were not due have none. */
+  read(result: StepResult): Outcome | undefined {
+    this.#results.set(result.id, result);
+    const decision = this.#byLastStep.get(result.id);
+    const unit = decision?.unit;
+    if (!decision || !unit || !hasResource(unit)) return undefined;
+    const { ran, ...outcome } = outcomeOf(unit, decision, (step) => {
+      const answer = this.#results.get(`${unit.key}.${step}`);
+      return answer?.outcome === 'skipped' ? undefined : answer;
+    });
+    if (unit.owed !== undefined && !ran && decision.what !== 'change') return undefined;
+    if (this.#stopped && !ran) return { ...outcome, status: 'not run', failure: undefined };
+    if (outcome.status === 'failed') this.#stopped = true;
+    return outcome;
+  }
+}
+
+function outcomeOf(
+  unit: ResourceUnit,
+  decision: Decision,
+  ran: (step: string) => StepResult | undefined,
+): Outcome & { readonly ran: boolean } {
+  const resource = unit.task.action;
+  const { disrupts } = unit.task.options;
+  const [before, gateBefore, change, after, gateAfter] = ['before', 'gate_before', 'change', 'after', 'gate_after'].map(
+    ran,
+  );
+  const took = [before, gateBefore, change, after, gateAfter].reduce((sum, step) => sum + (step?.duration ?? 0), 0);
+  const outcome = (
+    status: TaskStatus,
+    failure?: TaskFailure,
+    unrecovered?: string,
+  ): Outcome & { readonly ran: boolean } => ({
+    unit,
+    status: status === 'failed' && unit.task.options.ignoreErrors ? 'ignored' : status,
+    ms: Math.round(took * 1000),
+    found: decision.found,
+    failure,
+    unrecovered,
+    ran: Boolean(before ?? gateBefore ?? change),
+  });
+
+  if (before && (before.outcome !== 'ran' || before.exitCode !== 0)) {
+    const read = readProbe(before, resource.probe.shown);
+    if ('what' in read) return outcome('failed', read);
+  }
+  if (gateBefore && !succeeded(gateBefore)) {
+    return outcome(
+      'failed',
+      gateFailure(`not done: ${disrupts?.thing} cannot bear it now`, disrupts?.before, gateBefore),
+    );
+  }
+  if (!change) return outcome(before && unit.owed === undefined ? 'ok' : 'not run');
+  if (!succeeded(change)) return outcome('failed', changeFailure(resource, change, decision.found ?? {}));
+  if (resource.verify !== 'exit code') {
+    const read = readProbe(after, resource.probe.shown);
+    if ('what' in read) return outcome('failed', { ...read, what: `changed, but ${read.what}` });
+    const still = differences(read.found, resource.wanted);
+    if (still.length > 0) return outcome('failed', notTaken(resource, change, still));
+  }
+  if (gateAfter && !succeeded(gateAfter)) {
+    const failure = gateFailure(`changed, but ${disrupts?.thing} did not recover`, disrupts?.after, gateAfter);
+    return outcome('failed', failure, disrupts?.thing);
+  }
+  return outcome('changed');
+}
+
+const succeeded = (result: StepResult): boolean => result.outcome === 'ran' && result.exitCode === 0;
+
+function changeFailure(resource: Resource, change: StepResult, found: State): TaskFailure {
+  const stdout = change.stdout.toString();
+  const stderr = change.stderr.toString();
+  const explained =
+    change.outcome === 'ran' ? resource.explain?.({ exitCode: change.exitCode, stdout, stderr }) : undefined;
+  const how = {
+    ran: `exit code ${change.exitCode}`,
+    'timed out': `not done within ${resource.timeout ?? CHANGE_TIMEOUT} s, and stopped`,
+    interrupted: 'stopped by you',
+    skipped: 'not run',
+  }[change.outcome];
+  return {
+    what: explained ? mask(explained.what) : how,
+    tryThis: explained?.tryThis,
+    script: resource.change(found).shown,
+    exitCode: change.exitCode,
+    stderr: lastLines(change.stderr),
+    stdout: lastLines(change.stdout),
+  };
+}
+
+function notTaken(
+  resource: Resource,
+  change: StepResult,
+  still: readonly { key: string; found: string | undefined; wanted: string }[],
+): TaskFailure {
+  const list = still.map(({ key, found, wanted }) => `${key} is ${found ?? 'not there'}, wanted ${wanted}`).join('; ');
+  return {
+    what: mask(`the change did not take: ${list}`),
+    tryThis: 'see whether something on the host puts it back: another tool, a timer, a package hook',
+    script: resource.change({}).shown,
+    exitCode: change.exitCode,
+    stderr: lastLines(change.stderr),
+    stdout: lastLines(change.stdout),
+  };
+}
+
+function gateFailure(what: string, gate: Disruption['before'], result: StepResult): TaskFailure {
+  const explained = gate?.explain?.({
+    exitCode: result.exitCode,
+    stdout: result.stdout.toString(),
+    stderr: result.stderr.toString(),
+  });
+  return {
+    what: explained ? mask(`${what}: ${explained.what}`) : what,
+    tryThis: explained?.tryThis,
+    script: gate?.change({}).shown,
+    exitCode: result.exitCode,
+    stderr: lastLines(result.stderr),
+    stdout: lastLines(result.stdout),
+  };
+}

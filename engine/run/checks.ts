@@ -1,0 +1,76 @@
+/**
+ * What must be known to be true before anything is changed anywhere: the checks of every role of the run, on every host, in
+ * one round trip per host, before the first play.
+ */
+import { UserError } from '../errors.ts';
+import type { InventoryHost } from '../inventory/inventory.ts';
+import type { AskContext, Checks, RoleCall } from '../role.ts';
+import type { PlayRun, RunContext } from './context.ts';
+import { type Asker, askFacts } from './facts.ts';
+import { mayBeSelected } from './tags.ts';
+import { inheritedTags } from './units.ts';
+
+/** A role's checks on one host. */
+interface HostCheck extends Asker {
+  readonly host: InventoryHost;
+  readonly call: RoleCall;
+  readonly checks: Checks<unknown>;
+  readonly ask: AskContext<unknown>;
+}
+
+/** @returns false when a check refuses or can't be made: nothing was changed, and nothing is to be. */
+export async function runChecks(run: RunContext, plays: readonly PlayRun[]): Promise<boolean> {
+  const checks = plays.flatMap((playRun) => checksOf(run, playRun));
+  // A role that stands in several plays is asked once per host.
+  const once = checks.filter(
+    ({ host, call }, i) => checks.findIndex((other) => other.host === host && other.call.role === call.role) === i,
+  );
+  if (once.length === 0) return true;
+  run.events.emit({ type: 'checks-started', hosts: [...new Set(once.map(({ host }) => host.name))] });
+
+  const contexts = await askFacts(run, once, { phase: 'checks', become: plays.some(({ play }) => run.becomes(play)) });
+  let refused = once.some(({ host }) => !run.isIn(host) && !run.pool.whyUnreachable(host.name));
+  for (const check of once) {
+    const context = contexts.get(check);
+    if (!context) continue;
+    try {
+      for (const verdict of check.checks.verdicts(context)) {
+        const { id, evidence, what, allowed, tryThis } = verdict;
+        const waived = verdict.verdict === 'refuse' && run.options.waived.includes(id);
+        const advice = [tryThis, verdict.verdict === 'refuse' && `to go on all the same: -e waive=${id}`];
+        run.events.emit({
+          type: 'verdict',
+          host: check.host.name,
+          role: check.call.role.name,
+          check: id,
+          verdict: waived ? 'waived' : verdict.verdict,
+          evidence,
+          problem:
+            what === undefined
+              ? undefined
+              : { what, allowed, tryThis: advice.filter(Boolean).join('; '), host: check.host.name },
+        });
+        if (verdict.verdict === 'refuse' && !waived) {
+          refused = true;
+          run.count(check.host, 'failed');
+        }
+      }
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      for (const problem of error.problems) run.fail(check.host, { ...problem, host: check.host.name });
+      refused = true;
+    }
+  }
+  return !refused;
+}
+
+function checksOf(run: RunContext, { play, hosts }: PlayRun): HostCheck[] {
+  return play.roles.flatMap((call) => {
+    const { checks, tags } = call.role;
+    if (!checks || !mayBeSelected(inheritedTags(play, call), tags, run.options.tags)) return [];
+    return hosts.map((host): HostCheck => {
+      const ask = run.ask(host, call, hosts);
+      return { host, call, checks, ask, requests: checks.facts(ask) };
+    });
+  });
+}

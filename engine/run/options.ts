@@ -1,0 +1,51 @@
+/** What a run is given. Everything comes in from outside, so that a test can run a playbook with a transport of its own. */
+import type { Problem } from '../errors.ts';
+import type { EventStream } from '../events.ts';
+import type { Inventory, InventoryHost } from '../inventory/inventory.ts';
+import type { Play, Playbook } from '../play.ts';
+import type { Connection, LockRequest, OpenSession } from '../remote/session.ts';
+import type { RoleCall } from '../role.ts';
+import type { TagSelection } from './tags.ts';
+
+/** A role's variables for one host: validated, or everything that is wrong with them. */
+export type ResolvedVars =
+  | { readonly ok: true; readonly vars: Readonly<Record<string, unknown>> }
+  | { readonly ok: false; readonly problems: readonly Problem[] };
+
+/** What a run is given. */
+export interface RunOptions {
+  readonly playbook: Playbook;
+  readonly inventory: Inventory;
+  /** `--limit`: a pattern; hosts outside it are at most read. */
+  readonly limit: string | undefined;
+  readonly tags: TagSelection;
+  /** `--check`: look, and change nothing. */
+  readonly check: boolean;
+  /** `--diff`: show what differs. */
+  readonly diff: boolean;
+  /** `--forks`: at most so many hosts at once. */
+  readonly forks: number;
+  /** `--show-scripts`: every script is an event before it is sent. */
+  readonly showScripts: boolean;
+  /** Names of checks whose refusal becomes a warning. */
+  readonly waived: readonly string[];
+  readonly resolveVars: (host: InventoryHost, call: RoleCall, play: Play) => ResolvedVars;
+  readonly connect: (host: InventoryHost, become: boolean) => Connection;
+  readonly open: OpenSession;
+  readonly events: EventStream;
+  /** Which run this is, written into each host's lock. */
+  readonly lock: LockRequest;
+  /** The command line, for the journal. */
+  readonly argv: readonly string[];
+  /** Heartwood's version, for the journal. */
+  readonly version: string;
+  /** Asked between steps: has the user asked to stop? */
+  readonly interruption: Interruption;
+}
+
+/** Ctrl-C, as the run sees it. */
+export interface Interruption {
+  readonly requested: 'after this step' | 'now' | undefined;
+  /** Called once for each request. */
+  onRequest(listener: (how: 'after this step' | 'now') => void): void;
+}

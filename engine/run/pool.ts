@@ -1,0 +1,104 @@
+/**
+ * The sessions of a run: opened when first needed, one per host, closed at the end. A host that could not be reached, or whose
+ * link broke, stays out for the rest of the run.
+ */
+import type { LimitFunction } from 'p-limit';
+import type { Problem } from '../errors.ts';
+import type { EventStream } from '../events.ts';
+import type { InventoryHost } from '../inventory/inventory.ts';
+import {
+  type Connection,
+  LinkError,
+  LockError,
+  type LockRequest,
+  type OpenSession,
+  type Session,
+} from '../remote/session.ts';
+
+/** What {@link SessionPool} needs. */
+export interface PoolOptions {
+  readonly open: OpenSession;
+  /** How to reach a host, as root or as its own user. */
+  readonly connect: (host: InventoryHost, become: boolean) => Connection;
+  /** Bounds what happens at once (`--forks`). */
+  readonly limit: LimitFunction;
+  readonly events: EventStream;
+  /** Held on every host that may be changed; undefined in check mode, which only reads. */
+  readonly lock: LockRequest | undefined;
+  /** Hosts that may be changed; others are only read, without a lock. */
+  readonly changeable: ReadonlySet<string>;
+}
+
+/** Opens, keeps and closes sessions. */
+export class SessionPool {
+  readonly #options: PoolOptions;
+  readonly #sessions = new Map<string, Promise<Session>>();
+  readonly #locked = new Set<string>();
+  readonly #unreachable = new Map<string, Problem>();
+  #interrupted: 'after this step' | 'now' | undefined;
+
+  constructor(options: PoolOptions) {
+    this.#options = options;
+  }
+
+  /** Why a host is out, where it is. */
+  whyUnreachable(host: string): Problem | undefined {
+    return this.#unreachable.get(host);
+  }
+
+  /**
+   * Does something over a host's session, within `--forks`; opens it first where needed.
+   * @returns undefined when the host is or becomes unreachable; {@link whyUnreachable} then says why.
+   */
+  async use<T>(host: InventoryHost, become: boolean, work: (session: Session) => Promise<T>): Promise<T | undefined> {
+    if (this.#unreachable.has(host.name)) return undefined;
+    return this.#options.limit(async () => {
+      try {
+        return await work(await this.#session(host, become));
+      } catch (error) {
+        if (!(error instanceof LinkError || error instanceof LockError)) throw error;
+        if (!this.#unreachable.has(host.name)) {
+          this.#unreachable.set(host.name, error.problem);
+          this.#options.events.emit({ type: 'host-unreachable', host: host.name, problem: error.problem });
+        }
+        return undefined;
+      }
+    });
+  }
+
+  #session(host: InventoryHost, become: boolean): Promise<Session> {
+    const key = `${host.name} ${become}`;
+    const known = this.#sessions.get(key);
+    if (known) return known;
+    const { open, connect, events, lock, changeable } = this.#options;
+    const opening = (async () => {
+      const start = performance.now();
+      const session = await open(connect(host, become));
+      const ms = Math.round(performance.now() - start);
+      events.emit({ type: 'host-connected', host: host.name, ms });
+      if (lock && changeable.has(host.name) && !this.#locked.has(host.name)) {
+        this.#locked.add(host.name);
+        session.lock(lock);
+      }
+      if (this.#interrupted) await session.interrupt(this.#interrupted);
+      return session;
+    })();
+    this.#sessions.set(key, opening);
+    return opening;
+  }
+
+  /** Stops what runs on every host. */
+  async interrupt(how: 'after this step' | 'now'): Promise<void> {
+    this.#interrupted = how;
+    await this.#each((session) => session.interrupt(how));
+  }
+
+  /** Closes every session. Never throws. */
+  async close(): Promise<void> {
+    await this.#each((session) => session.close());
+  }
+
+  async #each(act: (session: Session) => Promise<void>): Promise<void> {
+    await Promise.allSettled([...this.#sessions.values()].map(async (opening) => act(await opening)));
+  }
+}

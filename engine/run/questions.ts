@@ -1,0 +1,97 @@
+/**
+ * From the facts that stages ask for to one script per host and back. Pure: what to ask whom, and what the answers mean. Two
+ * facts with the same script are one question, whoever asks.
+ */
+import type { Fact, FactRequests } from '../fact.ts';
+import type { Step, StepResult } from '../remote/session.ts';
+import { PROBE_TIMEOUT } from '../resource.ts';
+
+/** Why a fact could not be had. */
+export interface NoAnswer {
+  /** The host that was asked. */
+  readonly host: string;
+  readonly fact: string;
+  readonly why: string;
+}
+
+/** The answers for one asker, or what is missing. */
+export type Answers =
+  | { readonly ok: true; readonly facts: Readonly<Record<string, unknown>> }
+  | { readonly ok: false; readonly missing: NoAnswer };
+
+/** Questions of any number of askers, a list per host asked. */
+export class Questions {
+  readonly #byHost = new Map<string, Map<string, Step>>();
+
+  /** Adds what one asker wants to know. */
+  add(asker: string, requests: FactRequests): void {
+    for (const request of Object.values(requests)) {
+      if ('fact' in request) for (const host of request.of) this.#ask(host.name, request.fact);
+      else this.#ask(asker, request);
+    }
+  }
+
+  #ask(host: string, fact: Fact<unknown>): void {
+    const questions = this.#byHost.get(host) ?? new Map<string, Step>();
+    this.#byHost.set(host, questions);
+    const key = fact.script.reveal();
+    if (!questions.has(key)) {
+      questions.set(key, { id: `f${questions.size}`, script: fact.script, timeout: PROBE_TIMEOUT });
+    }
+  }
+
+  /** The hosts that are asked something, each with its steps: one round trip. */
+  get batches(): ReadonlyMap<string, readonly Step[]> {
+    return new Map([...this.#byHost].map(([host, questions]) => [host, [...questions.values()]]));
+  }
+
+  /**
+   * One asker's answers. `results` has the step results of each host that was reached; `unreachable` says why others were
+   * not.
+   */
+  answers(
+    asker: string,
+    requests: FactRequests,
+    results: ReadonlyMap<string, readonly StepResult[]>,
+    unreachable: ReadonlyMap<string, string>,
+  ): Answers {
+    const facts: Record<string, unknown> = {};
+    for (const [name, request] of Object.entries(requests)) {
+      if (!('fact' in request)) {
+        const answer = this.#answer(asker, request, results, unreachable);
+        if ('why' in answer) return { ok: false, missing: answer };
+        facts[name] = answer.value;
+        continue;
+      }
+      const values = new Map<string, unknown>();
+      for (const host of request.of) {
+        const answer = this.#answer(host.name, request.fact, results, unreachable);
+        if ('value' in answer) values.set(host.name, answer.value);
+        else if (request.unreachable === 'fail' || results.has(host.name)) return { ok: false, missing: answer };
+      }
+      facts[name] = values;
+    }
+    return { ok: true, facts };
+  }
+
+  #answer(
+    host: string,
+    fact: Fact<unknown>,
+    results: ReadonlyMap<string, readonly StepResult[]>,
+    unreachable: ReadonlyMap<string, string>,
+  ): { readonly value: unknown } | NoAnswer {
+    const no = (why: string): NoAnswer => ({ host, fact: fact.name, why });
+    const step = this.#byHost.get(host)?.get(fact.script.reveal());
+    const result = results.get(host)?.find((candidate) => candidate.id === step?.id);
+    if (!result) return no(unreachable.get(host) ?? 'the host did not answer');
+    if (result.outcome === 'timed out') return no(`no answer within ${PROBE_TIMEOUT} s`);
+    if (result.outcome !== 'ran') return no('the run was stopped');
+    const stderr = result.stderr.toString();
+    try {
+      return { value: fact.parse({ stdout: result.stdout.toString(), stderr, exitCode: result.exitCode }) };
+    } catch (error) {
+      const said = stderr.trim() ? `; stderr: ${stderr.trim().slice(-500)}` : '';
+      return no(`${error instanceof Error ? error.message : String(error)} (exit code ${result.exitCode}${said})`);
+    }
+  }
+}

@@ -1,0 +1,167 @@
+/** A run: variables checked, hosts checked, then play by play, batch by batch, role by role. */
+import pLimit from 'p-limit';
+import { ExitCode, type Problem, UserError } from '../errors.ts';
+import type { HostRecap } from '../events.ts';
+import type { InventoryHost } from '../inventory/inventory.ts';
+import type { RoleCall } from '../role.ts';
+import { runChecks } from './checks.ts';
+import { type PlayRun, RunContext } from './context.ts';
+import { Disruptions } from './disruption.ts';
+import type { RunOptions } from './options.ts';
+import { SessionPool } from './pool.ts';
+import { batches } from './serial.ts';
+import { runStage } from './stage.ts';
+import { mayBeSelected } from './tags.ts';
+import { inheritedTags } from './units.ts';
+
+/** How a run ended. */
+export interface RunResult {
+  readonly exitCode: ExitCode;
+  readonly recap: readonly HostRecap[];
+}
+
+/**
+ * Runs a playbook. Everything that happens is an event.
+ * @throws UserError for all that can be known before a host is touched: patterns, variables.
+ */
+export async function run(options: RunOptions): Promise<RunResult> {
+  const start = performance.now();
+  const plays = playsOf(options);
+  const vars = resolveAll(options, plays);
+  const hosts = options.inventory.hosts.filter((host) => plays.some((play) => play.hosts.includes(host)));
+  const names = hosts.map(({ name }) => name);
+  const { events } = options;
+  const pool = new SessionPool({
+    open: options.open,
+    connect: options.connect,
+    limit: pLimit(options.forks),
+    events,
+    lock: options.check ? undefined : options.lock,
+    changeable: new Set(names),
+  });
+  const context = new RunContext(options, pool, new Disruptions(), vars);
+  events.emit({
+    type: 'run-started',
+    run: options.lock.runId,
+    playbook: options.playbook.title,
+    argv: options.argv,
+    mode: options.check ? 'check' : 'apply',
+    diff: options.diff,
+    hosts: names,
+    version: options.version,
+  });
+  options.interruption.onRequest((how) => {
+    events.emit({ type: 'interrupted', how });
+    void pool.interrupt(how);
+  });
+  let exitCode: ExitCode = ExitCode.bug;
+  try {
+    if (await runChecks(context, plays)) await runPlays(context, plays);
+    exitCode = exitCodeOf(context, hosts);
+  } finally {
+    await pool.close();
+    events.emit({
+      type: 'run-finished',
+      ms: Math.round(performance.now() - start),
+      recap: context.recap(hosts),
+      exitCode,
+    });
+  }
+  return { exitCode, recap: context.recap(hosts) };
+}
+
+/** The plays with their hosts, of which none may be misspelt; a play whose hosts `--limit` leaves out stays, empty. */
+export function playsOf(options: Pick<RunOptions, 'playbook' | 'inventory' | 'limit'>): readonly PlayRun[] {
+  const { playbook, inventory, limit } = options;
+  const limited = limit === undefined ? undefined : new Set(inventory.select(limit));
+  if (limited?.size === 0) {
+    throw new UserError({
+      what: `--limit ${limit} matches no host`,
+      allowed: `a pattern over ${inventory.files.join(', ') || 'the inventory'}`,
+      tryThis: '--list-hosts shows the hosts of each play',
+    });
+  }
+  return playbook.plays.map((play) => ({
+    play,
+    hosts: inventory.select(play.hosts).filter((host) => limited?.has(host) ?? true),
+  }));
+}
+
+/** Every role's variables for every host of its play, or every problem with them at once. */
+function resolveAll(options: RunOptions, plays: readonly PlayRun[]): RunContext['vars'] {
+  const vars = new Map<RoleCall, Map<string, Readonly<Record<string, unknown>>>>();
+  const problems = new Map<string, Problem>();
+  for (const { play, hosts } of plays) {
+    for (const call of play.roles) {
+      if (!mayBeSelected(inheritedTags(play, call), call.role.tags, options.tags)) continue;
+      const ofHosts = vars.get(call) ?? new Map<string, Readonly<Record<string, unknown>>>();
+      vars.set(call, ofHosts);
+      for (const host of hosts) {
+        const resolved = options.resolveVars(host, call, play);
+        if (resolved.ok) ofHosts.set(host.name, resolved.vars);
+        else for (const problem of resolved.problems) problems.set(JSON.stringify({ ...problem, host: '' }), problem);
+      }
+    }
+  }
+  if (problems.size > 0) throw new UserError([...problems.values()]);
+  return vars;
+}
+
+async function runPlays(run: RunContext, plays: readonly PlayRun[]): Promise<void> {
+  for (const playRun of plays) {
+    if (run.stopping) return;
+    const alive = playRun.hosts.filter((host) => run.isIn(host));
+    if (alive.length === 0) continue;
+    const calls = playRun.play.roles.filter((call) =>
+      mayBeSelected(inheritedTags(playRun.play, call), call.role.tags, run.options.tags),
+    );
+    if (calls.length === 0) continue;
+    run.events.emit({ type: 'play-started', play: playRun.play.name, hosts: alive.map(({ name }) => name) });
+    for (const batch of batches(alive, playRun.play.serial)) {
+      if (run.stopping) return;
+      if (!(await runBatch(run, playRun, calls, batch))) return;
+    }
+  }
+}
+
+/** @returns false when the failures in this batch end the run. */
+async function runBatch(
+  run: RunContext,
+  { play, hosts }: PlayRun,
+  calls: readonly RoleCall[],
+  batch: readonly InventoryHost[],
+): Promise<boolean> {
+  run.events.emit({ type: 'batch-started', play: play.name, hosts: batch.map(({ name }) => name) });
+  for (const call of calls) {
+    for (const stage of call.role.stages) {
+      const alive = batch.filter((host) => run.isIn(host));
+      if (run.stopping || alive.length === 0) break;
+      for (const group of batches(alive, play.throttle)) {
+        await runStage(
+          run,
+          { play, call, stage },
+          group,
+          hosts.filter((host) => run.isIn(host)),
+        );
+      }
+      if (endsPlay(run, play, batch)) return false;
+    }
+  }
+  // As in Ansible: a batch of `serial` that failed as a whole ends the run, so that the next is not lost too.
+  return batch.some((host) => run.isIn(host));
+}
+
+function endsPlay(run: RunContext, play: PlayRun['play'], batch: readonly InventoryHost[]): boolean {
+  const failed = batch.filter((host) => !run.isIn(host)).length;
+  if (failed === 0) return false;
+  if (play.anyErrorsFatal) return true;
+  return play.maxFailPercentage !== undefined && (failed / batch.length) * 100 > play.maxFailPercentage;
+}
+
+function exitCodeOf(run: RunContext, hosts: readonly InventoryHost[]): ExitCode {
+  if (run.stopping) return ExitCode.interrupted;
+  const recap = run.recap(hosts);
+  if (recap.some(({ failed }) => failed > 0)) return ExitCode.failed;
+  if (recap.some(({ unreachable }) => unreachable > 0)) return ExitCode.unreachable;
+  return ExitCode.ok;
+}

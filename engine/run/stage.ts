@@ -1,0 +1,278 @@
+/**
+ * One stage of a role on the hosts of a batch: facts, tasks, check, change. The decisions are pure and made elsewhere
+ * (questions, units, check, change); here is what is sent to whom, and what became of it.
+ */
+
+import { UserError } from '../errors.ts';
+import type { TaskStatus } from '../events.ts';
+import type { FactRequests } from '../fact.ts';
+import type { InventoryHost } from '../inventory/inventory.ts';
+import type { BatchListener, Step, StepResult } from '../remote/session.ts';
+import { PROBE_TIMEOUT } from '../resource.ts';
+import type { TaskContext } from '../role.ts';
+import { mask } from '../secret.ts';
+import { changeSteps, isNeeded, type Outcome, type Segment, SegmentReader, segmentsOf } from './change.ts';
+import { type Decision, decide, probeSteps } from './check.ts';
+import type { RunContext } from './context.ts';
+import { askFacts } from './facts.ts';
+import { hasResource, type StagePlace, type Unit, unitsOf, verdictOf } from './units.ts';
+
+/** Runs a stage on `hosts`, those of them that are still in the run; they leave it where something fails. */
+export async function runStage(
+  run: RunContext,
+  place: StagePlace,
+  hosts: readonly InventoryHost[],
+  playHosts: readonly InventoryHost[],
+): Promise<void> {
+  const { play, call, stage } = place;
+  run.events.emit({
+    type: 'stage-started',
+    play: play.name,
+    role: call.role.name,
+    stage: stage.name,
+    hosts: hosts.map(({ name }) => name),
+  });
+  const contexts = await askFacts(
+    run,
+    hosts.map((host) => {
+      const ask = run.ask(host, call, playHosts);
+      return { host, ask, requests: stage.facts?.(ask) ?? {} };
+    }),
+    { phase: 'facts', become: run.becomes(play), role: call.role.name, stage: stage.name },
+  );
+  const [first] = contexts.keys();
+  await Promise.all(
+    [...contexts].map(([{ host }, context]) => new HostStage(run, place, host).run(context, first?.host ?? host)),
+  );
+}
+
+/** One host's way through a stage, from tasks on. */
+class HostStage {
+  readonly #run: RunContext;
+  readonly #place: StagePlace;
+  readonly #host: InventoryHost;
+  readonly #diffs = new Map<Unit, string>();
+
+  constructor(run: RunContext, place: StagePlace, host: InventoryHost) {
+    this.#run = run;
+    this.#place = place;
+    this.#host = host;
+  }
+
+  async run(context: TaskContext<unknown, FactRequests>, first: InventoryHost): Promise<void> {
+    const run = this.#run;
+    if (run.stopping) return;
+    let units: readonly Unit[];
+    try {
+      units = unitsOf(this.#place, context, run.options.tags, first);
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      for (const problem of error.problems) run.fail(this.#host, { ...problem, host: this.#host.name });
+      return;
+    }
+    const decisions = await this.#check(units);
+    if (!decisions) return;
+    if (run.options.diff) await this.#detail(decisions);
+
+    const refused = decisions.filter(({ what, unit }) => what === 'fail' && !unit.task.options.ignoreErrors);
+    if (refused.length > 0 || run.options.check) {
+      // A stage with a task that can't even be looked at changes nothing on this host.
+      for (const decision of decisions) this.#report(decision, refused.length > 0);
+      if (refused.length > 0) run.fail(this.#host);
+      return;
+    }
+    await this.#change(decisions);
+  }
+
+  /** Probes of every target: one round trip each. */
+  async #check(units: readonly Unit[]): Promise<readonly Decision[] | undefined> {
+    const results: StepResult[] = [];
+    for (const target of new Set(units.map((unit) => unit.target))) {
+      const steps = probeSteps(units, target);
+      if (steps.length === 0) continue;
+      const answers = await this.#send(target, 'check', steps);
+      if (!answers) return undefined;
+      results.push(...answers);
+    }
+    return decide(units, results);
+  }
+
+  /** With `--diff`: what exactly differs, asked only where something does. */
+  async #detail(decisions: readonly Decision[]): Promise<void> {
+    const units = decisions
+      .filter(({ what }) => what === 'change')
+      .map(({ unit }) => unit)
+      .filter(hasResource);
+    for (const target of new Set(units.map((unit) => unit.target))) {
+      const here = units.filter((unit) => unit.target === target && unit.task.action.detail);
+      const steps = here.flatMap(({ key, task }): Step[] =>
+        task.action.detail ? [{ id: key, script: task.action.detail.script, timeout: PROBE_TIMEOUT }] : [],
+      );
+      if (steps.length === 0) continue;
+      const answers = await this.#send(target, 'diff', steps);
+      for (const unit of here) {
+        const answer = answers?.find(({ id }) => id === unit.key);
+        const text = answer && (await unit.task.action.detail?.render(answer.stdout.toString()));
+        if (text) this.#diffs.set(unit, mask(text));
+      }
+    }
+  }
+
+  async #change(decisions: readonly Decision[]): Promise<void> {
+    const run = this.#run;
+    const segments = segmentsOf(decisions);
+    const inSegment = new Set(segments.flatMap((segment) => segment.decisions));
+    for (const decision of decisions) if (!inSegment.has(decision)) this.#report(decision, false);
+
+    const notified = new Set<string>();
+    let stopped = false;
+    for (const segment of segments) {
+      if (!stopped && !run.stopping && !isNeeded(segment, notified)) continue;
+      if (stopped || run.stopping || !run.isIn(this.#host)) {
+        for (const { unit, what } of segment.decisions) if (what === 'change') this.#finish(unit, 'not run');
+        continue;
+      }
+      const outcomes = await this.#runSegment(segment);
+      if (!outcomes) return;
+      for (const { unit, status } of outcomes) {
+        if (status === 'changed') for (const name of unit.notifies) notified.add(name);
+        if (status === 'failed') stopped = true;
+      }
+    }
+    if (stopped) run.fail(this.#host);
+  }
+
+  /** @returns undefined when the host is out. */
+  async #runSegment(segment: Segment): Promise<readonly Outcome[] | undefined> {
+    const { thing } = segment;
+    if (thing === undefined) return this.#sendSegment(segment);
+    const done = await this.#run.disruptions.exclusively(thing, async () => {
+      const outcomes = await this.#sendSegment(segment);
+      // No answer at all is no sign of health either.
+      if (!outcomes || outcomes.some(({ status, unrecovered }) => unrecovered || status === 'failed')) {
+        this.#run.disruptions.stop(thing, this.#host.name);
+        this.#run.events.emit({ type: 'disruption-stopped', thing, host: this.#host.name });
+      }
+      return outcomes;
+    });
+    if ('value' in done) return done.value;
+    for (const { unit, what } of segment.decisions) if (what === 'change') this.#finish(unit, 'not run');
+    this.#run.fail(this.#host, {
+      host: this.#host.name,
+      what: `${thing} was not disrupted here, because it did not recover on ${done.stoppedBy}`,
+      tryThis: `mend ${done.stoppedBy} first, then run again: what is left to do here will be done then`,
+    });
+    return undefined;
+  }
+
+  async #sendSegment(segment: Segment): Promise<readonly Outcome[] | undefined> {
+    const { events } = this.#run;
+    const reader = new SegmentReader(segment);
+    const units = new Map(segment.decisions.map(({ unit }) => [unit.key, unit]));
+    const running = new Set<Unit>();
+    const outcomes: Outcome[] = [];
+    const unitOf = (id: string): Unit | undefined =>
+      /\.(change|gate_before|gate_after)$/.test(id) ? units.get(id.split('.')[0] ?? '') : undefined;
+    const listener: BatchListener = {
+      started: (id) => {
+        const unit = unitOf(id);
+        if (!unit || running.has(unit)) return;
+        running.add(unit);
+        events.emit({ type: 'task-started', host: this.#host.name, task: unit.ref });
+      },
+      output: (id, stream, chunk) => {
+        const unit = unitOf(id);
+        if (!unit) return;
+        events.emit({
+          type: 'task-output',
+          host: this.#host.name,
+          task: unit.ref,
+          stream,
+          text: mask(chunk.toString()),
+        });
+      },
+      finished: (result) => {
+        const outcome = reader.read(result);
+        if (!outcome) return;
+        outcomes.push(outcome);
+        this.#finish(outcome.unit, outcome.status, outcome);
+      },
+    };
+    const answered = await this.#send(segment.target, 'change', changeSteps(segment), listener);
+    return answered && outcomes;
+  }
+
+  async #send(
+    target: string,
+    phase: 'check' | 'diff' | 'change',
+    steps: readonly Step[],
+    listener?: BatchListener,
+  ): Promise<readonly StepResult[] | undefined> {
+    const run = this.#run;
+    const { play, call, stage } = this.#place;
+    const host = run.options.inventory.hosts.find(({ name }) => name === target);
+    if (!host) throw new Error(`role ${call.role.name} delegates to ${target}, which is not in the inventory`);
+    const to = { phase, become: run.becomes(play), role: call.role.name, stage: stage.name };
+    const results = await run.send(host, steps, to, listener);
+    if (!results && target !== this.#host.name) {
+      const why = run.pool.whyUnreachable(target);
+      run.fail(this.#host, {
+        host: this.#host.name,
+        what: `a task is delegated to ${target}, which can't be reached${why ? `: ${why.what}` : ''}`,
+      });
+    }
+    return results;
+  }
+
+  /** A unit whose fate is known without the change phase. */
+  #report(decision: Decision, refused: boolean): void {
+    const status = ((): TaskStatus => {
+      switch (decision.what) {
+        case 'nothing':
+          return 'ok';
+        case 'skip':
+          return 'skipped';
+        case 'fail':
+          return decision.unit.task.options.ignoreErrors ? 'ignored' : 'failed';
+        case 'change':
+          return refused && !this.#run.options.check ? 'not run' : 'would change';
+      }
+    })();
+    // A handler that nobody notified did not happen.
+    if (decision.unit.owed !== undefined && decision.what === 'nothing') return;
+    const verdict = verdictOf(decision.unit);
+    if (verdict) {
+      const { id, evidence, what, allowed, tryThis } = verdict;
+      this.#run.events.emit({
+        type: 'verdict',
+        host: this.#host.name,
+        role: this.#place.call.role.name,
+        check: id,
+        verdict: verdict.verdict,
+        evidence,
+        problem: what === undefined ? undefined : { what, allowed, tryThis, host: this.#host.name },
+      });
+    }
+    this.#finish(decision.unit, status, decision);
+  }
+
+  #finish(
+    unit: Unit,
+    status: TaskStatus,
+    known: { readonly found?: Outcome['found']; readonly failure?: Outcome['failure']; readonly ms?: number } = {},
+  ): void {
+    this.#run.count(this.#host, status);
+    const { action } = unit.task;
+    this.#run.events.emit({
+      type: 'task-finished',
+      host: this.#host.name,
+      task: unit.ref,
+      status,
+      ms: known.ms ?? 0,
+      found: known.found,
+      wanted: hasResource(unit) && status !== 'skipped' && 'wanted' in action ? action.wanted : undefined,
+      diff: this.#diffs.get(unit),
+      failure: known.failure,
+    });
+  }
+}
