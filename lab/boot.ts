@@ -1,0 +1,129 @@
+/** Power for one host: its disk, its root, what stands in it before the first boot, and the script that boots it. */
+import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { chmodSync, closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { groupOf, makeGroup } from './cgroups.ts';
+import { $ } from './local.ts';
+import {
+  directoryOf,
+  directoryOfHost,
+  gatewayAddress,
+  hostAddress,
+  hostMac,
+  type LabState,
+  namespaceName,
+  portName,
+  switchName,
+} from './names.ts';
+import type { HostShape } from './shape.ts';
+
+/**
+ * Mounts the host's disk and its root over the shared one.
+ *
+ * The disk is a sparse image, so that it can be full; without a journal and write barriers, for nothing on it has to
+ * outlive the machine (killing a host loses nothing: the page cache is the machine's). `/var/lib/rancher` and
+ * `/var/lib/kubelet` are plain directories of it, since an overlay can't stand on an overlay.
+ */
+export async function mountRoot(lab: string, host: HostShape, root: string): Promise<void> {
+  const directory = directoryOfHost(lab, host.name);
+  mkdirSync(directory, { recursive: true });
+  const image = join(directory, 'disk.img');
+  const disk = join(directory, 'disk');
+  await $`truncate --size ${host.disk_gb}G ${image}`;
+  await $`mkfs.ext4 -q -O ^has_journal -m 0 -E lazy_itable_init=1,nodiscard ${image}`;
+  for (const name of ['disk', 'root']) mkdirSync(join(directory, name));
+  await $`mount -o loop,barrier=0,noatime ${image} ${disk}`;
+  for (const name of ['upper', 'work', 'rancher', 'kubelet']) mkdirSync(join(disk, name));
+  const options = `lowerdir=${root},upperdir=${join(disk, 'upper')},workdir=${join(disk, 'work')}`;
+  await $`mount -t overlay -o ${options} heartwood ${join(directory, 'root')}`;
+}
+
+/** Writes what makes the host itself: its name, keys, passwords, peers. Before the first boot only. */
+export async function furnish(state: LabState, host: HostShape): Promise<void> {
+  const directory = directoryOf(state.name);
+  const root = join(directoryOfHost(state.name, host.name), 'root');
+  const write = (path: string, text: string, mode = 0o644) => {
+    writeFileSync(join(root, path), text, { mode });
+    chmodSync(join(root, path), mode);
+  };
+  write('etc/hostname', `${host.name}\n`);
+  // Without an id systemd takes this for a first boot and resets which units are enabled.
+  write('etc/machine-id', `${randomBytes(16).toString('hex')}\n`, 0o444);
+  const peers = state.shape.hosts.map((peer, index) => `${hostAddress(state.number, index)} ${peer.name}`);
+  write('etc/hosts', `127.0.0.1 localhost\n::1 localhost\n${peers.join('\n')}\n`);
+  write('etc/resolv.conf', `nameserver ${gatewayAddress(state.number)}\n`);
+  await $`ssh-keygen -q -t ed25519 -N ${''} -C ${host.name} -f ${join(root, 'etc/ssh/ssh_host_ed25519_key')}`;
+  if (host.ssh_port !== 22) write('etc/ssh/sshd_config.d/20-port.conf', `Port ${host.ssh_port}\n`);
+  const key = readFileSync(join(directory, 'ssh_key.pub'));
+  for (const [home, owner] of [
+    ['root', 0],
+    ['home/admin', 1000],
+  ] as const) {
+    mkdirSync(join(root, home, '.ssh'), { recursive: true, mode: 0o700 });
+    writeFileSync(join(root, home, '.ssh/authorized_keys'), key, { mode: 0o600 });
+    await $`chown -R ${owner}:${owner} ${join(root, home, '.ssh')}`;
+  }
+  const { stdout: hash } = await $({ input: host.sudo_password })`openssl passwd -6 -stdin`;
+  const shadow = readFileSync(join(root, 'etc/shadow'), 'utf8');
+  write(
+    'etc/shadow',
+    shadow.replace(/^admin:[^:]*:/m, () => `admin:${hash.trim()}:`),
+    0o640,
+  );
+  const rule = { password: 'admin ALL=(ALL:ALL) ALL\n', nopasswd: 'admin ALL=(ALL:ALL) NOPASSWD: ALL\n', refused: '' };
+  write('etc/sudoers.d/lab', rule[host.sudo], 0o440);
+}
+
+/**
+ * The script that is the host's power supply: it puts itself into the host's control groups, makes the host's network
+ * anew, boots it, and boots it again when it reboots (nspawn says so by exit code 133 where it has no service manager).
+ */
+function bootScript(state: LabState, host: HostShape): string {
+  const directory = directoryOfHost(state.name, host.name);
+  const index = state.shape.hosts.indexOf(host);
+  const namespace = namespaceName(state.number, host.name);
+  const lab = switchName(state.number);
+  const groups = makeGroup(groupOf(state.number, host.name));
+  const binds = [
+    `--bind=${join(directory, 'disk/rancher')}:/var/lib/rancher`,
+    `--bind=${join(directory, 'disk/kubelet')}:/var/lib/kubelet`,
+    '--bind=/dev/kmsg',
+  ];
+  return `#!/bin/sh
+# Boots the lab host ${host.name} (lab ${state.name}). Written by lab/boot.ts.
+for group in ${groups.join(' ')}; do echo $$ > "$group/cgroup.procs" || exit 1; done
+while :; do
+  ip netns delete ${namespace} 2>/dev/null
+  ip netns add ${namespace} || exit 1
+  ip link add ${portName(index)} netns ${lab} type veth peer name eth0 netns ${namespace} address ${hostMac(state.number, index)} || exit 1
+  ip -netns ${lab} link set ${portName(index)} master bridge0 up
+  ip -netns ${namespace} -batch - <<'EOF' || exit 1
+link set lo up
+address add ${hostAddress(state.number, index)}/24 dev eth0
+link set eth0 up
+route add default via ${gatewayAddress(state.number)}
+EOF
+  SYSTEMD_NSPAWN_API_VFS_WRITABLE=1 systemd-nspawn --quiet --boot --register=no --keep-unit --machine=${host.name} \\
+    --directory=${join(directory, 'root')} --network-namespace-path=/run/netns/${namespace} \\
+    --capability=all --system-call-filter='@keyring bpf @known' --console=pipe \\
+    --resolv-conf=off --timezone=off --link-journal=no \\
+    ${binds.join(' \\\n    ')} \\
+    systemd.show_status=error
+  code=$?
+  [ $code -eq 133 ] || break
+done
+ip netns delete ${namespace}
+exit $code
+`;
+}
+
+/** Turns the host on. It goes on when this process ends. */
+export function powerOn(state: LabState, host: HostShape): void {
+  const directory = directoryOfHost(state.name, host.name);
+  const script = join(directory, 'boot.sh');
+  writeFileSync(script, bootScript(state, host), { mode: 0o755 });
+  const log = openSync(join(directory, 'console.log'), 'a');
+  spawn('sh', [script], { detached: true, stdio: ['ignore', log, log], cwd: '/' }).unref();
+  closeSync(log);
+}

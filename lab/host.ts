@@ -1,0 +1,182 @@
+/** One host of a lab that is up: what tests and the command line do with it. */
+import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { UserError } from '../engine/errors.ts';
+import { powerOn } from './boot.ts';
+import { directoriesOf, groupOf, isFrozen, killGroup, processesIn, setFrozen } from './cgroups.ts';
+import { directoryOfHost, hostAddress, hostMac, type LabState, portName } from './names.ts';
+import type { HostShape } from './shape.ts';
+
+/** How a command on a host went. */
+export interface ExecResult {
+  /** Its exit code; 128 + the signal's number when a signal ended it. */
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A host of a lab. Methods that change its power wait until the change is complete. */
+export class LabHost {
+  /** What it was asked to be. */
+  readonly shape: HostShape;
+  readonly #state: LabState;
+  readonly #index: number;
+
+  constructor(state: LabState, index: number) {
+    const shape = state.shape.hosts[index];
+    if (!shape) throw new RangeError(`lab ${state.name} has no host ${index}`);
+    this.shape = shape;
+    this.#state = state;
+    this.#index = index;
+  }
+
+  get name(): string {
+    return this.shape.name;
+  }
+
+  /** Its IPv4 address in the lab. */
+  get address(): string {
+    return hostAddress(this.#state.number, this.#index);
+  }
+
+  /** Its link address, the same at every boot. */
+  get mac(): string {
+    return hostMac(this.#state.number, this.#index);
+  }
+
+  /** Its port on the lab's bridge. */
+  get port(): string {
+    return portName(this.#index);
+  }
+
+  /** Where its disk, root, console log and boot script are on this machine. */
+  get directory(): string {
+    return directoryOfHost(this.#state.name, this.name);
+  }
+
+  /** What the machine's side of its console printed, since the first boot. */
+  get console(): string {
+    return readFileSync(join(this.directory, 'console.log'), 'utf8');
+  }
+
+  /** Whether it is on, off, or stopped where it stands. */
+  get power(): 'on' | 'off' | 'frozen' {
+    if (this.#leader() === undefined) return 'off';
+    return isFrozen(this.#group) ? 'frozen' : 'on';
+  }
+
+  /**
+   * Runs a shell command on the host as root, not by ssh: it works whatever the host's network and sshd are like.
+   * Never throws for the command's exit code. Throws a UserError when the host is off or frozen.
+   */
+  async exec(command: string, options: { input?: string | Buffer } = {}): Promise<ExecResult> {
+    const leader = this.#leader();
+    if (leader === undefined) throw new UserError({ what: 'the host is off', host: this.name, tryThis: 'start it' });
+    if (isFrozen(this.#group)) throw new UserError({ what: 'the host is frozen', host: this.name, tryThis: 'thaw it' });
+    // Into its control groups first, so that it is frozen and killed with the host.
+    const enter = `for group in ${directoriesOf(this.#group).join(' ')}; do echo $$ > "$group/cgroup.procs"; done
+exec nsenter --target ${leader} --mount --uts --ipc --net --pid --cgroup -- /usr/bin/env -i -C / HOME=/root USER=root LANG=C.UTF-8 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin /bin/sh -c "$1"`;
+    const child = spawn('sh', ['-c', enter, 'sh', command], { stdio: ['pipe', 'pipe', 'pipe'] });
+    child.stdin.on('error', () => {}); // the command may end without reading
+    child.stdin.end(options.input ?? '');
+    const out: Buffer[] = [];
+    const err: Buffer[] = [];
+    child.stdout.on('data', (chunk: Buffer) => out.push(chunk));
+    child.stderr.on('data', (chunk: Buffer) => err.push(chunk));
+    const code = await new Promise<number>((resolve, reject) => {
+      child.once('error', reject);
+      child.once('close', (exitCode, signal) => resolve(exitCode ?? (signal === 'SIGKILL' ? 137 : 143)));
+    });
+    return { code, stdout: Buffer.concat(out).toString(), stderr: Buffer.concat(err).toString() };
+  }
+
+  /** The output of a command that must succeed, without its last newline; throws with what it printed when it fails. */
+  async read(command: string): Promise<string> {
+    const { code, stdout, stderr } = await this.exec(command);
+    if (code !== 0) {
+      throw new Error(`${this.name}: exit code ${code} from: ${command}\n${stderr.trim() || stdout.trim()}`);
+    }
+    return stdout.replace(/\n$/, '');
+  }
+
+  /** Whether sshd answers from this machine within `timeoutMs`. */
+  async answers(timeoutMs = 1000): Promise<boolean> {
+    return new Promise((resolve) => {
+      const socket = connect({ host: this.address, port: this.shape.ssh_port, timeout: timeoutMs });
+      const end = (answered: boolean) => {
+        socket.destroy();
+        resolve(answered);
+      };
+      socket.once('data', (banner) => end(banner.toString().startsWith('SSH-')));
+      socket.once('error', () => end(false));
+      socket.once('close', () => end(false));
+      socket.once('timeout', () => end(false));
+    });
+  }
+
+  /** Turns it on and waits until sshd answers, at most `timeoutMs`. Does nothing when it is on. */
+  async start(timeoutMs = 120_000): Promise<void> {
+    if (this.power === 'off') powerOn(this.#state, this.shape);
+    await this.#untilItAnswers(timeoutMs);
+  }
+
+  /** Reboots it as `systemctl reboot` does, and waits until sshd answers again, under a new boot id. */
+  async reboot(timeoutMs = 120_000): Promise<void> {
+    const before = this.#leader();
+    await this.exec('systemctl --no-block reboot');
+    const deadline = Date.now() + timeoutMs;
+    while (this.#leader() === before) {
+      if (Date.now() > deadline) throw this.#silent(timeoutMs);
+      await sleep(50);
+    }
+    await this.#untilItAnswers(deadline - Date.now());
+  }
+
+  /** Pulls the plug: every process gone at once, nothing stopped in order. {@link start} turns it on again. */
+  async kill(): Promise<void> {
+    await killGroup(this.#group);
+  }
+
+  /** Stops every process where it stands; the network stays, so connections hang instead of being refused. */
+  freeze(): void {
+    setFrozen(this.#group, true);
+  }
+
+  /** Lets a frozen host go on. */
+  thaw(): void {
+    setFrozen(this.#group, false);
+  }
+
+  get #group(): string {
+    return groupOf(this.#state.number, this.name);
+  }
+
+  /** The host's process 1 as the machine numbers it: the only one in the host's own (not a pod's) process id namespace. */
+  #leader(): number | undefined {
+    return processesIn(this.#group).find((id) => {
+      try {
+        const ids = /^NSpid:\t(.*)$/m.exec(readFileSync(`/proc/${id}/status`, 'utf8'))?.[1]?.split('\t') ?? [];
+        return ids.length === 2 && ids[1] === '1';
+      } catch {
+        return false; // it has ended
+      }
+    });
+  }
+
+  async #untilItAnswers(timeoutMs: number): Promise<void> {
+    const deadline = Date.now() + timeoutMs;
+    while (!(await this.answers())) {
+      if (Date.now() > deadline || processesIn(this.#group).length === 0) throw this.#silent(timeoutMs);
+      await sleep(50);
+    }
+  }
+
+  #silent(timeoutMs: number): UserError {
+    const last = this.console.trim().split('\n').slice(-10).join('\n    ');
+    const what = processesIn(this.#group).length === 0 ? 'did not boot' : `did not answer within ${timeoutMs / 1000} s`;
+    return new UserError({ what: `the host ${what}; its console's last lines:\n    ${last}`, host: this.name });
+  }
+}

@@ -1,0 +1,162 @@
+/**
+ * A lab: real Debian hosts on this machine, for tests and for trying things out. `Lab.up` boots one, `Lab.open` finds
+ * one that any process booted, `down` takes it away without a trace. See docs/lab.md.
+ */
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { didYouMean, UserError } from '../engine/errors.ts';
+import { furnish, mountRoot } from './boot.ts';
+import { groupOfLab, killGroup, removeGroup } from './cgroups.ts';
+import { LabHost } from './host.ts';
+import { type AccessFiles, accessFiles, makeKey, writeAccess } from './inventory.ts';
+import { $, type Say } from './local.ts';
+import { withLock } from './lock.ts';
+import { allStates, directoryOf, gatewayAddress, type LabState, labDirectory, readState } from './names.ts';
+import { freeNumber, makeSwitch, removeNetwork } from './network.ts';
+import { rootOf } from './root.ts';
+import { completeShape, type LabRequest } from './shape.ts';
+
+/** A lab that is up. */
+export class Lab {
+  readonly state: LabState;
+  readonly hosts: readonly LabHost[];
+
+  private constructor(state: LabState) {
+    this.state = state;
+    this.hosts = state.shape.hosts.map((_, index) => new LabHost(state, index));
+  }
+
+  /**
+   * Boots a lab, and returns when every host's sshd answers. The root of each kind of host is made first where the
+   * cache hasn't got it.
+   *
+   * @param request.name What to call it; `default` otherwise.
+   * @param say Told each step; silent otherwise.
+   * @throws UserError when a lab of this name is up, when the machine can't, when a host doesn't boot. A lab that
+   *   didn't come up whole is taken down again.
+   */
+  static async up(request: LabRequest & { readonly name?: string } = {}, say: Say = () => {}): Promise<Lab> {
+    const shape = completeShape(request);
+    const name = request.name ?? 'default';
+    const kinds = shape.hosts.map(({ arch, ufw }) => ({ arch, ufw }));
+    const roots: string[] = [];
+    for (const kind of kinds) roots.push(await rootOf(kind, say));
+    const state = await withLock('machine', async () => {
+      if (readState(name)) {
+        throw new UserError({ what: `a lab called "${name}" is up`, tryThis: `npm run lab -- down --name ${name}` });
+      }
+      const claimed: LabState = { name, number: await freeNumber(), shape };
+      mkdirSync(directoryOf(name), { recursive: true });
+      writeFileSync(join(directoryOf(name), 'lab.json'), `${JSON.stringify(claimed, null, 2)}\n`);
+      await makeSwitch(claimed.number);
+      return claimed;
+    });
+    const lab = new Lab(state);
+    try {
+      await makeKey(name);
+      await everyOne(
+        shape.hosts.map(async (host, index) => {
+          await mountRoot(name, host, roots[index] ?? '');
+          await furnish(state, host);
+        }),
+      );
+      writeAccess(state);
+      say(`booting ${shape.hosts.map((host) => host.name).join(', ')}`);
+      await everyOne(lab.hosts.map((host) => host.start()));
+    } catch (error) {
+      await lab.down();
+      throw error;
+    }
+    return lab;
+  }
+
+  /** The lab called `name` that is up; throws a UserError that names the labs there are otherwise. */
+  static open(name = 'default'): Lab {
+    const state = readState(name);
+    if (state) return new Lab(state);
+    const names = allStates().map((other) => other.name);
+    const near = didYouMean(name, names);
+    throw new UserError({
+      what: `no lab called "${name}" is up`,
+      ...(names.length > 0 ? { allowed: names.join(', ') } : {}),
+      tryThis: near ? `did you mean "${near}"?` : 'npm run lab -- up',
+    });
+  }
+
+  get name(): string {
+    return this.state.name;
+  }
+
+  /** Inventory, key, known hosts, ssh config. */
+  get files(): AccessFiles {
+    return accessFiles(this.name);
+  }
+
+  /** The path of the inventory, in Ansible's INI form. */
+  get inventory(): string {
+    return this.files.inventory;
+  }
+
+  /** The machine's own address in the lab: the hosts' default route. */
+  get gateway(): string {
+    return gatewayAddress(this.state.number);
+  }
+
+  /** An address of the lab's subnet that no host has, for a virtual IP. */
+  get vip(): string {
+    return `10.89.${this.state.number}.100`;
+  }
+
+  /** The host called `name`; throws a UserError that names the hosts there are otherwise. */
+  host(name: string): LabHost {
+    const found = this.hosts.find((host) => host.name === name);
+    if (found) return found;
+    const names = this.hosts.map((host) => host.name);
+    const near = didYouMean(name, names);
+    throw new UserError({
+      what: `the lab "${this.name}" has no host "${name}"`,
+      allowed: names.join(', '),
+      ...(near ? { tryThis: `did you mean "${near}"?` } : {}),
+    });
+  }
+
+  /**
+   * Takes the lab down: no process, mount, namespace, control group or file of it stays. Works from what is on disk and
+   * in the kernel, so also after the process that booted it was killed at any moment.
+   */
+  async down(): Promise<void> {
+    const { name, number } = this.state;
+    await killGroup(groupOfLab(number));
+    await unmountBelow(directoryOf(name));
+    await withLock('machine', async () => {
+      await removeNetwork(number);
+      await removeGroup(groupOfLab(number));
+      rmSync(directoryOf(name), { recursive: true, force: true });
+      if (existsSync(labDirectory()) && readdirSync(labDirectory()).length === 0) rmdirSync(labDirectory());
+    });
+  }
+}
+
+/** Waits for all, also when one fails (so that nothing goes on behind the back of `down`), then throws the first error. */
+async function everyOne(work: readonly Promise<void>[]): Promise<void> {
+  for (const result of await Promise.allSettled(work)) if (result.status === 'rejected') throw result.reason;
+}
+
+/** Unmounts everything mounted below a directory, last first. */
+async function unmountBelow(directory: string): Promise<void> {
+  for (let tries = 0; ; tries++) {
+    const points = readFileSync('/proc/self/mountinfo', 'utf8')
+      .split('\n')
+      .map((line) => (line.split(' ')[4] ?? '').replace(/\\040/g, ' '))
+      .filter((point) => point.startsWith(`${directory}/`))
+      .reverse();
+    if (points.length === 0) return;
+    for (const point of points) {
+      // Busy for a moment: the namespaces of killed processes are taken apart in the background.
+      const { exitCode, stderr } = await $({ nothrow: true })`umount ${point}`;
+      if (exitCode !== 0 && tries === 100) throw new UserError({ what: `can't unmount ${point}: ${stderr.trim()}` });
+    }
+    await sleep(50);
+  }
+}
