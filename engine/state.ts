@@ -66,6 +66,7 @@ export const hwHolds: ShellFunction = shellFunction(
   'hw_holds',
   `
 while IFS= read -r hw_line; do
+  [ -n "$hw_line" ] || continue
   case "
 $1
 " in *"

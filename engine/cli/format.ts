@@ -1,0 +1,216 @@
+/** Events as lines of text. Pure: the same lines appear on a terminal, in a pipe and in a test. */
+import { styleText } from 'node:util';
+import { formatPosition, formatProblem } from '../errors.ts';
+import type { HostRecap, RunEvent, TaskFailure, TaskStatus } from '../events.ts';
+import { differences } from '../state.ts';
+
+/** How much is shown, and how. */
+export interface FormatOptions {
+  /** 0: what changed or failed. 1: also tasks with nothing to do. 2: also output of changes. */
+  readonly verbosity: number;
+  readonly diff: boolean;
+  readonly color: boolean;
+}
+
+type Style = Parameters<typeof styleText>[0];
+
+const STATUS_STYLES: Readonly<Record<TaskStatus, Style>> = {
+  ok: 'green',
+  changed: 'yellow',
+  'would change': 'yellow',
+  skipped: 'cyan',
+  failed: 'red',
+  ignored: 'magenta',
+  'not run': 'dim',
+};
+
+/** Turns a run's events into text, one event at a time. */
+export class TextFormat {
+  readonly #options: FormatOptions;
+  #mode: 'apply' | 'check' = 'apply';
+  #play = '';
+  #stage = '';
+
+  constructor(options: FormatOptions) {
+    this.#options = options;
+  }
+
+  /** The lines an event gives rise to; none for most. */
+  lines(event: RunEvent): readonly string[] {
+    switch (event.type) {
+      case 'run-started':
+        this.#mode = event.mode;
+        return [
+          this.#style('bold', event.playbook) +
+            this.#style(
+              'dim',
+              ` on ${count(event.hosts.length, 'host')}${event.mode === 'check' ? ', check mode: nothing is changed' : ''}`,
+            ),
+        ];
+      case 'verdict':
+        return this.#verdict(event);
+      case 'host-unreachable':
+        return [
+          `${this.#style('red', 'unreachable')} ${event.host}`,
+          ...indent(formatProblem({ ...event.problem, host: undefined })),
+        ];
+      case 'host-failed':
+        return [
+          `${this.#style('red', 'failed')} ${event.host}`,
+          ...indent(formatProblem({ ...event.problem, host: undefined })),
+        ];
+      case 'warning':
+        return [`${this.#style('yellow', 'warning')} ${formatProblem(event.problem)}`];
+      case 'play-started':
+        this.#play = `\n${this.#style('bold', event.play)} ${this.#style('dim', event.hosts.join(' '))}`;
+        this.#stage = '';
+        return this.#options.verbosity > 0 ? this.#header() : [];
+      case 'stage-started':
+        this.#stage = `  ${event.role}${event.stage === event.role ? '' : `: ${event.stage}`}`;
+        return this.#options.verbosity > 0 ? this.#header() : [];
+      case 'task-finished':
+        return this.#task(event);
+      case 'task-output':
+        return this.#options.verbosity > 1
+          ? event.text
+              .trimEnd()
+              .split('\n')
+              .map((line) => `      ${this.#style('dim', `${event.host} |`)} ${line}`)
+          : [];
+      case 'disruption-stopped':
+        return [
+          `${this.#style('red', 'stopped')} ${event.thing} did not recover on ${event.host}; no other host is disrupted`,
+        ];
+      case 'script':
+        return [
+          this.#style(
+            'bold',
+            `--- script for ${event.host}: ${[event.phase, event.role, event.stage].filter(Boolean).join(' / ')}`,
+          ),
+          event.text,
+          '',
+        ];
+      case 'interrupted':
+        return [
+          event.how === 'now'
+            ? 'stopping now'
+            : 'stopping after the running step of each host (Ctrl-C again to stop it now)',
+        ];
+      case 'run-finished':
+        return ['', ...recapLines(event.recap, this.#mode).map((line) => this.#recapStyle(line))];
+      default:
+        return [];
+    }
+  }
+
+  /** The headings that were not shown yet: a play or a stage with nothing to tell gets none. */
+  #header(): readonly string[] {
+    const lines = [this.#play, this.#stage].filter((line) => line !== '');
+    this.#play = '';
+    this.#stage = '';
+    return lines;
+  }
+
+  #verdict(event: RunEvent & { type: 'verdict' }): readonly string[] {
+    const { verdict, host, check, evidence, problem } = event;
+    if (verdict === 'pass')
+      return this.#options.verbosity > 0 ? [`  ${this.#style('green', 'pass')} ${host} ${check}: ${evidence}`] : [];
+    const style = verdict === 'refuse' ? 'red' : 'yellow';
+    return [
+      `  ${this.#style(style, verdict)} ${host} ${check}: ${problem?.what ?? ''} (${evidence})`,
+      ...(problem?.allowed ? [`      allowed: ${problem.allowed}`] : []),
+      ...(problem?.tryThis ? [`      try: ${problem.tryThis}`] : []),
+    ];
+  }
+
+  #task(event: RunEvent & { type: 'task-finished' }): readonly string[] {
+    const { status, host, task, ms } = event;
+    const quiet = status === 'ok' || status === 'skipped';
+    if (quiet && this.#options.verbosity === 0) return [];
+    const took = ms >= 1000 ? this.#style('dim', ` ${(ms / 1000).toFixed(1)} s`) : '';
+    const name = task.handler ? `${task.name} (handler)` : task.name;
+    return [
+      ...this.#header(),
+      `    ${this.#style(STATUS_STYLES[status], status.padEnd(this.#mode === 'check' ? 12 : 7))} ${host}  ${name}${took}`,
+      ...(this.#options.diff ? this.#diff(event) : []),
+      ...(event.failure ? this.#failure(event.failure, event) : []),
+    ];
+  }
+
+  #diff({ status, diff, found, wanted }: RunEvent & { type: 'task-finished' }): readonly string[] {
+    if (status === 'ok' || status === 'skipped') return [];
+    const text =
+      diff ??
+      differences(found ?? {}, wanted ?? {})
+        .map(({ key, found, wanted }) =>
+          found === undefined ? `+${key}: ${wanted}` : `-${key}: ${found}\n+${key}: ${wanted}`,
+        )
+        .join('\n');
+    if (text === '') return [];
+    return text.split('\n').map((line) => {
+      const style = line.startsWith('+') ? 'green' : line.startsWith('-') ? 'red' : undefined;
+      return `      ${style ? this.#style(style, line) : line}`;
+    });
+  }
+
+  #failure(failure: TaskFailure, { task }: RunEvent & { type: 'task-finished' }): readonly string[] {
+    const block = (title: string, text: string): string[] =>
+      text.trim() === '' ? [] : [`      ${title}:`, ...text.split('\n').map((line) => `        ${line}`)];
+    return [
+      `      ${this.#style('red', failure.what)}`,
+      ...(failure.tryThis ? [`      try: ${failure.tryThis}`] : []),
+      `      ${this.#style('dim', `in ${[task.play, task.role, task.stage, task.name].join(' / ')}`)}`,
+      ...(task.at ? [`      ${this.#style('dim', `at ${formatPosition(task.at)}`)}`] : []),
+      ...block(
+        `ran${failure.exitCode === undefined ? '' : ` (exit code ${failure.exitCode})`}`,
+        firstLines(failure.script ?? ''),
+      ),
+      ...block('stdout', failure.stdout),
+      ...block('stderr', failure.stderr),
+    ];
+  }
+
+  #recapStyle(line: string): string {
+    if (/ (failed|unreachable)=[1-9]/.test(line)) return this.#style('red', line);
+    if (/ changed=[1-9]/.test(line)) return this.#style('yellow', line);
+    return line;
+  }
+
+  #style(style: Style, text: string): string {
+    return this.#options.color ? styleText(style, text, { validateStream: false }) : text;
+  }
+}
+
+/** Ansible's recap: a line a host. */
+export function recapLines(recap: readonly HostRecap[], mode: 'apply' | 'check'): readonly string[] {
+  const width = Math.max(0, ...recap.map(({ host }) => host.length));
+  const lines = recap.map(({ host, ok, changed, unreachable, failed, skipped, ignored }) => {
+    const counts = { ok, changed, unreachable, failed, skipped, ...(ignored > 0 ? { ignored } : {}) };
+    return `${host.padEnd(width)} : ${Object.entries(counts)
+      .map(([name, n]) => `${name}=${n}`)
+      .join(' ')}`;
+  });
+  return [mode === 'check' ? 'RECAP (check mode: "changed" is what would be)' : 'RECAP', ...lines];
+}
+
+/** Lines of a failed script that are shown; the whole is in the run's journal and under --show-scripts. */
+const SCRIPT_LINES = 12;
+
+function firstLines(script: string): string {
+  const lines = script.split('\n');
+  return lines.length <= SCRIPT_LINES
+    ? script
+    : [
+        ...lines.slice(0, SCRIPT_LINES),
+        `... ${lines.length - SCRIPT_LINES} more lines (--show-scripts shows all)`,
+      ].join('\n');
+}
+
+function indent(text: string): string[] {
+  return text.split('\n').map((line) => `    ${line}`);
+}
+
+/** `1 host`, `2 hosts`. */
+export function count(n: number, noun: string): string {
+  return `${n} ${noun}${n === 1 ? '' : 's'}`;
+}

@@ -1,0 +1,61 @@
+/** `--list-hosts`, `--list-tasks`, `--list-tags`: what a run would be about, without connecting to anything. */
+import type { FactAnswers, FactRequests } from '../fact.ts';
+import type { InventoryHost } from '../inventory/inventory.ts';
+import type { AskContext, RoleCall, Stage } from '../role.ts';
+import type { PlayRun } from '../run/context.ts';
+import { isSelected, type TagSelection } from '../run/tags.ts';
+import { inheritedTags } from '../run/units.ts';
+
+/** Makes what a role's pure functions are given for a host. */
+export type Asks = (host: InventoryHost, call: RoleCall, playHosts: readonly InventoryHost[]) => AskContext<unknown>;
+
+/** The hosts of each play. */
+export function listHosts(plays: readonly PlayRun[]): string {
+  return plays
+    .flatMap(({ play, hosts }) => [
+      `${play.name} (${play.hosts}): ${hosts.length}`,
+      ...hosts.map(({ name }) => `  ${name}`),
+    ])
+    .join('\n');
+}
+
+/** The tasks of each play, computed as for a fresh first host from the facts' examples, with their tags. */
+export function listTasks(plays: readonly PlayRun[], selection: TagSelection, asks: Asks): string {
+  const lines = plays.flatMap(({ play, hosts }) => {
+    const [host] = hosts;
+    if (!host) return [`${play.name} (${play.hosts}): no hosts`];
+    const calls = play.roles.flatMap((call) => {
+      const inherited = inheritedTags(play, call);
+      const stages = call.role.stages.flatMap((stage) => {
+        const tasks = exampleTasks(stage, asks(host, call, hosts))
+          .map((task) => ({ name: task.name, tags: [...inherited, ...(task.options.tags ?? [])] }))
+          .filter(({ tags }) => isSelected(tags, selection));
+        return tasks.map(({ name, tags }) => `    ${stage.name}: ${name}  [${[...new Set(tags)].join(', ')}]`);
+      });
+      return stages.length > 0 ? [`  ${call.role.name} - ${call.role.description}`, ...stages] : [];
+    });
+    return calls.length > 0 ? [`${play.name} (${play.hosts})`, ...calls] : [];
+  });
+  return lines.join('\n');
+}
+
+/** The tags that `--tags` can name. */
+export function listTags(plays: readonly PlayRun[]): string {
+  return plays
+    .map(({ play }) => {
+      const tags = play.roles.flatMap((call) => [...inheritedTags(play, call), ...call.role.tags]);
+      return `${play.name}: ${[...new Set(tags)].sort().join(', ')}`;
+    })
+    .join('\n');
+}
+
+function exampleTasks(stage: Stage<unknown>, ask: AskContext<unknown>) {
+  const requests: FactRequests = stage.facts?.(ask) ?? {};
+  const facts = Object.fromEntries(
+    Object.entries(requests).map(([name, request]) => [
+      name,
+      'fact' in request ? new Map(request.of.map((host) => [host.name, request.fact.example])) : request.example,
+    ]),
+  );
+  return stage.tasks({ ...ask, facts: facts as FactAnswers<FactRequests> });
+}

@@ -1,0 +1,123 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { inspect } from 'node:util';
+import fc from 'fast-check';
+import t from 'tap';
+import { didYouMean, formatProblem, UserError } from '../../engine/errors.ts';
+import { quote, Script, sh, shellFunction } from '../../engine/script.ts';
+import { MASK, mask, Secret, SecretText } from '../../engine/secret.ts';
+import { differences, formatState, holds, hwKv, parseState } from '../../engine/state.ts';
+
+/** Runs shell text under dash and gives back what it printed. */
+const dash = (text: string): string => execFileSync('sh', [], { input: text, encoding: 'utf8' });
+
+/** A script with its functions before it, as a session would define them. */
+const whole = (script: Script): string =>
+  [...script.functions.map(({ functionName, body }) => `${functionName}() {\n${body}\n}`), script.reveal()].join('\n');
+
+/** Text without NUL, which no shell argument can hold. */
+const words = fc.string({ unit: 'binary' }).map((text) => text.replaceAll('\0', ''));
+
+t.test('an interpolated word reaches the command as one argument, whatever is in it', async () => {
+  fc.assert(
+    fc.property(words, (word) => {
+      assert.equal(dash(sh`printf %s ${word}`.reveal()), word.toWellFormed?.() ?? word);
+    }),
+    { numRuns: 100 },
+  );
+});
+
+t.test('an array becomes several arguments, and an empty one none', async (t) => {
+  t.equal(dash(sh`printf '<%s>' ${['a b', "it's", '']}`.reveal()), "<a b><it's><>");
+  t.equal(sh`ls ${[]}`.reveal(), 'ls ');
+});
+
+t.test('plain words stay unquoted so that scripts read well', async (t) => {
+  t.equal(sh`install -m ${'0644'} ${'/etc/x.conf'}`.shown, 'install -m 0644 /etc/x.conf');
+  t.equal(quote(''), "''");
+});
+
+t.test('a script holds its secrets closed until the session reveals it', async (t) => {
+  const script = sh`printf %s ${new Secret("pa'ss")}`;
+  t.notMatch(`${script} ${JSON.stringify({ script })} ${inspect(script)}`, "pa'ss");
+  t.equal(dash(script.reveal()), "pa'ss");
+});
+
+t.test('a function is defined once, after those it uses', async (t) => {
+  const inner = shellFunction('hw_inner', 'echo "in $1"');
+  const outer = shellFunction('hw_outer', 'hw_inner "$1"', [inner]);
+  const script = Script.join([sh`${outer} ${'a'}`, sh`${inner} ${'b'}`, sh`${outer} ${'c'}`]);
+  t.strictSame(script.functions, [inner, outer]);
+  t.equal(dash(whole(script)), 'in a\nin b\nin c\n');
+});
+
+t.test('undefined and NUL are refused before anything is sent', async (t) => {
+  const missing: Record<string, string> = {};
+  t.throws(() => sh`rm ${missing['path'] as string}`, /interpolation 1 is undefined/);
+  t.throws(() => sh`printf ${'a\0b'}`, /NUL/);
+});
+
+t.test('a secret never shows by any way of printing', async (t) => {
+  const secret = new Secret('correct horse');
+  t.equal(
+    `${secret} ${JSON.stringify({ secret })} ${inspect({ secret })}`,
+    `${MASK} {"secret":"${MASK}"} { secret: ${MASK} }`,
+  );
+  t.equal(mask('a host said: correct horse!'), `a host said: ${MASK}!`);
+  t.equal(mask(JSON.stringify({ text: new Secret('quo"ted').reveal() })), `{"text":"${MASK}"}`);
+});
+
+t.test('a text with secrets shows everything but them', async (t) => {
+  const text = new SecretText(['token: ', new Secret('swordfish'), '\nnode: 1\n']);
+  t.equal(`${text}`, `token: ${MASK}\nnode: 1\n`);
+  t.equal(text.reveal(), 'token: swordfish\nnode: 1\n');
+  t.equal(mask('node: 1'), 'node: 1', 'its ordinary lines are not masked elsewhere');
+});
+
+t.test('a state survives being printed by a probe and read back', async () => {
+  const value = words.map((text) => (text.toWellFormed?.() ?? text).replaceAll('\r', ''));
+  fc.assert(
+    fc.property(fc.dictionary(fc.stringMatching(/^[a-z][a-z0-9_.-]{0,8}$/), value, { maxKeys: 4 }), (state) => {
+      const own = { ...state };
+      assert.deepEqual({ ...parseState(formatState(own)) }, own);
+      const script = Script.join([sh`:`, ...Object.entries(own).map(([key, value]) => sh`${hwKv} ${key} ${value}`)]);
+      assert.deepEqual({ ...parseState(dash(whole(script))) }, own, 'and by hw_kv');
+    }),
+    { numRuns: 60 },
+  );
+});
+
+t.test('the guard on the host agrees with the comparison here', async () => {
+  const states = fc.dictionary(fc.constantFrom('a', 'b', 'c'), fc.constantFrom('', 'x', 'x y', '*', 'a\nb', '\\n'));
+  fc.assert(
+    fc.property(states, states, (found, wanted) => {
+      const text = whole(sh`hw_out=${formatState(found)}; if ${holds(wanted)}; then echo yes; else echo no; fi`);
+      assert.equal(
+        dash(text).trim(),
+        differences(found, wanted).length === 0 ? 'yes' : 'no',
+        JSON.stringify({ found, wanted }),
+      );
+    }),
+    { numRuns: 100 },
+  );
+});
+
+t.test('a probe that prints something else than key=value is a mistake of the probe', async (t) => {
+  t.throws(() => parseState('mode=0644\nls: cannot access'), /not key=value: ls: cannot access/);
+});
+
+t.test('a problem says where, what, what is allowed and what to try', async (t) => {
+  const at = { file: 'group_vars/all.yml', line: 7, column: 1 };
+  t.equal(
+    formatProblem({ at, what: 'unknown variable "prot"', allowed: 'port, proto', tryThis: 'did you mean "port"?' }),
+    'group_vars/all.yml:7:1: unknown variable "prot"\n  allowed: port, proto\n  try: did you mean "port"?',
+  );
+  t.match(new UserError([{ what: 'one' }, { what: 'two' }]).message, /one\ntwo/);
+});
+
+t.test('a misspelling finds its word, and nonsense finds none', async (t) => {
+  const known = ['inventory', 'limit', 'tags', 'check'];
+  t.equal(didYouMean('lmit', known), 'limit');
+  t.equal(didYouMean('inevntory', known), 'inventory');
+  t.equal(didYouMean('zzzzzz', known), undefined);
+});
