@@ -70,6 +70,8 @@ export interface Role<S extends VarsSchema = VarsSchema> {
   readonly name: string;
   /** One sentence, for `--list-tasks` and the reference. */
   readonly description: string;
+  /** The hosts it is for when no play says so (`scripts/role.ts`): a pattern. */
+  readonly hosts: string;
   readonly vars: S;
   /** The tags its tasks use besides its own name, so that `--tags` can pass a role by without asking a host. */
   readonly tags: readonly string[];
@@ -102,6 +104,8 @@ export type ChecksMaker<V> = <R extends FactRequests>(checks: Checks<V, R>) => C
 export interface RoleDeclaration<S extends VarsSchema> {
   readonly name: string;
   readonly description: string;
+  /** Default: `all`. */
+  readonly hosts?: string;
   readonly vars: S;
   readonly tags?: readonly string[];
   readonly checks?: (checks: ChecksMaker<Infer<S>>) => Checks<Infer<S>>;
@@ -113,6 +117,7 @@ export function defineRole<const S extends VarsSchema>(declaration: RoleDeclarat
   const role: Role<S> = {
     name: declaration.name,
     description: declaration.description,
+    hosts: declaration.hosts ?? 'all',
     vars: declaration.vars,
     tags: declaration.tags ?? [],
     checks: declaration.checks?.((checks) => checks),

@@ -1,13 +1,13 @@
 /** `--list-hosts`, `--list-tasks`, `--list-tags`: what a run would be about, without connecting to anything. */
-import type { FactAnswers, FactRequests } from '../fact.ts';
-import type { InventoryHost } from '../inventory/inventory.ts';
-import type { AskContext, RoleCall, Stage } from '../role.ts';
-import type { PlayRun } from '../run/context.ts';
-import { isSelected, type TagSelection } from '../run/tags.ts';
-import { inheritedTags } from '../run/units.ts';
 
-/** Makes what a role's pure functions are given for a host. */
-export type Asks = (host: InventoryHost, call: RoleCall, playHosts: readonly InventoryHost[]) => AskContext<unknown>;
+import { UserError } from '../errors.ts';
+import type { FactAnswers, FactRequests } from '../fact.ts';
+import type { Inventory } from '../inventory/inventory.ts';
+import type { AskContext, Stage } from '../role.ts';
+import { askContext, type PlayRun } from '../run/context.ts';
+import type { RunOptions } from '../run/options.ts';
+import { isSelected, mayBeSelected, type TagSelection } from '../run/tags.ts';
+import { inheritedTags } from '../run/units.ts';
 
 /** The hosts of each play. */
 export function listHosts(plays: readonly PlayRun[]): string {
@@ -20,14 +20,23 @@ export function listHosts(plays: readonly PlayRun[]): string {
 }
 
 /** The tasks of each play, computed as for a fresh first host from the facts' examples, with their tags. */
-export function listTasks(plays: readonly PlayRun[], selection: TagSelection, asks: Asks): string {
+export function listTasks(
+  plays: readonly PlayRun[],
+  selection: TagSelection,
+  inventory: Inventory,
+  resolveVars: RunOptions['resolveVars'],
+): string {
   const lines = plays.flatMap(({ play, hosts }) => {
     const [host] = hosts;
     if (!host) return [`${play.name} (${play.hosts}): no hosts`];
     const calls = play.roles.flatMap((call) => {
       const inherited = inheritedTags(play, call);
+      if (!mayBeSelected(inherited, call.role.tags, selection)) return [];
+      const resolved = resolveVars(host, call, play);
+      if (!resolved.ok) throw new UserError(resolved.problems);
+      const ask = askContext(inventory, host, resolved.vars, hosts);
       const stages = call.role.stages.flatMap((stage) => {
-        const tasks = exampleTasks(stage, asks(host, call, hosts))
+        const tasks = exampleTasks(stage, ask)
           .map((task) => ({ name: task.name, tags: [...inherited, ...(task.options.tags ?? [])] }))
           .filter(({ tags }) => isSelected(tags, selection));
         return tasks.map(({ name, tags }) => `    ${stage.name}: ${name}  [${[...new Set(tags)].join(', ')}]`);

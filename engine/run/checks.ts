@@ -36,7 +36,7 @@ export async function runChecks(run: RunContext, plays: readonly PlayRun[]): Pro
     try {
       for (const verdict of check.checks.verdicts(context)) {
         const { id, evidence, what, allowed, tryThis } = verdict;
-        const waived = verdict.verdict === 'refuse' && run.options.waived.includes(id);
+        const waived = verdict.verdict === 'refuse' && waivedFor(check.host).includes(id);
         const advice = [tryThis, verdict.verdict === 'refuse' && `to go on all the same: -e waive=${id}`];
         run.events.emit({
           type: 'verdict',
@@ -73,4 +73,10 @@ function checksOf(run: RunContext, { play, hosts }: PlayRun): HostCheck[] {
       return { host, call, checks, ask, requests: checks.facts(ask) };
     });
   });
+}
+
+/** Names of checks whose refusal becomes a warning: the variable `waive`, a list or words with commas between. */
+function waivedFor(host: InventoryHost): readonly string[] {
+  const waive = host.var('waive') ?? [];
+  return (Array.isArray(waive) ? waive : String(waive).split(',')).map((word) => String(word).trim());
 }

@@ -1,7 +1,7 @@
 /** What the parts of a run share while it goes: its options, sessions, disruptions, and which hosts are still in it. */
 import type { Problem } from '../errors.ts';
 import type { EventStream, HostRecap, Phase, TaskStatus } from '../events.ts';
-import type { InventoryHost } from '../inventory/inventory.ts';
+import type { Inventory, InventoryHost } from '../inventory/inventory.ts';
 import type { Play } from '../play.ts';
 import type { BatchListener, Session, Step, StepResult } from '../remote/session.ts';
 import type { AskContext, RoleCall } from '../role.ts';
@@ -86,14 +86,7 @@ export class RunContext {
 
   /** What a role's pure functions are given for a host. */
   ask(host: InventoryHost, call: RoleCall, playHosts: readonly InventoryHost[]): AskContext<unknown> {
-    const { inventory } = this.options;
-    return {
-      vars: this.vars.get(call)?.get(host.name) ?? {},
-      host,
-      group: (name) => inventory.groups.get(name) ?? [],
-      inventory: inventory.hosts,
-      playHosts,
-    };
+    return askContext(this.options.inventory, host, this.vars.get(call)?.get(host.name) ?? {}, playHosts);
   }
 
   /** Does a host's work become root in this play? */
@@ -137,6 +130,16 @@ export class RunContext {
       return results;
     });
   }
+}
+
+/** What is known of a host before it is asked anything. */
+export function askContext(
+  inventory: Inventory,
+  host: InventoryHost,
+  vars: Readonly<Record<string, unknown>>,
+  playHosts: readonly InventoryHost[],
+): AskContext<unknown> {
+  return { vars, host, group: (name) => inventory.groups.get(name) ?? [], inventory: inventory.hosts, playHosts };
 }
 
 /** A batch as a person reads it: every function once, then each step under its id, with its conditions. */

@@ -27,8 +27,6 @@ export interface RunOptions {
   readonly forks: number;
   /** `--show-scripts`: every script is an event before it is sent. */
   readonly showScripts: boolean;
-  /** Names of checks whose refusal becomes a warning. */
-  readonly waived: readonly string[];
   readonly resolveVars: (host: InventoryHost, call: RoleCall, play: Play) => ResolvedVars;
   readonly connect: (host: InventoryHost, become: boolean) => Connection;
   readonly open: OpenSession;

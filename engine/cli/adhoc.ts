@@ -1,0 +1,73 @@
+/** One command on many hosts, as `ansible PATTERN -a COMMAND` does it: nothing is looked at before or after. */
+import { ExitCode, UserError } from '../errors.ts';
+import { LinkError, type Session, type StepResult } from '../remote/session.ts';
+import { Script, sh } from '../script.ts';
+import { mask } from '../secret.ts';
+import { CONNECTION_OPTIONS, helpText, type OptionTable, parseCommandLine } from './options.ts';
+import { setUp } from './setup.ts';
+
+/** Seconds a command may take unless told. */
+const COMMAND_TIMEOUT = 3600;
+
+/** The options of `scripts/run.ts`. */
+export const COMMAND_OPTIONS = {
+  ...CONNECTION_OPTIONS,
+  'command-timeout': { kind: 'number', value: 'SECONDS', help: 'stop the command after this long (default 3600)' },
+} as const satisfies OptionTable;
+
+/** Runs `PATTERN [options] -- COMMAND ...`; prints each host's output as its command ends. */
+export async function runCommand(argv: readonly string[]): Promise<ExitCode> {
+  const { values, words } = parseCommandLine(argv, COMMAND_OPTIONS);
+  const [pattern, ...command] = words;
+  if (values.help) {
+    const about =
+      'Runs one command on every host of the pattern. One word is shell text; several are a command and its arguments.';
+    console.log(
+      helpText('npx tsx scripts/run.ts PATTERN -i INVENTORY [options] -- COMMAND ...', about, COMMAND_OPTIONS),
+    );
+    return ExitCode.ok;
+  }
+  if (pattern === undefined || command.length === 0) {
+    const what = pattern === undefined ? 'no hosts and no command' : `no command for ${pattern}`;
+    throw new UserError({ what, tryThis: 'npx tsx scripts/run.ts all -i hosts -- uptime' }, ExitCode.usage);
+  }
+  const [{ default: pLimit }, { openSession }] = await Promise.all([import('p-limit'), import('../remote/open.ts')]);
+  const { inventory, connect, forks } = await setUp(values);
+  const limited = values.limit === undefined ? inventory.hosts : inventory.select(values.limit);
+  const hosts = inventory.select(pattern).filter((host) => limited.includes(host));
+  if (hosts.length === 0)
+    throw new UserError({ what: `${pattern} matches no host`, allowed: 'a host, a group, or a pattern of them' });
+
+  const script = command.length === 1 ? Script.raw(command[0] ?? '') : sh`${command}`;
+  const limit = pLimit(forks);
+  const outcomes = await Promise.all(
+    hosts.map((host) =>
+      limit(async () => {
+        let session: Session | undefined;
+        try {
+          session = await openSession(connect(host, values.become));
+          const [result] = await session.run([
+            { id: 'run', script, timeout: values['command-timeout'] ?? COMMAND_TIMEOUT },
+          ]);
+          process.stdout.write(result ? resultText(host.name, result) : '');
+          return result?.outcome === 'ran' && result.exitCode === 0 ? ExitCode.ok : ExitCode.failed;
+        } catch (error) {
+          if (!(error instanceof LinkError)) throw error;
+          const { what, tryThis } = error.problem;
+          process.stdout.write(`${host.name} | unreachable: ${mask(what)}\n${tryThis ? `  try: ${tryThis}\n` : ''}`);
+          return ExitCode.unreachable;
+        } finally {
+          await session?.close();
+        }
+      }),
+    ),
+  );
+  if (outcomes.includes(ExitCode.failed)) return ExitCode.failed;
+  return outcomes.includes(ExitCode.unreachable) ? ExitCode.unreachable : ExitCode.ok;
+}
+
+function resultText(host: string, { outcome, exitCode, stdout, stderr }: StepResult): string {
+  const how = outcome === 'timed out' ? 'timed out, and was stopped' : `exit code ${exitCode}`;
+  const output = [stdout, stderr].map((stream) => mask(stream.toString()).trimEnd()).filter((text) => text !== '');
+  return [`${host} | ${how}`, ...output.flatMap((text) => text.split('\n').map((line) => `  ${line}`)), ''].join('\n');
+}

@@ -1,0 +1,19 @@
+/** How every command of ours ends: what the user can mend as a message, what they can't as a bug, an exit code either way. */
+import { ExitCode, UserError } from '../errors.ts';
+import { mask } from '../secret.ts';
+
+/** Runs a command's body and sets the process's exit code to what it returns, or to what its error says. */
+export async function main(body: () => Promise<ExitCode>): Promise<void> {
+  try {
+    process.exitCode = await body();
+  } catch (error) {
+    if (error instanceof UserError) {
+      process.stderr.write(`${mask(error.message)}\n`);
+      process.exitCode = error.exitCode;
+      return;
+    }
+    const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    process.stderr.write(`a bug in Heartwood; please report it with these lines:\n${mask(stack)}\n`);
+    process.exitCode = ExitCode.bug;
+  }
+}

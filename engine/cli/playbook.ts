@@ -1,0 +1,130 @@
+/** `playbook(...)`: the last line of a playbook's file. Reads the command line and runs the plays. */
+import { readFileSync } from 'node:fs';
+import { hostname, userInfo } from 'node:os';
+import { ExitCode } from '../errors.ts';
+import { EventStream, type RunEvent } from '../events.ts';
+import type { Play, Playbook } from '../play.ts';
+import { mask } from '../secret.ts';
+import { main } from './main.ts';
+import { commaList, helpText, type OptionValues, PLAYBOOK_OPTIONS, parseCommandLine } from './options.ts';
+
+/** Where runs are recorded, beside where the command is called. */
+const STATE_DIRECTORY = '.heartwood';
+
+type PlaybookValues = OptionValues<typeof PLAYBOOK_OPTIONS>;
+
+/**
+ * Runs plays as the command line says: `await playbook('Install k3s', [play({ ... }), ...])`. Sets the exit code. Modules that
+ * only a run needs are loaded once it is clear that there is one.
+ */
+export async function playbook(title: string, plays: readonly Play[], argv = process.argv.slice(2)): Promise<void> {
+  await main(async () => {
+    const { values, words } = parseCommandLine(argv, PLAYBOOK_OPTIONS);
+    if (values.help) {
+      const usage = `npx tsx ${process.argv[1] ?? 'playbooks/PLAYBOOK.ts'} -i INVENTORY [options]`;
+      console.log(helpText(usage, about(title, plays), PLAYBOOK_OPTIONS));
+      return ExitCode.ok;
+    }
+    if (values.version) {
+      console.log(version());
+      return ExitCode.ok;
+    }
+    if (words.length > 0) {
+      const { UserError } = await import('../errors.ts');
+      const what = `${words.join(' ')}: a playbook takes options only`;
+      throw new UserError({ what, tryThis: '--limit PATTERN selects hosts; --help lists the options' }, ExitCode.usage);
+    }
+    return runPlaybook({ title, plays }, values, argv);
+  });
+}
+
+function about(title: string, plays: readonly Play[]): string {
+  return [
+    `${title}:`,
+    ...plays.map(({ name, hosts, roles }) => `  ${name} (${hosts}): ${roles.map(({ role }) => role.name).join(', ')}`),
+  ].join('\n');
+}
+
+/** Heartwood's version, from its package.json. */
+export function version(): string {
+  const file = new URL('../../package.json', import.meta.url);
+  const { version } = JSON.parse(readFileSync(file, 'utf8')) as { version: string };
+  return version;
+}
+
+/** Runs a playbook with a parsed command line. */
+export async function runPlaybook(book: Playbook, values: PlaybookValues, argv: readonly string[]): Promise<ExitCode> {
+  const startUpMs = Math.round(performance.now());
+  const [{ setUp }, { run, playsOf }, { resolverFor }] = await Promise.all([
+    import('./setup.ts'),
+    import('../run/run.ts'),
+    import('../vars/resolve.ts'),
+  ]);
+  const setup = await setUp(values);
+  const { inventory } = setup;
+  const tags = { tags: commaList(values.tags), skipTags: commaList(values['skip-tags']) };
+  const resolveVars = resolverFor(book.plays);
+  const plays = playsOf({ playbook: book, inventory, limit: values.limit });
+
+  if (values['list-hosts'] || values['list-tags'] || values['list-tasks']) {
+    const { listHosts, listTags, listTasks } = await import('./list.ts');
+    if (values['list-hosts']) console.log(listHosts(plays));
+    if (values['list-tags']) console.log(listTags(plays));
+    if (values['list-tasks']) console.log(listTasks(plays, tags, inventory, resolveVars));
+    return ExitCode.ok;
+  }
+
+  const [{ openSession }, { Journal, newRunId }, { listenForInterrupts }] = await Promise.all([
+    import('../remote/open.ts'),
+    import('../run/journal.ts'),
+    import('./interrupt.ts'),
+  ]);
+  const runId = newRunId(new Date());
+  const events = new EventStream();
+  const journal = new Journal(STATE_DIRECTORY, runId);
+  events.subscribe(journal.listener);
+  const kept: RunEvent[] = [];
+  if (values.profile || values.output !== undefined) events.subscribe((event) => kept.push(event));
+  const format = values.output ?? 'text';
+  if (format === 'text') await showOn(events, values);
+  const interruption = listenForInterrupts();
+  try {
+    const { exitCode } = await run({
+      playbook: book,
+      inventory,
+      limit: values.limit,
+      tags,
+      check: values.check,
+      diff: values.diff,
+      forks: setup.forks,
+      showScripts: values['show-scripts'],
+      resolveVars,
+      connect: setup.connect,
+      open: openSession,
+      events,
+      lock: { runId, holder: `${userInfo().username}@${hostname()}` },
+      argv: argv.map(mask),
+      version: version(),
+      interruption,
+    });
+    if (format !== 'text') {
+      const { jsonReport, junitReport } = await import('./reports.ts');
+      console.log(mask(format === 'json' ? jsonReport(kept) : junitReport(kept)));
+    }
+    if (values.profile) {
+      const { profileText } = await import('./profile.ts');
+      (format === 'text' ? console.log : console.error)(profileText(kept, startUpMs));
+    }
+    return exitCode;
+  } finally {
+    interruption.stop();
+    journal.close();
+  }
+}
+
+async function showOn(events: EventStream, values: PlaybookValues): Promise<void> {
+  const { View } = await import('./view.ts');
+  const { stdout } = process;
+  const color = process.env['NO_COLOR'] === undefined && stdout.isTTY === true;
+  events.subscribe(new View(stdout, { verbosity: values.verbose, diff: values.diff, color }).listener);
+}

@@ -1,0 +1,57 @@
+/** From a command line to what a run is given: inventory, connections, variables. Shared by playbooks and ad hoc commands. */
+import { dirname } from 'node:path';
+import { ExitCode, UserError } from '../errors.ts';
+import type { Inventory, InventoryHost } from '../inventory/inventory.ts';
+import type { Connection } from '../remote/session.ts';
+import type { CONNECTION_OPTIONS, OptionValues } from './options.ts';
+import { askPassword } from './password.ts';
+
+/** `--forks` unless told. Ansible's 5 makes people wait; ssh connections are cheap (docs/speed.md). */
+export const DEFAULT_FORKS = 25;
+
+/** Seconds a connection attempt may take unless told: Ansible's. */
+const CONNECT_TIMEOUT = 10;
+
+/** What every command that talks to hosts starts from. */
+export interface Setup {
+  readonly inventory: Inventory;
+  readonly forks: number;
+  /** How to reach a host, as root or as its own user. */
+  readonly connect: (host: InventoryHost, become: boolean) => Connection;
+}
+
+/**
+ * Loads the inventory and asks for passwords where told to.
+ * @throws UserError when there is no inventory, or something is wrong with it.
+ */
+export async function setUp(options: OptionValues<typeof CONNECTION_OPTIONS>): Promise<Setup> {
+  if (options.inventory.length === 0) {
+    throw new UserError(
+      { what: 'no inventory', tryThis: '-i hosts names one; hosts.example shows how it looks' },
+      ExitCode.usage,
+    );
+  }
+  const { loadInventory } = await import('../inventory/load.ts');
+  const { connectionOf } = await import('../inventory/connection.ts');
+  const inventory = loadInventory({
+    sources: options.inventory,
+    extraVars: options['extra-vars'],
+    playbookDirectory: process.argv[1] === undefined ? undefined : dirname(process.argv[1]),
+  });
+  const password = options['ask-pass'] ? await askPassword('SSH password: ') : undefined;
+  const becomePassword = options['ask-become-pass'] ? await askPassword('sudo password: ') : undefined;
+  return {
+    inventory,
+    forks: options.forks ?? DEFAULT_FORKS,
+    connect: (host, become) =>
+      connectionOf(host, {
+        user: options.user,
+        privateKeyFile: options['private-key'],
+        password,
+        become: become || options.become,
+        becomePassword,
+        connectTimeout: options.timeout ?? CONNECT_TIMEOUT,
+        acceptNewHostKeys: options['accept-new-host-keys'],
+      }),
+  };
+}

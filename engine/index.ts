@@ -1,0 +1,12 @@
+/** What playbooks and roles import. Nothing here loads what only a run needs. */
+export { playbook } from './cli/playbook.ts';
+export { type Position, type Problem, UserError } from './errors.ts';
+export { type Fact, type FactOutput, fact, fromEach } from './fact.ts';
+export { type Play, type Playbook, play } from './play.ts';
+export type { Explanation, Resource } from './resource.ts';
+export { type AskContext, defineRole, type HostView, type RoleCall, type TaskContext } from './role.ts';
+export { Script, type ShellFunction, sh, shellFunction } from './script.ts';
+export { Secret, SecretText } from './secret.ts';
+export { type Disruption, type Task, type TaskOptions, task, type Verdict } from './task.ts';
+export type { Infer, VarsSchema } from './vars/schema.ts';
+export { pass, refuse, warn } from './verdict.ts';

@@ -1,0 +1,61 @@
+/** One role, ad hoc: `npx tsx scripts/role.ts firewall -i hosts --limit server`. Options are a playbook's. */
+import { readdirSync } from 'node:fs';
+import { main } from '../engine/cli/main.ts';
+import { helpText, PLAYBOOK_OPTIONS, parseCommandLine } from '../engine/cli/options.ts';
+import { runPlaybook } from '../engine/cli/playbook.ts';
+import { didYouMean, ExitCode, UserError } from '../engine/errors.ts';
+import { play } from '../engine/play.ts';
+import type { RoleCall, RoleFactory } from '../engine/role.ts';
+import type { VarsSchema } from '../engine/vars/schema.ts';
+
+const ROLES = new URL('../roles/', import.meta.url);
+
+/** The roles there are: folders with a `role.ts`. */
+function roleNames(): readonly string[] {
+  return readdirSync(ROLES, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory() && readdirSync(new URL(`${entry.name}/`, ROLES)).includes('role.ts'))
+    .map((entry) => entry.name)
+    .sort();
+}
+
+/** Loads a role by its name and calls it without variables of its own. */
+async function callRole(name: string): Promise<RoleCall> {
+  const exported: Readonly<Record<string, unknown>> = await import(new URL(`${name}/role.ts`, ROLES).href);
+  const factory = Object.values(exported).find(
+    (value): value is RoleFactory<VarsSchema> =>
+      typeof value === 'function' && 'role' in value && (value.role as { name?: string }).name === name,
+  );
+  if (!factory) throw new Error(`roles/${name}/role.ts exports no role of that name`);
+  return factory();
+}
+
+await main(async () => {
+  const argv = process.argv.slice(2);
+  const { values, words } = parseCommandLine(argv, PLAYBOOK_OPTIONS);
+  const names = roleNames();
+  if (values.help) {
+    const about = `Runs one role on the hosts it is for, or on those of --limit.\nRoles: ${names.join(', ')}`;
+    console.log(helpText('npx tsx scripts/role.ts ROLE -i INVENTORY [options]', about, PLAYBOOK_OPTIONS));
+    return ExitCode.ok;
+  }
+  const [name, ...rest] = words;
+  if (name === undefined || rest.length > 0 || !names.includes(name)) {
+    const near = didYouMean(name ?? '', names);
+    throw new UserError(
+      {
+        what:
+          name === undefined
+            ? 'no role named'
+            : rest.length > 0
+              ? `one role at a time: ${words.join(' ')}`
+              : `no role "${name}"`,
+        allowed: names.join(', '),
+        tryThis: near ? `did you mean "${near}"?` : 'npx tsx scripts/role.ts firewall -i hosts',
+      },
+      ExitCode.usage,
+    );
+  }
+  const call = await callRole(name);
+  const title = `Role ${name}`;
+  return runPlaybook({ title, plays: [play({ name: title, hosts: call.role.hosts, roles: [call] })] }, values, argv);
+});
