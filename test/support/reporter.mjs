@@ -10,10 +10,13 @@ export default class SentenceReporter extends Transform {
   #passed = 0;
   #failed = 0;
   #skipped = 0;
+  #before = { passed: 0, failed: 0 };
 
   constructor() {
     super();
     this.#parser.on('child', (file) => this.#file(file));
+    // The verdict on a file comes after its tests, and knows of crashes and time limits.
+    this.#parser.on('assert', (result) => this.#fileEnded(result));
     this.#parser.on('bailout', (reason) => this.push(`bail out: ${reason}\n`));
   }
 
@@ -31,19 +34,20 @@ export default class SentenceReporter extends Transform {
   }
 
   #file(file) {
-    const before = [this.#passed, this.#failed];
-    const leaves = this.#follow(file, []);
-    file.on('complete', (results) => {
-      const [passed, failed] = [this.#passed - before[0], this.#failed - before[1]];
-      const took = results.time ? `, ${(results.time / 1000).toFixed(1)} s` : '';
-      // A file that broke outside its tests: it did not load, timed out, or left its plan.
-      if (!results.ok && failed === 0) {
-        this.#failed++;
-        this.push(`FAILED ${file.name}: broke outside its tests\n${results.failures.map(explain).join('')}`);
-      }
-      if (!leaves.any && results.ok && results.count === 0) this.push(`(no tests) ${file.name}\n`);
-      this.push(`${results.ok ? 'ok    ' : 'FAILED'} ${file.name} (${passed} passed, ${failed} failed${took})\n`);
-    });
+    this.#before = { passed: this.#passed, failed: this.#failed };
+    this.#follow(file, []);
+  }
+
+  #fileEnded({ ok, name, time, diag = {} }) {
+    const [passed, failed] = [this.#passed - this.#before.passed, this.#failed - this.#before.failed];
+    if (!ok && failed === 0) {
+      this.#failed++;
+      const how = diag.signal ? `signal ${diag.signal}` : `exit code ${diag.exitCode}`;
+      this.push(`FAILED ${name}: broke outside its tests (${how})\n`);
+    }
+    const took = time ? `, ${(time / 1000).toFixed(1)} s` : '';
+    this.push(`${ok ? 'ok    ' : 'FAILED'} ${name} (${passed} passed, ${failed} failed${took})\n`);
+    this.#before = { passed: this.#passed, failed: this.#failed };
   }
 
   /** Counts the tests below a parser; tells whether there were any. */
