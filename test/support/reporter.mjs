@@ -26,11 +26,10 @@ export default class SentenceReporter extends Transform {
   }
 
   _flush(done) {
-    this.#parser.end(() => {
-      const skipped = this.#skipped > 0 ? `, ${this.#skipped} skipped` : '';
-      this.push(`${this.#passed} passed, ${this.#failed} failed${skipped}\n`);
-      done();
-    });
+    this.#parser.end();
+    const skipped = this.#skipped > 0 ? `, ${this.#skipped} skipped` : '';
+    this.push(`${this.#passed} passed, ${this.#failed} failed${skipped}\n`);
+    done();
   }
 
   #file(file) {
