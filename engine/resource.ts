@@ -49,10 +49,36 @@ export interface Resource {
   readonly timeout?: number | undefined;
   readonly detail?: DiffDetail | undefined;
   /**
+   * True: the change only waits or looks. When it ran, the task is `ok`, never `changed`; check mode says that it would
+   * wait.
+   */
+  readonly changesNothing?: boolean | undefined;
+  /** For a change that could cut the link it comes over. */
+  readonly confirm?: Confirmation | undefined;
+  /**
+   * For a change too big for one script: sent before it, when the check found a difference, each in a batch of its own so
+   * that memory stays bounded on both sides. One that fails fails the task. The change itself then only finishes the work.
+   */
+  pieces?(found: State): Iterable<Script>;
+  /**
    * What a failed change means, in people's words: gets the change's exit code and the end of its stderr and stdout, and
    * returns the cause and what to try, or undefined when it has nothing to add.
    */
   explain?(failure: ChangeFailure): Explanation | undefined;
+}
+
+/** The exit code by which a change says that it succeeded and changed nothing (a command with a `changed` predicate). */
+export const UNCHANGED = 213;
+
+/**
+ * Proof that the way in is still open. The change armed a revert on the host itself; {@link script} disarms it and is run
+ * over a connection opened after the change. Where none comes through, the host takes the change back by itself.
+ */
+export interface Confirmation {
+  /** Seconds from the change until the host reverts it. */
+  readonly within: number;
+  /** Exit code 0: disarmed. Otherwise the host had already reverted. */
+  readonly script: Script;
 }
 
 /** What a failed change left to go by. */

@@ -1,0 +1,49 @@
+/** Nothing at a path. */
+import { UserError } from '../errors.ts';
+import type { Resource } from '../resource.ts';
+import { sh } from '../script.ts';
+import { absolute, beside, explainPath, hwType, leftover } from './place.ts';
+
+/** What {@link absent} takes. */
+export interface AbsentOptions {
+  readonly path: string;
+  /** Also a directory that is not empty, with everything in it. Not for a directory right below the root. */
+  readonly recursive?: boolean;
+}
+
+/**
+ * Nothing at this path. A link is removed, not what it leads to. A directory that holds something is only removed with
+ * `recursive`.
+ */
+export function absent(options: AbsentOptions): Resource {
+  const path = absolute(options.path);
+  const { recursive = false } = options;
+  if (recursive && path.lastIndexOf('/') === 0) {
+    throw new UserError({
+      what: `${path} is right below the root and is not removed as a whole`,
+      allowed: 'a deeper path',
+    });
+  }
+  const next = beside(path);
+  const removeDirectory = recursive ? sh`rm -rf -- ${path}` : sh`rmdir -- ${path}`;
+  return {
+    kind: 'absent',
+    id: path,
+    probe: sh`${hwType} ${path}\n${leftover(path)}`,
+    wanted: { type: 'absent', leftover: 'no' },
+    change: () => sh`
+rm -f -- ${next} || exit
+if [ -d ${path} ] && [ ! -L ${path} ]; then ${removeDirectory}; else rm -f -- ${path}; fi`,
+    undo: recursive ? { kind: 'none', why: 'a whole directory is not kept' } : { kind: 'keep', paths: [path] },
+    explain: ({ stderr }) => {
+      if (stderr.includes('not empty')) {
+        return {
+          what: `${path} is a directory and holds something`,
+          tryThis: `look into it; absent({ path: '${path}', recursive: true }) removes it with its content`,
+        };
+      }
+      if (/busy/.test(stderr)) return { what: `${path} is in use as a mount point`, tryThis: `umount ${path}` };
+      return explainPath(path, stderr);
+    },
+  };
+}

@@ -1,0 +1,40 @@
+/** A directory. */
+import type { Resource } from '../resource.ts';
+import { type ShellFunction, sh, shellFunction } from '../script.ts';
+import { absolute, explainPath, hwOwn, hwType, type Ownership, ownership, statFormat } from './place.ts';
+
+/** What {@link directory} takes. Mode defaults to `0755`, owner and group to `root`. */
+export interface DirectoryOptions extends Partial<Ownership> {
+  readonly path: string;
+}
+
+/** `hw_directory PATH FORMAT`: the state of a directory, or of the directory a link leads to. */
+const hwDirectory: ShellFunction = shellFunction(
+  'hw_directory',
+  `
+if [ -d "$1" ]; then echo type=directory; stat -L -c "$2" -- "$1"; else hw_type "$1" || :; fi`,
+  [hwType],
+);
+
+/**
+ * A directory with this mode and owner. Missing parents are made too, as `mkdir -p` makes them. A link that leads to a
+ * directory will do (data on another disk); a file in its place is an error.
+ */
+export function directory(options: DirectoryOptions): Resource {
+  const path = absolute(options.path);
+  const own = ownership(path, options, '0755');
+  return {
+    kind: 'directory',
+    id: path,
+    probe: sh`${hwDirectory} ${path} ${statFormat(own)}`,
+    wanted: { type: 'directory', ...own },
+    change: () => sh`
+[ -d ${path} ] || ( umask 022 && mkdir -p -m 0700 -- ${path} ) || exit
+${hwOwn} ${path} ${own.mode} ${`${own.owner}:${own.group}`}`,
+    undo: { kind: 'restore' },
+    explain: ({ stderr }) =>
+      /File exists|Not a directory/.test(stderr)
+        ? { what: `${path} cannot be a directory: a file or a broken link is in the way`, tryThis: `ls -ld ${path}` }
+        : explainPath(path, stderr),
+  };
+}

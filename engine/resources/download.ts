@@ -1,0 +1,187 @@
+/** A file fetched by the host itself. */
+import { didYouMean, UserError } from '../errors.ts';
+import type { Explanation, Resource } from '../resource.ts';
+import { type ShellFunction, sh, shellFunction } from '../script.ts';
+import { hwFile, hwSame } from './file.ts';
+import {
+  absolute,
+  beside,
+  explainPath,
+  hwDrop,
+  hwOwn,
+  hwSwap,
+  leftover,
+  type Ownership,
+  ownership,
+  statFormat,
+} from './place.ts';
+
+/** What {@link download} takes. Mode defaults to `0644`, owner and group to `root`. */
+export interface DownloadOptions extends Partial<Ownership> {
+  readonly path: string;
+  /** Where it is; several are mirrors of one another, tried in order. Plain `http` will do: the hash is what counts. */
+  readonly url: string | readonly string[];
+  /** In hex. */
+  readonly sha256: string;
+  /** Seconds. Default: 1800. */
+  readonly timeout?: number;
+}
+
+/**
+ * `hw_fetch URL NEXT`: downloads into NEXT, going on where NEXT ends. Gives up on a server that does not answer for 15 s or
+ * sends less than 1 kB/s for 30 s. What went wrong is in `hw_err`.
+ */
+const hwFetch: ShellFunction = shellFunction(
+  'hw_fetch',
+  `
+if command -v curl >/dev/null; then
+  hw_err=$(curl -fsSL -C - --connect-timeout 15 --speed-limit 1024 --speed-time 30 -o "$2" -- "$1" 2>&1)
+elif command -v wget >/dev/null; then
+  hw_tries=; case $(wget --version 2>/dev/null) in *GNU*) hw_tries='-nv -t 1' ;; esac
+  hw_err=$(wget $hw_tries -c -T 30 -O "$2" "$1" 2>&1)
+else
+  hw_err='neither curl nor wget is there'; return 127
+fi`,
+);
+
+/** `hw_progress NEXT`: prints every 3 s how much is there, until it is killed. */
+const hwProgress: ShellFunction = shellFunction(
+  'hw_progress',
+  `
+trap 'kill $hw_sleep; exit' TERM
+while :; do
+  sleep 3 & hw_sleep=$!; wait $hw_sleep
+  [ ! -f "$1" ] || printf 'progress: %s MB\\n' $(( ($(stat -c %s -- "$1") + 524288) / 1048576 ))
+done`,
+);
+
+/**
+ * `hw_download PATH NEXT SHA256 URL...`: tries the mirrors in turn, twice, until NEXT has the hash. What a server broke off is
+ * gone on with, at the next server too; what has the wrong hash is thrown away, and its server not asked again.
+ */
+const hwDownload: ShellFunction = shellFunction(
+  'hw_download',
+  `
+[ ! -d "$1" ] || [ -L "$1" ] || { printf 'heartwood: %s is a directory\\n' "$1" >&2; return 1; }
+[ -d "\${1%/*}/" ] || { printf 'heartwood: %s is no directory\\n' "\${1%/*}" >&2; return 1; }
+if [ -L "$2" ] || [ ! -O "$2" ]; then rm -f -- "$2" && ( umask 077 && set -C && : > "$2" ) || return; fi
+hw_next=$2 hw_want=$3 hw_bad=' '; shift 3
+hw_progress "$hw_next" & hw_bar=$!
+for hw_url in "$@" "$@"; do
+  case $hw_bad in *" $hw_url "*) continue ;; esac
+  while :; do
+    hw_had=; [ ! -s "$hw_next" ] || hw_had=1
+    hw_fetch "$hw_url" "$hw_next"; hw_rc=$?
+    if hw_same "$hw_next" "$hw_want"; then kill $hw_bar; wait $hw_bar; return 0; fi
+    case $hw_rc/$hw_had in
+      0/) printf 'heartwood: %s: wrong checksum %s\\n' "$hw_url" "$hw_sum" >&2; hw_bad="$hw_bad$hw_url "; : > "$hw_next"; break ;;
+      0/1|33/1|36/1|22/1|8/1) : > "$hw_next" ;;
+      *) printf 'heartwood: %s: %s\\n' "$hw_url" "\${hw_err##*
+}" >&2; break ;;
+    esac
+  done
+done
+kill $hw_bar; wait $hw_bar
+[ -s "$hw_next" ] || rm -f -- "$hw_next"
+return 1`,
+  [hwProgress, hwFetch, hwSame],
+);
+
+/**
+ * A file fetched by the host from the first mirror that has it. It appears at its place complete, checked, with its mode and
+ * owner, or not at all. What a cut run had fetched is gone on with. Prints its progress while it runs.
+ */
+export function download(options: DownloadOptions): Resource {
+  const path = absolute(options.path);
+  const next = beside(path);
+  const own = ownership(path, options, '0644');
+  const owner = `${own.owner}:${own.group}`;
+  const urls = [options.url].flat();
+  const sum = options.sha256.toLowerCase();
+  if (!/^[0-9a-f]{64}$/.test(sum)) {
+    throw new UserError({ what: `"${options.sha256}" is no sha256 for ${path}`, allowed: '64 hexadecimal digits' });
+  }
+  for (const url of urls) {
+    if (!/^https?:\/\/[^\s/]+/.test(url))
+      throw new UserError({
+        what: `"${url}" is no URL to download ${path} from`,
+        allowed: 'http://... or https://...',
+      });
+  }
+  return {
+    kind: 'download',
+    id: path,
+    probe: sh`${hwFile} ${path} ${statFormat(own)} ''\n${leftover(path)}`,
+    wanted: { type: 'file', ...own, sha256: sum, leftover: 'no' },
+    change: () => sh`
+if ${hwSame} ${path} ${sum}; then
+  rm -f -- ${next} && ${hwOwn} ${path} ${own.mode} ${owner}; exit
+fi
+${hwDownload} ${path} ${next} ${sum} ${urls} || exit
+${hwOwn} ${next} ${own.mode} ${owner} || ${hwDrop} ${next}
+${hwSwap} ${next} ${path} || ${hwDrop} ${next}`,
+    undo: { kind: 'keep', paths: [path] },
+    timeout: options.timeout ?? 1800,
+    explain: ({ stderr }) => explainPath(path, stderr) ?? explainDownload(sum, stderr),
+  };
+}
+
+/** What became of each mirror, in people's words. */
+function explainDownload(wanted: string, stderr: string): Explanation | undefined {
+  const byUrl = new Map<string, string>();
+  for (const [, url, message] of stderr.matchAll(/^heartwood: (https?:\S+): (.*)$/gm)) {
+    if (url !== undefined && message !== undefined) byUrl.set(url, reason(message));
+  }
+  if (byUrl.size === 0) return undefined;
+  const reasons = [...byUrl.values()].join(' ');
+  const tryThis = reasons.includes('wrong checksum')
+    ? `the mirror serves another file, or the wanted hash ${wanted} is not this version's`
+    : reasons.includes('certificate')
+      ? "the host's clock, and its ca-certificates package"
+      : 'fetch that URL on the host with curl -v; or name another mirror';
+  return { what: [...byUrl].map(([url, why]) => `${url}: ${why}`).join('; '), tryThis };
+}
+
+/** A message of curl, GNU wget or busybox wget as a cause. */
+function reason(message: string): string {
+  const [, status] = /(?:returned error:|ERROR|HTTP\/[\d.]+) (?:HTTP\/[\d.]+ )?(\d{3})/.exec(message) ?? [];
+  if (status) return `the server answers ${status}`;
+  if (/wrong checksum/.test(message)) return message;
+  if (/resolve|unable to resolve|bad address/i.test(message)) return 'its name cannot be resolved';
+  if (/refused/i.test(message)) return 'connection refused';
+  if (/remaining|partial|prematurely|closed at byte|Connection closed|reset/i.test(message))
+    return `cut off before its end (${message})`;
+  if (/certificate|SSL|TLS/i.test(message)) return `its certificate is not accepted (${message})`;
+  if (/timed out|too slow|timeout|Network is unreachable|No route/i.test(message))
+    return `does not answer (${message})`;
+  return message;
+}
+
+/** Architectures by the name Go, Debian and container images use, from what `uname -m` says. */
+const ARCHITECTURES: Readonly<Record<string, string>> = {
+  x86_64: 'amd64',
+  aarch64: 'arm64',
+  armv7l: 'arm',
+  armv6l: 'arm',
+  armhf: 'arm',
+  i686: '386',
+};
+
+/**
+ * The entry of a per-architecture table: `byArch({ amd64: ..., arm64: ... }, facts.arch)`. Takes `uname -m`'s names and the
+ * usual ones.
+ * @throws UserError when the table has none for this architecture.
+ */
+export function byArch<T>(table: Readonly<Record<string, T>>, arch: string): T {
+  const name = ARCHITECTURES[arch] ?? arch;
+  for (const key of [arch, name]) {
+    const entry = table[key];
+    if (Object.hasOwn(table, key) && entry !== undefined) return entry;
+  }
+  const near = didYouMean(name, Object.keys(table));
+  throw new UserError({
+    what: `there is nothing for architecture ${arch}`,
+    allowed: Object.keys(table).join(', '),
+    tryThis: near && `did you mean "${near}"?`,
+  });
+}

@@ -1,0 +1,96 @@
+/** A file with given content. */
+import type { Resource } from '../resource.ts';
+import { type Script, type ShellFunction, sh, shellFunction } from '../script.ts';
+import { Secret } from '../secret.ts';
+import { type Content, isSecret, sha256, write } from './content.ts';
+import { fileDiff } from './file-diff.ts';
+import {
+  absolute,
+  beside,
+  explainPath,
+  hwDrop,
+  hwOwn,
+  hwSha256,
+  hwStage,
+  hwSwap,
+  hwType,
+  leftover,
+  type Ownership,
+  ownership,
+  statFormat,
+} from './place.ts';
+
+/** What {@link file} takes. Mode defaults to `0644`, owner and group to `root`. */
+export interface FileOptions extends Partial<Ownership> {
+  readonly path: string;
+  readonly content: Content;
+  /**
+   * A script that fails when the content is not valid, given the path of the candidate as an argument:
+   * `(candidate) => sh`sshd -t -f ${candidate}``. The file is replaced only when it succeeds.
+   */
+  readonly validate?: (candidate: Script) => Script;
+}
+
+/** `hw_file PATH FORMAT SHA256`: the state of a file. With SHA256, says only whether the content has it. */
+export const hwFile: ShellFunction = shellFunction(
+  'hw_file',
+  `
+hw_type "$1" || return 0
+stat -c "$2" -- "$1"
+[ -f "$1" ] && [ ! -L "$1" ] && hw_sha256 "$1" || return 0
+if [ -z "$3" ]; then echo "sha256=$hw_sum"
+elif [ "$hw_sum" = "$3" ]; then echo content=wanted
+else echo content=other
+fi`,
+  [hwType, hwSha256],
+);
+
+/** `hw_same PATH SHA256`: is PATH a plain file with this content? */
+export const hwSame: ShellFunction = shellFunction(
+  'hw_same',
+  '[ ! -L "$1" ] && [ -f "$1" ] && hw_sha256 "$1" && [ "$hw_sum" = "$2" ]',
+  [hwSha256],
+);
+
+/**
+ * A file with this content, mode and owner. Written beside its place, checked by `validate`, renamed over: at every moment
+ * the old file is there or the new one. A link in its place is replaced, not followed; a directory is an error. Its
+ * directory must be there. The hash of a secret content is not shown, since a short secret could be guessed from it.
+ */
+export function file(options: FileOptions): Resource {
+  const { content, validate } = options;
+  const path = absolute(options.path);
+  const next = beside(path);
+  const own = ownership(path, options, '0644');
+  const owner = `${own.owner}:${own.group}`;
+  const sum = isSecret(content) ? new Secret(sha256(content)) : sha256(content);
+  return {
+    kind: 'file',
+    id: path,
+    probe: sh`${hwFile} ${path} ${statFormat(own)} ${isSecret(content) ? sum : ''}\n${leftover(path)}`,
+    wanted: {
+      type: 'file',
+      ...own,
+      ...(typeof sum === 'string' ? { sha256: sum } : { content: 'wanted' }),
+      leftover: 'no',
+    },
+    change: () => sh`
+if ${hwSame} ${path} ${sum}; then
+  rm -f -- ${next} && ${hwOwn} ${path} ${own.mode} ${owner}; exit
+fi
+${hwStage} ${path} ${next} || exit
+${write(content, next)} || ${hwDrop} ${next}
+${hwOwn} ${next} ${own.mode} ${owner} || ${hwDrop} ${next}
+${validate ? sh`{ ${validate(sh`${next}`)}\n} || { echo 'heartwood: not valid' >&2; false; } || ${hwDrop} ${next}` : sh``}
+${hwSwap} ${next} ${path} || ${hwDrop} ${next}`,
+    undo: { kind: 'keep', paths: [path] },
+    detail: fileDiff(path, content),
+    explain: ({ stderr }) =>
+      stderr.includes('heartwood: not valid')
+        ? {
+            what: `the new ${path} did not pass its check; the old one is still in place`,
+            tryThis: stderr.replace(/\s*heartwood: not valid\s*/, '').trim(),
+          }
+        : explainPath(path, stderr),
+  };
+}

@@ -1,0 +1,143 @@
+/**
+ * How things get to their place on a host: looked at without following links, written beside their place with their final
+ * mode and owner, renamed over it. Shared by every resource that is a path.
+ */
+import { UserError } from '../errors.ts';
+import { type Script, type ShellFunction, sh, shellFunction } from '../script.ts';
+
+/** Who may do what with a path. */
+export interface Ownership {
+  /** Octal, three or four digits: `0644`. */
+  readonly mode: string;
+  /** A user's name, or its number. */
+  readonly owner: string;
+  /** A group's name, or its number. */
+  readonly group: string;
+}
+
+/** Defaults filled in and mode in four digits. @throws UserError when the mode is no octal number. */
+export function ownership(path: string, given: Partial<Ownership>, mode: string): Ownership {
+  const wanted = given.mode ?? mode;
+  if (!/^[0-7]{3,4}$/.test(wanted)) {
+    throw new UserError({
+      what: `mode "${wanted}" of ${path} is no file mode`,
+      allowed: 'three or four octal digits in quotes: "0644"',
+    });
+  }
+  return { mode: wanted.padStart(4, '0'), owner: given.owner ?? 'root', group: given.group ?? 'root' };
+}
+
+/** The path, checked. @throws UserError when it is relative, the root, or not in its shortest form. */
+export function absolute(path: string): string {
+  const parts = path.split('/');
+  if (!path.startsWith('/') || parts.slice(1).some((part) => part === '' || part === '.' || part === '..')) {
+    throw new UserError({
+      what: `"${path}" is no path that Heartwood writes to`,
+      allowed: 'an absolute path without "..", "//" or a slash at its end: /etc/motd',
+    });
+  }
+  return path;
+}
+
+/** Where the next content of `path` is written: a hidden name in the same directory, ignored by every `*.d` reader. */
+export function beside(path: string): string {
+  const slash = path.lastIndexOf('/') + 1;
+  return `${path.slice(0, slash)}.${path.slice(slash)}.hw-new`;
+}
+
+/** The format for `stat -c` that prints mode, owner and group the way `wanted` has them. */
+export function statFormat(wanted: Ownership): string {
+  const isNumber = /^\d+$/;
+  return `mode=%04a\nowner=%${isNumber.test(wanted.owner) ? 'u' : 'U'}\ngroup=%${isNumber.test(wanted.group) ? 'g' : 'G'}`;
+}
+
+/** `hw_type PATH`: prints the type of PATH itself, links not followed; false when nothing is there. */
+export const hwType: ShellFunction = shellFunction(
+  'hw_type',
+  `
+if [ -L "$1" ]; then echo type=link
+elif [ -f "$1" ]; then echo type=file
+elif [ -d "$1" ]; then echo type=directory
+elif [ -e "$1" ]; then echo type=special
+else echo type=absent; return 1
+fi`,
+);
+
+/** `hw_sha256 FILE`: sets `hw_sum`. */
+export const hwSha256: ShellFunction = shellFunction('hw_sha256', 'hw_sum=$(sha256sum < "$1") && hw_sum=${hw_sum%% *}');
+
+/**
+ * `hw_stage PATH NEXT`: makes NEXT an empty file that only we can read, whatever was there (the remains of a cut run, or a
+ * trap laid in a directory others can write to). Refuses where PATH cannot be replaced by a file.
+ */
+export const hwStage: ShellFunction = shellFunction(
+  'hw_stage',
+  `
+if [ -d "$1" ] && [ ! -L "$1" ]; then printf 'heartwood: %s is a directory\\n' "$1" >&2; return 1; fi
+if [ ! -d "\${1%/*}/" ]; then printf 'heartwood: %s is no directory\\n' "\${1%/*}" >&2; return 1; fi
+rm -f -- "$2" && ( umask 077 && set -C && : > "$2" )`,
+);
+
+/** `hw_own PATH MODE OWNER:GROUP`: owner first, since a change of owner clears the set-user-id bit. */
+export const hwOwn: ShellFunction = shellFunction('hw_own', 'chown -- "$3" "$1" && chmod -- "$2" "$1"');
+
+/**
+ * `hw_swap NEXT PATH`: NEXT becomes PATH in one step, on disk before it has the name. Where PATH is a link to a directory, a
+ * plain `mv` would put NEXT into that directory.
+ */
+export const hwSwap: ShellFunction = shellFunction(
+  'hw_swap',
+  `
+[ -L "$1" ] || sync "$1" 2>/dev/null || :
+if [ -L "$2" ] && [ -d "$2" ]; then
+  mv -fT -- "$1" "$2" 2>/dev/null || { rm -f -- "$2" && mv -f -- "$1" "$2"; }
+else
+  mv -f -- "$1" "$2"
+fi`,
+);
+
+/** `hw_drop NEXT`: after a failed command, removes what it leaves and ends the script with its exit code. */
+export const hwDrop: ShellFunction = shellFunction('hw_drop', 'hw_rc=$?; rm -f -- "$1"; exit $hw_rc');
+
+/** Ends a probe that looks at `path`: `leftover=yes` where a cut run left something beside it. */
+export function leftover(path: string): Script {
+  const next = beside(path);
+  return sh`if [ -e ${next} ] || [ -L ${next} ]; then echo leftover=yes; else echo leftover=no; fi`;
+}
+
+/** What the shared functions say when a path cannot be written, in people's words. */
+export function explainPath(path: string, stderr: string): { what: string; tryThis?: string } | undefined {
+  const parent = path.slice(0, path.lastIndexOf('/')) || '/';
+  if (stderr.includes('is a directory')) {
+    return {
+      what: `${path} is a directory, and would have to be replaced`,
+      tryThis: `look into it; remove it if it is not needed: absent({ path: '${path}', recursive: true })`,
+    };
+  }
+  if (
+    stderr.includes('is no directory') ||
+    /cannot create .*(Directory nonexistent|nonexistent directory|No such file)/.test(stderr)
+  ) {
+    return {
+      what: `the directory ${parent} is not there`,
+      tryThis: `a task before this one: directory({ path: '${parent}' })`,
+    };
+  }
+  if (/No space left on device|I\/O error/.test(stderr)) {
+    return { what: `the disk that holds ${parent} is full`, tryThis: `df -h ${parent}; df -i ${parent}` };
+  }
+  if (/Disk quota exceeded/.test(stderr)) return { what: `the disk quota for ${parent} is used up` };
+  if (/Read-only file system/.test(stderr)) {
+    return {
+      what: `${parent} is on a read-only file system`,
+      tryThis: 'dmesg | tail: a disk that fails is mounted read-only',
+    };
+  }
+  const [, name] = /invalid (?:user|group|spec)[^‘'":]*[:‘'"\s]+([\w.:-]+)/.exec(stderr) ?? [];
+  if (name) return { what: `user or group ${name} does not exist on the host` };
+  if (/Operation not permitted/.test(stderr)) {
+    return { what: `${path} may not be changed, even by root`, tryThis: `lsattr -d ${path} (an immutable flag?)` };
+  }
+  if (/Permission denied/.test(stderr)) return { what: `no permission to write ${path}`, tryThis: 'become root: -b' };
+  return undefined;
+}

@@ -1,0 +1,151 @@
+/** Systemd units. */
+import type { ChangeFailure, Explanation, Resource } from '../resource.ts';
+import { type Script, type ShellFunction, sh, shellFunction } from '../script.ts';
+
+/** What {@link unit} takes besides the unit's name. What is left out is left as it is. */
+export interface UnitOptions {
+  /** Started at boot. */
+  readonly enabled?: boolean;
+  /** Running now. */
+  readonly active?: boolean;
+  /** Start it without waiting until it is up; `activating` will do then. For units that wait for other hosts. */
+  readonly noBlock?: boolean;
+}
+
+/**
+ * `hw_unit NAME ENABLED ACTIVATING`: `enabled=yes|no|...`, `active=yes|no|...`, `stale=yes|no` (its file changed since
+ * systemd read it) and systemd's own words. A unit without an [Install] section counts as ENABLED, whichever that is.
+ */
+const hwUnit: ShellFunction = shellFunction(
+  'hw_unit',
+  `
+LoadState=not-found UnitFileState= ActiveState=inactive SubState= NeedDaemonReload=no
+while IFS='=' read -r hw_key hw_value; do
+  case $hw_key in LoadState|UnitFileState|ActiveState|SubState|NeedDaemonReload) eval "$hw_key=\\$hw_value" ;; esac
+done <<EOF
+$(systemctl show -p LoadState,UnitFileState,ActiveState,SubState,NeedDaemonReload -- "$1" 2>/dev/null)
+EOF
+echo "load=$LoadState"
+case $UnitFileState in
+  enabled) echo enabled=yes ;;
+  static|indirect|generated|transient|alias) echo "enabled=$2" ;;
+  *) echo enabled=no ;;
+esac
+case $ActiveState in
+  active|reloading|refreshing) echo active=yes ;;
+  activating) echo "active=$3" ;;
+  *) echo active=no ;;
+esac
+echo "stale=$NeedDaemonReload"
+echo "state=$ActiveState $SubState"`,
+);
+
+/** `hw_reread NAME`: has systemd read unit files again where this one changed or is not known yet. */
+const hwReread: ShellFunction = shellFunction(
+  'hw_reread',
+  `
+case $(systemctl show -p LoadState,NeedDaemonReload -- "$1") in
+  *=yes*|*=not-found*) systemctl daemon-reload ;;
+esac`,
+);
+
+/** `hw_systemctl ARGS... NAME`: on failure, adds what the unit last said. */
+const hwSystemctl: ShellFunction = shellFunction(
+  'hw_systemctl',
+  `
+systemctl "$@" && return 0
+hw_rc=$?
+for hw_name do :; done
+systemctl show -p LoadState,ActiveState,SubState,Result,ExecMainStatus -- "$hw_name" >&2
+journalctl -u "$hw_name" -n 15 --no-pager -o cat >&2 2>/dev/null
+return $hw_rc`,
+);
+
+/**
+ * A unit that is enabled or not, active or not. Where its file changed since systemd read it, systemd reads it again; to
+ * have a running unit take a change up, notify a handler made with {@link restarted} or {@link reloaded}.
+ */
+export function unit(name: string, options: UnitOptions): Resource {
+  const { enabled, active, noBlock = false } = options;
+  const word = (value: boolean | undefined): string => (value === false ? 'no' : 'yes');
+  const now = noBlock ? ['--no-block'] : [];
+  return {
+    kind: 'systemd',
+    id: name,
+    probe: sh`${hwUnit} ${name} ${word(enabled)} ${noBlock && active ? 'yes' : 'activating'}`,
+    wanted: {
+      ...(enabled === undefined ? {} : { enabled: word(enabled) }),
+      ...(active === undefined ? {} : { active: word(active) }),
+      stale: 'no',
+    },
+    change: () => sh`
+${hwReread} ${name} || exit
+${enabled === undefined ? sh`:` : sh`${hwSystemctl} -q ${enabled ? 'enable' : 'disable'} -- ${name}`} || exit
+${active === undefined ? sh`:` : sh`${hwSystemctl} ${active ? 'start' : 'stop'} ${now} -- ${name}`}`,
+    undo: { kind: 'restore' },
+    explain: (failure) => explainUnit(name, failure),
+  };
+}
+
+/** For handlers: restarts a unit, running or not. With `noBlock`, without waiting until it is up. */
+export function restarted(name: string, options: { readonly noBlock?: boolean } = {}): Resource {
+  const now = options.noBlock ? ['--no-block'] : [];
+  return action('restart', name, sh`${hwReread} ${name} || exit\n${hwSystemctl} restart ${now} -- ${name}`);
+}
+
+/** For handlers: has a unit read its configuration again; one that cannot is restarted, one that is down is started. */
+export function reloaded(name: string): Resource {
+  return action('reload', name, sh`${hwReread} ${name} || exit\n${hwSystemctl} reload-or-restart -- ${name}`);
+}
+
+/** For handlers: has systemd read all unit files again. */
+export function daemonReload(): Resource {
+  return action('daemon-reload', '', sh`systemctl daemon-reload`);
+}
+
+function action(verb: string, name: string, change: Script): Resource {
+  return {
+    kind: 'systemd',
+    id: `${verb} ${name}`.trim(),
+    probe: sh`echo done=no`,
+    wanted: { done: 'yes' },
+    change: () => change,
+    undo: { kind: 'none', why: 'a restart leaves nothing to take back' },
+    verify: 'exit code',
+    explain: (failure) => explainUnit(name, failure),
+  };
+}
+
+/** What systemctl's messages mean. */
+function explainUnit(name: string, { exitCode, stderr }: ChangeFailure): Explanation | undefined {
+  const look = `systemctl status ${name}; journalctl -u ${name} -e`;
+  if (exitCode === 127 && /systemctl/.test(stderr)) return { what: 'this host has no systemd' };
+  if (/not been booted with systemd|Failed to connect to bus/.test(stderr))
+    return { what: 'this host was not booted with systemd' };
+  if (/is masked|LoadState=masked/.test(stderr)) {
+    return {
+      what: `unit ${name} is masked: somebody forbade to start it`,
+      tryThis: `systemctl unmask ${name}, if that is no longer meant`,
+    };
+  }
+  if (/not found|does not exist|No such file|LoadState=not-found/.test(stderr) && !/LoadState=loaded/.test(stderr)) {
+    return {
+      what: `there is no unit ${name}`,
+      tryThis: 'the task that installs its package or writes its file comes before this one',
+    };
+  }
+  if (/LoadState=(?:bad-setting|error)/.test(stderr)) {
+    return { what: `the file of unit ${name} is not valid`, tryThis: `systemd-analyze verify ${name}` };
+  }
+  if (/dependency job .* failed|Result=dependency|Dependency failed/i.test(stderr)) {
+    return { what: `a unit that ${name} needs did not start`, tryThis: `systemctl list-dependencies --failed ${name}` };
+  }
+  const [, result] = /^Result=(?!success)(.+)$/m.exec(stderr) ?? [];
+  const [, status] = /^ExecMainStatus=(?!0$)(.+)$/m.exec(stderr) ?? [];
+  if (result)
+    return {
+      what: `${name} did not start: ${result}${status ? `, exit code ${status}` : ''}; its last words are above`,
+      tryThis: look,
+    };
+  return undefined;
+}
