@@ -4,13 +4,13 @@
  */
 import type { TaskFailure, TaskStatus } from '../events.ts';
 import type { Step, StepResult } from '../remote/session.ts';
-import { CHANGE_TIMEOUT, PROBE_TIMEOUT, type Resource } from '../resource.ts';
+import { CHANGE_TIMEOUT, PROBE_TIMEOUT, type Resource, UNCHANGED } from '../resource.ts';
 import { Script, sh } from '../script.ts';
 import { mask } from '../secret.ts';
 import { differences, holds, type State } from '../state.ts';
 import type { Disruption } from '../task.ts';
 import { type Decision, lastLines, readProbe } from './check.ts';
-import { isOwed, owe, paid } from './owed.ts';
+import { isOwed, owing, paid } from './owed.ts';
 import { hasResource, type ResourceUnit, type Unit } from './units.ts';
 
 /** Units that run as one script: on one host's session, disrupting one thing or none. */
@@ -33,7 +33,8 @@ export interface Outcome {
 
 /**
  * The change phase of one host. Empty when nothing differs. From the first difference on, later units are in it too although
- * their probes found nothing to do: an earlier change may have altered what they saw.
+ * their probes found nothing to do: an earlier change may have altered what they saw. A unit that sends pieces begins a
+ * segment, and one that must be confirmed over a new connection ends it.
  */
 export function segmentsOf(decisions: readonly Decision[]): readonly Segment[] {
   const first = decisions.findIndex(({ what }) => what === 'change');
@@ -44,10 +45,23 @@ export function segmentsOf(decisions: readonly Decision[]): readonly Segment[] {
     const { target, task } = decision.unit;
     const thing = task.options.disrupts?.thing;
     const last = segments.at(-1);
-    if (last && last.target === target && last.thing === thing) last.decisions.push(decision);
-    else segments.push({ target, thing, decisions: [decision] });
+    if (last && last.target === target && last.thing === thing && mayFollow(decision, last.decisions.at(-1))) {
+      last.decisions.push(decision);
+    } else segments.push({ target, thing, decisions: [decision] });
   }
   return segments;
+}
+
+function mayFollow({ unit }: Decision, previous: Decision | undefined): boolean {
+  if (!hasResource(unit) || unit.task.action.pieces) return false;
+  const confirmed = previous && hasResource(previous.unit) && previous.unit.task.action.confirm;
+  return !confirmed || unit.task.action.confirm !== undefined;
+}
+
+/** The pieces to send before a segment: those of its first unit, when its check found a difference. */
+export function piecesOf({ decisions: [first] }: Segment): Iterable<Script> {
+  if (first?.what !== 'change' || !hasResource(first.unit)) return [];
+  return first.unit.task.action.pieces?.(first.found ?? {}) ?? [];
 }
 
 /**
@@ -73,9 +87,9 @@ function unitSteps(unit: ResourceUnit, found: State): Step[] {
   const { key, task } = unit;
   const resource = task.action;
   const { disrupts, ignoreErrors } = task.options;
-  const failed = (step: string): Script => Script.raw(`[ "\${hw_rc_${key}_${step}:-0}" != 0 ]`);
+  const failed = (step: string): Script => Script.raw(`case $hw_rc_${key}_${step} in ''|0|${UNCHANGED}) false ;; esac`);
   const passed = (...steps: string[]): Script =>
-    Script.raw(steps.map((step) => `[ "$hw_rc_${key}_${step}" = 0 ]`).join(' && '));
+    Script.raw(steps.map((step) => `case $hw_rc_${key}_${step} in 0|${UNCHANGED}) ;; *) false ;; esac`).join(' && '));
   const stop = (condition: Script): { stopIf: Script } | undefined =>
     ignoreErrors ? undefined : { stopIf: condition };
   const gate = (name: 'gate_before' | 'gate_after', wait: Resource, onlyIf: Script): Step => ({
@@ -103,7 +117,7 @@ function unitSteps(unit: ResourceUnit, found: State): Step[] {
   const change = resource.change(found);
   steps.push({
     id: `${key}.change`,
-    script: unit.notifies.length > 0 ? sh`${owe(unit.notifies)} || exit\n${change}` : change,
+    script: unit.notifies.length > 0 ? owing(unit.notifies, change) : change,
     timeout: resource.timeout ?? CHANGE_TIMEOUT,
     onlyIf: mayChange,
     ...stop(failed('change')),
@@ -204,10 +218,33 @@ function outcomeOf(
     const failure = gateFailure(`changed, but ${disrupts?.thing} did not recover`, disrupts?.after, gateAfter);
     return outcome('failed', failure, disrupts?.thing);
   }
-  return outcome('changed');
+  return outcome(resource.changesNothing || change.exitCode === UNCHANGED ? 'ok' : 'changed');
 }
 
-const succeeded = (result: StepResult): boolean => result.outcome === 'ran' && result.exitCode === 0;
+const succeeded = (result: StepResult): boolean =>
+  result.outcome === 'ran' && (result.exitCode === 0 || result.exitCode === UNCHANGED);
+
+/** A change that must be confirmed over a new connection, and was not: what its outcome becomes. */
+export function unconfirmed(outcome: Outcome, why: string): Outcome {
+  const { unit } = outcome;
+  const within = hasResource(unit) ? unit.task.action.confirm?.within : undefined;
+  const failure: TaskFailure = {
+    what: `changed, but ${why}; the host takes the change back by itself within ${within} s`,
+    tryThis: 'see that a rule lets SSH in from this computer, then run again',
+    script: hasResource(unit) ? unit.task.action.change(outcome.found ?? {}).shown : undefined,
+    exitCode: undefined,
+    stderr: '',
+    stdout: '',
+  };
+  return { ...outcome, status: 'failed', failure };
+}
+
+/** A piece that was not taken: what becomes of its unit. */
+export function pieceFailed({ unit, found }: Decision, result: StepResult): Outcome {
+  if (!hasResource(unit)) throw new TypeError('a unit without a resource has no pieces');
+  const failure = changeFailure(unit.task.action, result, found ?? {});
+  return { unit, status: 'failed', ms: Math.round(result.duration * 1000), found, failure, unrecovered: undefined };
+}
 
 function changeFailure(resource: Resource, change: StepResult, found: State): TaskFailure {
   const stdout = change.stdout.toString();

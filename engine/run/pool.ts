@@ -13,6 +13,8 @@ import {
   type LockRequest,
   type OpenSession,
   type Session,
+  type Step,
+  type StepResult,
 } from '../remote/session.ts';
 
 /** What {@link SessionPool} needs. */
@@ -85,6 +87,24 @@ export class SessionPool {
     })();
     this.#sessions.set(key, opening);
     return opening;
+  }
+
+  /**
+   * Runs steps over a connection of their own, opened now and closed after: proof that the way in is open.
+   * @returns the answers, or why there is no such connection.
+   */
+  async afresh(host: InventoryHost, become: boolean, steps: readonly Step[]): Promise<readonly StepResult[] | Problem> {
+    const { open, connect } = this.#options;
+    let session: Session | undefined;
+    try {
+      session = await open(connect(host, become));
+      return await session.run(steps);
+    } catch (error) {
+      if (error instanceof LinkError) return error.problem;
+      throw error;
+    } finally {
+      await session?.close();
+    }
   }
 
   /** Stops what runs on every host. */

@@ -8,10 +8,20 @@ import type { TaskStatus } from '../events.ts';
 import type { FactRequests } from '../fact.ts';
 import type { InventoryHost } from '../inventory/inventory.ts';
 import type { BatchListener, Step, StepResult } from '../remote/session.ts';
-import { PROBE_TIMEOUT } from '../resource.ts';
+import { CHANGE_TIMEOUT, PROBE_TIMEOUT } from '../resource.ts';
 import type { TaskContext } from '../role.ts';
 import { mask } from '../secret.ts';
-import { changeSteps, isNeeded, type Outcome, type Segment, SegmentReader, segmentsOf } from './change.ts';
+import {
+  changeSteps,
+  isNeeded,
+  type Outcome,
+  pieceFailed,
+  piecesOf,
+  type Segment,
+  SegmentReader,
+  segmentsOf,
+  unconfirmed,
+} from './change.ts';
 import { type Decision, decide, probeSteps } from './check.ts';
 import type { RunContext } from './context.ts';
 import { askFacts } from './facts.ts';
@@ -166,11 +176,20 @@ class HostStage {
   }
 
   async #sendSegment(segment: Segment): Promise<readonly Outcome[] | undefined> {
-    const { events } = this.#run;
+    const [first] = segment.decisions;
+    for (const piece of piecesOf(segment)) {
+      const step = { id: 'piece', script: piece, timeout: CHANGE_TIMEOUT };
+      const [result] = (await this.#send(segment.target, 'change', [step])) ?? [];
+      if (!result || !first) return undefined;
+      if (result.outcome === 'ran' && result.exitCode === 0) continue;
+      return [this.#ended(pieceFailed(first, result))];
+    }
     const reader = new SegmentReader(segment);
     const units = new Map(segment.decisions.map(({ unit }) => [unit.key, unit]));
     const running = new Set<Unit>();
     const outcomes: Outcome[] = [];
+    const toConfirm: Outcome[] = [];
+    const { events } = this.#run;
     const unitOf = (id: string): Unit | undefined =>
       /\.(change|gate_before|gate_after)$/.test(id) ? units.get(id.split('.')[0] ?? '') : undefined;
     const listener: BatchListener = {
@@ -183,23 +202,50 @@ class HostStage {
       output: (id, stream, chunk) => {
         const unit = unitOf(id);
         if (!unit) return;
-        events.emit({
-          type: 'task-output',
-          host: this.#host.name,
-          task: unit.ref,
-          stream,
-          text: mask(chunk.toString()),
-        });
+        const text = mask(chunk.toString());
+        events.emit({ type: 'task-output', host: this.#host.name, task: unit.ref, stream, text });
       },
       finished: (result) => {
         const outcome = reader.read(result);
         if (!outcome) return;
-        outcomes.push(outcome);
-        this.#finish(outcome.unit, outcome.status, outcome);
+        if (outcome.status === 'changed' && hasResource(outcome.unit) && outcome.unit.task.action.confirm) {
+          toConfirm.push(outcome);
+        } else outcomes.push(this.#ended(outcome));
       },
     };
     const answered = await this.#send(segment.target, 'change', changeSteps(segment), listener);
+    if (toConfirm.length > 0) {
+      for (const outcome of await this.#confirm(segment.target, toConfirm)) outcomes.push(this.#ended(outcome));
+    }
     return answered && outcomes;
+  }
+
+  /** Proves over one new connection that the changes did not close the way in. */
+  async #confirm(target: string, outcomes: readonly Outcome[]): Promise<readonly Outcome[]> {
+    const steps = outcomes.flatMap(({ unit }): Step[] => {
+      const confirm = hasResource(unit) ? unit.task.action.confirm : undefined;
+      return confirm ? [{ id: unit.key, script: confirm.script, timeout: PROBE_TIMEOUT }] : [];
+    });
+    const answers = await this.#run.pool.afresh(this.#hostNamed(target), this.#run.becomes(this.#place.play), steps);
+    return outcomes.map((outcome) => {
+      if ('what' in answers) return unconfirmed(outcome, `no new connection comes through (${answers.what})`);
+      const answer = answers.find(({ id }) => id === outcome.unit.key);
+      return answer?.outcome === 'ran' && answer.exitCode === 0
+        ? outcome
+        : unconfirmed(outcome, 'its confirmation came too late');
+    });
+  }
+
+  #ended(outcome: Outcome): Outcome {
+    this.#finish(outcome.unit, outcome.status, outcome);
+    return outcome;
+  }
+
+  #hostNamed(name: string): InventoryHost {
+    const host = this.#run.options.inventory.hosts.find((candidate) => candidate.name === name);
+    if (!host)
+      throw new Error(`role ${this.#place.call.role.name} delegates to ${name}, which is not in the inventory`);
+    return host;
   }
 
   async #send(
@@ -210,8 +256,7 @@ class HostStage {
   ): Promise<readonly StepResult[] | undefined> {
     const run = this.#run;
     const { play, call, stage } = this.#place;
-    const host = run.options.inventory.hosts.find(({ name }) => name === target);
-    if (!host) throw new Error(`role ${call.role.name} delegates to ${target}, which is not in the inventory`);
+    const host = this.#hostNamed(target);
     const to = { phase, become: run.becomes(play), role: call.role.name, stage: stage.name };
     const results = await run.send(host, steps, to, listener);
     if (!results && target !== this.#host.name) {
@@ -235,7 +280,9 @@ class HostStage {
         case 'fail':
           return decision.unit.task.options.ignoreErrors ? 'ignored' : 'failed';
         case 'change':
-          return refused && !this.#run.options.check ? 'not run' : 'would change';
+          if (refused && !this.#run.options.check) return 'not run';
+          // A wait changes nothing; in check mode it is not waited for.
+          return hasResource(decision.unit) && decision.unit.task.action.changesNothing ? 'skipped' : 'would change';
       }
     })();
     // A handler that nobody notified did not happen.
