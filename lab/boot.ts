@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { chmodSync, closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { groupOf, makeGroup } from './cgroups.ts';
+import { groupInside, groupOutside, makeGroup } from './cgroups.ts';
 import { $ } from './local.ts';
 import {
   directoryOf,
@@ -84,7 +84,8 @@ function bootScript(state: LabState, host: HostShape): string {
   const index = state.shape.hosts.indexOf(host);
   const namespace = namespaceName(state.number, host.name);
   const lab = switchName(state.number);
-  const groups = makeGroup(groupOf(state.number, host.name));
+  const outside = makeGroup(groupOutside(state.number, host.name)).join(' ');
+  const inside = makeGroup(groupInside(state.number, host.name)).join(' ');
   const binds = [
     `--bind=${join(directory, 'disk/rancher')}:/var/lib/rancher`,
     `--bind=${join(directory, 'disk/kubelet')}:/var/lib/kubelet`,
@@ -92,8 +93,10 @@ function bootScript(state: LabState, host: HostShape): string {
   ];
   return `#!/bin/sh
 # Boots the lab host ${host.name} (lab ${state.name}). Written by lab/boot.ts.
-for group in ${groups.join(' ')}; do echo $$ > "$group/cgroup.procs" || exit 1; done
+enter() { for group; do echo 0 > "$group/cgroup.procs" || exit 1; done; } # 0: whoever writes
+enter ${outside}
 while :; do
+  ip -netns ${lab} link delete ${portName(index)} 2>/dev/null
   ip netns delete ${namespace} 2>/dev/null
   ip netns add ${namespace} || exit 1
   ip link add ${portName(index)} netns ${lab} type veth peer name eth0 netns ${namespace} address ${hostMac(state.number, index)} || exit 1
@@ -104,12 +107,12 @@ address add ${hostAddress(state.number, index)}/24 dev eth0
 link set eth0 up
 route add default via ${gatewayAddress(state.number)}
 EOF
-  SYSTEMD_NSPAWN_API_VFS_WRITABLE=1 systemd-nspawn --quiet --boot --register=no --keep-unit --machine=${host.name} \\
+  (enter ${inside}; SYSTEMD_NSPAWN_API_VFS_WRITABLE=1 exec systemd-nspawn --quiet --boot --register=no --keep-unit --machine=${host.name} \\
     --directory=${join(directory, 'root')} --network-namespace-path=/run/netns/${namespace} \\
     --capability=all --system-call-filter='@keyring bpf @known' --console=pipe \\
     --resolv-conf=off --timezone=off --link-journal=no \\
     ${binds.join(' \\\n    ')} \\
-    systemd.show_status=error
+    systemd.show_status=error)
   code=$?
   [ $code -eq 133 ] || break
 done

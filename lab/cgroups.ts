@@ -44,6 +44,19 @@ export function groupOf(number: number, member: string): string {
   return join(groupOfLab(number), member);
 }
 
+/**
+ * The group that a host boots in; its own systemd manages what is below. Beside it stands {@link groupOutside}: version
+ * 2 wants processes in leaves only.
+ */
+export function groupInside(number: number, host: string): string {
+  return join(groupOf(number, host), 'host');
+}
+
+/** The group of the processes that tend a host from outside: its power supply, and commands run on it. */
+export function groupOutside(number: number, host: string): string {
+  return join(groupOf(number, host), 'outside');
+}
+
 /** Makes `group` in every hierarchy, and returns the directories. */
 export function makeGroup(group: string): string[] {
   return hierarchies().map((hierarchy) => {
@@ -160,13 +173,14 @@ export function isFrozen(group: string): boolean {
   });
 }
 
-/** `directory` and all directories below it, parents first. */
+/** `directory` and all directories below it, parents first; groups that go meanwhile are left out. */
 function subtree(directory: string): string[] {
-  const entries = readdirSync(directory, { withFileTypes: true });
-  return [
-    directory,
-    ...entries.filter((entry) => entry.isDirectory()).flatMap((entry) => subtree(join(directory, entry.name))),
-  ];
+  try {
+    const below = readdirSync(directory, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+    return [directory, ...below.flatMap((entry) => subtree(join(directory, entry.name)))];
+  } catch {
+    return [];
+  }
 }
 
 /** The text of a file of the control group file system, empty when it has gone. */

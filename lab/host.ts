@@ -1,13 +1,15 @@
 /** One host of a lab that is up: what tests and the command line do with it. */
-import { spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import { closeSync, existsSync, openSync, readFileSync, rmSync, statfsSync, writeFileSync, writeSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { UserError } from '../engine/errors.ts';
 import { powerOn } from './boot.ts';
-import { directoriesOf, groupOf, isFrozen, killGroup, processesIn, setFrozen } from './cgroups.ts';
+import { directoriesOf, groupOf, groupOutside, isFrozen, killGroup, processesIn, setFrozen } from './cgroups.ts';
+import { type DroppedPort, filterState, machinePort, setCut, setDropped } from './filter.ts';
 import { directoryOfHost, hostAddress, hostMac, type LabState, portName } from './names.ts';
+import { cpuOf } from './prepare.ts';
 import type { HostShape } from './shape.ts';
 
 /** How a command on a host went. */
@@ -16,6 +18,15 @@ export interface ExecResult {
   readonly code: number;
   readonly stdout: string;
   readonly stderr: string;
+}
+
+/** Packets to a port, see {@link LabHost.drop}. */
+export interface PortFault {
+  readonly port: number;
+  /** `tcp` otherwise. */
+  readonly proto?: 'tcp' | 'udp';
+  /** A host's name, or `machine`; everyone otherwise. */
+  readonly from?: string | undefined;
 }
 
 /** A host of a lab. Methods that change its power wait until the change is complete. */
@@ -77,7 +88,8 @@ export class LabHost {
     if (leader === undefined) throw new UserError({ what: 'the host is off', host: this.name, tryThis: 'start it' });
     if (isFrozen(this.#group)) throw new UserError({ what: 'the host is frozen', host: this.name, tryThis: 'thaw it' });
     // Into its control groups first, so that it is frozen and killed with the host.
-    const enter = `for group in ${directoriesOf(this.#group).join(' ')}; do echo $$ > "$group/cgroup.procs"; done
+    const outside = directoriesOf(groupOutside(this.#state.number, this.name));
+    const enter = `for group in ${outside.join(' ')}; do echo 0 > "$group/cgroup.procs"; done
 exec nsenter --target ${leader} --mount --uts --ipc --net --pid --cgroup -- /usr/bin/env -i -C / HOME=/root USER=root LANG=C.UTF-8 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin /bin/sh -c "$1"`;
     const child = spawn('sh', ['-c', enter, 'sh', command], { stdio: ['pipe', 'pipe', 'pipe'] });
     child.stdin.on('error', () => {}); // the command may end without reading
@@ -148,6 +160,104 @@ exec nsenter --target ${leader} --mount --uts --ipc --net --pid --cgroup -- /usr
   /** Lets a frozen host go on. */
   thaw(): void {
     setFrozen(this.#group, false);
+  }
+
+  /** Takes its network cable out: nothing in or out, as long as {@link restore} isn't called; {@link exec} still works. */
+  async cut(): Promise<void> {
+    await setCut(this.#state.number, this.port, true);
+  }
+
+  /**
+   * Drops packets to a port of this host, without an answer, also those of open connections.
+   *
+   * @param fault.from The host whose packets are dropped, or `machine` for this machine's; everyone's otherwise.
+   *   Only this direction is dropped.
+   */
+  async drop(fault: PortFault): Promise<void> {
+    await setDropped(this.#state.number, this.#dropped(fault), true);
+  }
+
+  /** Ends what {@link drop} did. */
+  async undrop(fault: PortFault): Promise<void> {
+    await setDropped(this.#state.number, this.#dropped(fault), false);
+  }
+
+  /** Leaves no free block on its disk (`/`, `/var/lib/rancher` and `/var/lib/kubelet` are on it). */
+  fillDisk(): void {
+    const { bavail, bsize } = statfsSync(join(this.directory, 'disk'));
+    const file = openSync(this.#filler, 'a');
+    try {
+      // Reserves without writing, so the machine's disk isn't filled; what that leaves is written below.
+      execFileSync('fallocate', ['--length', String(bavail * bsize), this.#filler], { stdio: 'ignore' });
+    } catch {
+      // It reserved what there was.
+    }
+    try {
+      for (;;) writeSync(file, Buffer.alloc(4096));
+    } catch (error) {
+      if (!(error instanceof Error && 'code' in error && error.code === 'ENOSPC')) throw error;
+    } finally {
+      closeSync(file);
+    }
+  }
+
+  /**
+   * Sets its clock off by `seconds`, as far as its programs see: every dynamically linked program started from now on
+   * (`date`, sudo, curl ...) reads the shifted time, through libfaketime and `/etc/ld.so.preload`. Time stands in no
+   * namespace in Linux, so static programs (k3s, busybox) and running ones don't notice.
+   */
+  skewClock(seconds: number): void {
+    const root = join(this.directory, 'root');
+    const library = `/usr/lib/${cpuOf(this.shape.arch)}-linux-gnu/faketime/libfaketime.so.1`;
+    writeFileSync(join(root, 'etc/faketimerc'), `${seconds < 0 ? '' : '+'}${seconds}s\n`);
+    writeFileSync(join(root, 'etc/ld.so.preload'), `${library}\n`);
+  }
+
+  /** Ends every fault of this host but being off: cut, drops to it and from it, full disk, skewed clock, freeze. */
+  async restore(): Promise<void> {
+    const { cut, dropped } = await filterState(this.#state.number);
+    if (cut.includes(this.port)) await setCut(this.#state.number, this.port, false);
+    for (const fault of dropped) {
+      if (fault.to === this.port || fault.from === this.port) await setDropped(this.#state.number, fault, false);
+    }
+    rmSync(this.#filler, { force: true });
+    rmSync(join(this.directory, 'root/etc/ld.so.preload'), { force: true });
+    rmSync(join(this.directory, 'root/etc/faketimerc'), { force: true });
+    if (isFrozen(this.#group)) this.thaw();
+  }
+
+  /** The faults it has now, in words. */
+  async faults(): Promise<string[]> {
+    const { cut, dropped } = await filterState(this.#state.number);
+    const found: string[] = [];
+    if (cut.includes(this.port)) found.push('cut');
+    for (const fault of dropped.filter(({ to }) => to === this.port)) {
+      found.push(`${fault.port}/${fault.proto} from ${fault.from ? this.#nameOf(fault.from) : 'everyone'} dropped`);
+    }
+    if (existsSync(this.#filler)) found.push('disk full');
+    const clock = join(this.directory, 'root/etc/faketimerc');
+    if (existsSync(clock)) found.push(`clock ${readFileSync(clock, 'utf8').trim()}`);
+    return found;
+  }
+
+  /** The file that {@link fillDisk} fills the disk with, where the host doesn't see it. */
+  get #filler(): string {
+    return join(this.directory, 'disk/filler');
+  }
+
+  #dropped({ from, port, proto = 'tcp' }: PortFault): DroppedPort {
+    if (from === undefined) return { to: this.port, proto, port };
+    if (from === 'machine') return { from: machinePort, to: this.port, proto, port };
+    const index = this.#state.shape.hosts.findIndex((host) => host.name === from);
+    if (index < 0) {
+      const allowed = ['machine', ...this.#state.shape.hosts.map((host) => host.name)].join(', ');
+      throw new UserError({ what: `the lab "${this.#state.name}" has no host "${from}"`, allowed });
+    }
+    return { from: portName(index), to: this.port, proto, port };
+  }
+
+  #nameOf(port: string): string {
+    return this.#state.shape.hosts.find((_, index) => portName(index) === port)?.name ?? 'machine';
   }
 
   get #group(): string {

@@ -12,8 +12,10 @@ import { LabHost } from './host.ts';
 import { type AccessFiles, accessFiles, makeKey, writeAccess } from './inventory.ts';
 import { $, type Say } from './local.ts';
 import { withLock } from './lock.ts';
+import { claimMachine, releaseMachine } from './machine.ts';
 import { allStates, directoryOf, gatewayAddress, type LabState, labDirectory, readState } from './names.ts';
 import { freeNumber, makeSwitch, removeNetwork } from './network.ts';
+import { prepare } from './prepare.ts';
 import { rootOf } from './root.ts';
 import { completeShape, type LabRequest } from './shape.ts';
 
@@ -39,9 +41,7 @@ export class Lab {
   static async up(request: LabRequest & { readonly name?: string } = {}, say: Say = () => {}): Promise<Lab> {
     const shape = completeShape(request);
     const name = request.name ?? 'default';
-    const kinds = shape.hosts.map(({ arch, ufw }) => ({ arch, ufw }));
-    const roots: string[] = [];
-    for (const kind of kinds) roots.push(await rootOf(kind, say));
+    await prepare(shape, say);
     const state = await withLock('machine', async () => {
       if (readState(name)) {
         throw new UserError({ what: `a lab called "${name}" is up`, tryThis: `npm run lab -- down --name ${name}` });
@@ -50,10 +50,13 @@ export class Lab {
       mkdirSync(directoryOf(name), { recursive: true });
       writeFileSync(join(directoryOf(name), 'lab.json'), `${JSON.stringify(claimed, null, 2)}\n`);
       await makeSwitch(claimed.number);
+      await claimMachine(shape, say);
       return claimed;
     });
     const lab = new Lab(state);
     try {
+      const roots: string[] = [];
+      for (const { arch, ufw } of shape.hosts) roots.push(await rootOf({ arch, ufw }, say));
       await makeKey(name);
       await everyOne(
         shape.hosts.map(async (host, index) => {
@@ -132,6 +135,7 @@ export class Lab {
     await withLock('machine', async () => {
       await removeNetwork(number);
       await removeGroup(groupOfLab(number));
+      await releaseMachine();
       rmSync(directoryOf(name), { recursive: true, force: true });
       if (existsSync(labDirectory()) && readdirSync(labDirectory()).length === 0) rmdirSync(labDirectory());
     });

@@ -4,6 +4,7 @@
  * namespace is made anew at every boot by its boot script (boot.ts), as a real reboot clears a machine's network.
  */
 import { UserError } from '../engine/errors.ts';
+import { emptyFilter } from './filter.ts';
 import { $ } from './local.ts';
 import { gatewayAddress, subnetOf, switchName } from './names.ts';
 
@@ -31,6 +32,7 @@ link set bridge0 up
 link set uplink master bridge0 up
 `;
   await $({ input: inside })`ip -netns ${name} -batch -`;
+  await $({ input: emptyFilter })`ip netns exec ${name} nft -f -`;
   // Where the kernel has br_netfilter, frames between hosts would pass this namespace's (empty) iptables: spare them that.
   await $({
     nothrow: true,

@@ -57,7 +57,6 @@ const masked = [
   'systemd-tmpfiles-clean.timer',
   'console-getty.service',
   'getty.target',
-  'systemd-logind.service',
   'systemd-update-utmp.service',
   'systemd-update-utmp-runlevel.service',
   'systemd-network-generator.service',
