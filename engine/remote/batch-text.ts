@@ -1,0 +1,50 @@
+/** A batch as the text that a session's shell is sent. */
+import type { Script, ShellFunction } from '../script.ts';
+import type { Step } from './session.ts';
+
+/**
+ * The lines of a batch. Steps are numbered from 0 in records.
+ * @param defined Bodies of the functions the shell knows by now, by name; what this batch adds is added to it.
+ * @param lock The line that takes the lock, where it is to be taken.
+ * @throws TypeError when a step's id or script cannot be sent.
+ */
+export function batchText(steps: readonly Step[], defined: Map<string, string>, lock = ''): string {
+  const lines = steps.map((step, index) => {
+    const parts = [step.script, step.onlyIf, step.stopIf].filter((script) => script !== undefined);
+    const definitions = parts.flatMap(({ functions }) => functions.map((fn) => define(fn, defined)));
+    const words = [
+      String(index),
+      variableName(step.id),
+      step.capture ? 'c' : 's',
+      text(step, step.script),
+      text(step, step.onlyIf),
+      text(step, step.stopIf),
+    ];
+    return `${definitions.join('')}hw_step ${words.join(' ')}\n`;
+  });
+  return `hw_stop=\n${lock}${lines.join('')}`;
+}
+
+/** A step's id as the end of a shell variable's name. */
+function variableName(id: string): string {
+  if (!/^[\w.-]+$/.test(id)) throw new TypeError(`step id ${JSON.stringify(id)}: letters, digits, ".", "-", "_" only`);
+  return id.replace(/[.-]/g, '_');
+}
+
+/** Through eval, so that a function that is not well formed fails the step that calls it and not the session. */
+function define({ functionName, body }: ShellFunction, defined: Map<string, string>): string {
+  if (defined.get(functionName) === body) return '';
+  defined.set(functionName, body);
+  return `command eval ${literal(`${functionName}() {\n${body}\n}`)}\n`;
+}
+
+function text(step: Step, script: Script | undefined): string {
+  const revealed = script?.reveal() ?? '';
+  if (revealed.includes('\0')) throw new TypeError(`step ${step.id}: a script cannot hold a NUL byte`);
+  return literal(revealed);
+}
+
+/** Unlike `quote`, quotes always: an empty word must stay a word. */
+function literal(value: string): string {
+  return `'${value.replaceAll("'", `'\\''`)}'`;
+}

@@ -1,0 +1,63 @@
+/**
+ * How answers are told from output on a stream that carries both: a record is a random marker, some words, a line break.
+ * Whatever a step prints stays as it is, byte for byte; it cannot hold the marker, since it cannot know it.
+ */
+import { randomBytes } from 'node:crypto';
+
+/** A piece of a framed stream: output as it came, or a record's words. */
+export type Frame =
+  | { readonly kind: 'data'; readonly data: Buffer }
+  | { readonly kind: 'record'; readonly words: readonly string[] };
+
+/** A fresh marker: 128 random bits in hexadecimal. */
+export function newMark(): string {
+  return randomBytes(16).toString('hex');
+}
+
+/** What stands before a record's words on a stream: ASCII's record separator, which text rarely has, and the marker. */
+export function recordStart(mark: string): Buffer {
+  return Buffer.from(`\x1e${mark} `);
+}
+
+/** Cuts one stream into frames, wherever the network cut it. Holds back only what may be the beginning of a record. */
+export class FrameParser {
+  readonly #start: Buffer;
+  #held: Buffer = Buffer.alloc(0);
+
+  constructor(mark: string) {
+    this.#start = recordStart(mark);
+  }
+
+  /** The frames that `chunk` completes, in order. */
+  feed(chunk: Buffer): Frame[] {
+    const frames: Frame[] = [];
+    let rest = this.#held.length > 0 ? Buffer.concat([this.#held, chunk]) : chunk;
+    this.#held = Buffer.alloc(0);
+    while (rest.length > 0) {
+      const at = rest.indexOf(this.#start);
+      if (at < 0) {
+        const held = partialStart(rest, this.#start);
+        if (held < rest.length) frames.push({ kind: 'data', data: rest.subarray(0, rest.length - held) });
+        if (held > 0) this.#held = rest.subarray(rest.length - held);
+        break;
+      }
+      if (at > 0) frames.push({ kind: 'data', data: rest.subarray(0, at) });
+      const end = rest.indexOf(0x0a, at + this.#start.length);
+      if (end < 0) {
+        this.#held = rest.subarray(at);
+        break;
+      }
+      frames.push({ kind: 'record', words: rest.toString('utf8', at + this.#start.length, end).split(' ') });
+      rest = rest.subarray(end + 1);
+    }
+    return frames;
+  }
+}
+
+/** How many of the last bytes of `buffer` are the first bytes of `start`. */
+function partialStart(buffer: Buffer, start: Buffer): number {
+  for (let n = Math.min(buffer.length, start.length - 1); n > 0; n--) {
+    if (buffer.subarray(buffer.length - n).equals(start.subarray(0, n))) return n;
+  }
+  return 0;
+}

@@ -1,0 +1,51 @@
+/** The transport for the machine we are on: commands are child processes. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import type { Channel, ChannelEnd, Link } from './link.ts';
+
+/** A {@link Link} to this machine. */
+export class LocalLink implements Link {
+  readonly timing = { connect: 0, authenticate: 0 };
+  readonly gone: Promise<string>;
+  readonly #channels = new Set<Channel>();
+  #leave: (why: string) => void = () => {};
+
+  constructor() {
+    this.gone = new Promise((resolve) => {
+      this.#leave = resolve;
+    });
+  }
+
+  async open(command: string): Promise<Channel> {
+    // Detached: a session (as in setsid) of its own, as sshd gives one to every command.
+    const child = spawn('sh', ['-c', command], { stdio: 'pipe', detached: true });
+    const ended = new Promise<ChannelEnd>((resolve) => {
+      child.once('error', () => resolve({ code: undefined, signal: undefined }));
+      child.once('close', (code, signal) => resolve({ code: code ?? undefined, signal: signal ?? undefined }));
+    });
+    // Writing to a command that has ended is no error of its own: `ended` tells.
+    child.stdin.on('error', () => {});
+    const close = (): void => {
+      child.stdin.destroy();
+      child.stdout.destroy();
+      child.stderr.destroy();
+      try {
+        if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, 'SIGKILL');
+      } catch {
+        // It ended meanwhile, or belongs to another user and notices that its streams are gone.
+      }
+    };
+    const channel: Channel = { stdin: child.stdin, stdout: child.stdout, stderr: child.stderr, ended, close };
+    this.#channels.add(channel);
+    void ended.then(() => this.#channels.delete(channel));
+    if (child.pid === undefined) await once(child, 'spawn');
+    return channel;
+  }
+
+  async close(): Promise<void> {
+    const open = [...this.#channels];
+    for (const channel of open) channel.close();
+    await Promise.all(open.map(({ ended }) => ended));
+    this.#leave('it was closed');
+  }
+}

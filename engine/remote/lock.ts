@@ -1,0 +1,111 @@
+/**
+ * One run at a time per host. The lock is a symbolic link whose target text says who holds it: made atomically with its
+ * content, readable without a shell's help, gone with a reboot. It holds as long as the session's shell lives (pid and start
+ * time, so that a recycled pid does not keep it); a lock whose shell died is taken over.
+ */
+import type { Problem } from '../errors.ts';
+import { quote } from '../script.ts';
+import { LockError, type LockRequest } from './session.ts';
+
+/** Seconds a held lock is waited for: a run whose link was cut gives up its lock when its running step ends. */
+export const LOCK_WAIT = 10;
+
+/**
+ * `hw_lock WHO` takes the lock or stops the batch, and prints `L ok`, `L held PID START RUN SINCE HOLDER` or `L error ...`.
+ * A dead lock is removed under a lock of its own (`.over`), so that of two that find it dead neither removes the other's
+ * new one. Without a writable /run (not root) it is the user's own lock in /tmp, and root's is respected where another run
+ * holds it.
+ */
+export const LOCK_FUNCTIONS = `
+hw_lock_alive() {
+  { read -r hw_stat <"/proc/\${1%% *}/stat"; } 2>/dev/null || return 1
+  set -- "$1" \${hw_stat##*) }
+  case $2 in Z | X) return 1 ;; esac
+  case $1 in "\${1%% *} \${21} "*) return 0 ;; esac
+  return 1
+}
+hw_lock_take() {
+  while :; do
+    hw_lock_said=$(ln -sn "$2" "$1" 2>&1) && return 0
+    if ! hw_lock_found=$(readlink "$1"); then
+      [ -e "$1" ] || case $hw_lock_said in *xists*) continue ;; esac
+      return 2
+    fi
+    hw_lock_alive "$hw_lock_found" && return 1
+    hw_lock_take "$1.over" "$2" || return
+    if [ "$(readlink "$1")" = "$hw_lock_found" ] && ! hw_lock_said=$(rm -f "$1" 2>&1); then
+      rm -f "$1.over"
+      return 2
+    fi
+    rm -f "$1.over"
+  done
+}
+hw_lock_try() {
+  if [ -w /run ]; then
+    hw_lock_path=/run/heartwood.lock
+  else
+    hw_lock_path=/tmp/heartwood-$(id -u).lock
+    if hw_lock_found=$(readlink /run/heartwood.lock) && hw_lock_alive "$hw_lock_found"; then
+      case $hw_lock_found in *" $1 "*) ;; *) return 1 ;; esac
+    fi
+  fi
+  hw_lock_take "$hw_lock_path" "$hw_lock_text"
+}
+hw_lock() {
+  [ -z "$hw_lock_text" ] || return 0
+  read -r hw_stat <"/proc/$$/stat"
+  set -- "$1" \${hw_stat##*) }
+  hw_lock_text="$$ \${21} $1"
+  hw_lock_tries=0
+  while :; do
+    hw_lock_try "\${1%% *}"
+    case $? in
+      0) printf '\\036%s L ok\\n' "$hw_mark"; return ;;
+      1) hw_lock_answer="held $hw_lock_found" ;;
+      *) hw_lock_tries=${LOCK_WAIT} hw_lock_answer="error $hw_lock_said" ;;
+    esac
+    [ "$hw_lock_tries" -lt ${LOCK_WAIT} ] && [ -z "$hw_stop" ] || break
+    hw_lock_tries=$((hw_lock_tries + 1))
+    sleep 1
+  done
+  hw_lock_text= hw_stop=1
+  printf '\\036%s L %s\\n' "$hw_mark" "\${hw_lock_answer%%
+*}"
+}
+hw_unlock() {
+  [ -z "$hw_lock_text" ] || [ "$(readlink "$hw_lock_path")" != "$hw_lock_text" ] || rm -f "$hw_lock_path"
+}
+`;
+
+/** The line that takes the lock. */
+export function lockCommand(request: LockRequest, now = new Date()): string {
+  const holder = request.holder.replace(/\s+/g, ' ');
+  return `hw_lock ${quote(`${request.runId} ${now.toISOString()} ${holder}`)}\n`;
+}
+
+/** What an `L` record other than `L ok` means. */
+export function lockError(host: string, words: readonly string[]): LockError {
+  const [answer, ...rest] = words;
+  if (answer !== 'held') {
+    return new LockError({
+      what: `the lock that keeps two runs apart could not be taken: ${rest.join(' ')}`,
+      host,
+      tryThis: 'see whether /run (or /tmp, when not root) is writable on the host and not full',
+    });
+  }
+  const [pid, , run, since, ...holder] = rest;
+  return new LockError(heldProblem(host, { pid, run, since, holder: holder.join(' ') }));
+}
+
+function heldProblem(
+  host: string,
+  by: { pid: string | undefined; run: string | undefined; since: string | undefined; holder: string },
+): Problem {
+  return {
+    what: `another run holds this host: run ${by.run} of ${by.holder}, since ${by.since}; waited ${LOCK_WAIT} s for it`,
+    host,
+    tryThis:
+      `wait until it is done; if you know that it is gone (its machine was cut off), end its shell on the host: ` +
+      `sudo kill -9 ${by.pid}`,
+  };
+}

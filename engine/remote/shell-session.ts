@@ -1,0 +1,225 @@
+/** A session: one framed shell on one link. */
+
+import { BatchReader, skipped } from './batch-reader.ts';
+import { batchText } from './batch-text.ts';
+import { openShell, type Shell } from './become.ts';
+import { newMark } from './framing.ts';
+import type { Link } from './link.ts';
+import { lockCommand, lockError } from './lock.ts';
+import { prelude } from './prelude.ts';
+import {
+  type BatchListener,
+  type Connection,
+  LinkError,
+  type LockError,
+  type LockRequest,
+  type Session,
+  type Step,
+  type StepResult,
+  type Traffic,
+} from './session.ts';
+import { killStepScript, type RunningStep, stopBatchScript } from './stop-script.ts';
+
+/** Seconds a step that was told to end has for it; then the link is given up. Ending it takes 3 s at most (stop-script.ts). */
+const KILL_GRACE = 15;
+
+/** Seconds the shell has to end by itself when the session is closed: it removes its lock. */
+const CLOSE_GRACE = 5;
+
+/** setTimeout's longest delay. */
+const LONGEST_TIMER = 2 ** 31 - 1;
+
+type Ending = 'timed out' | 'interrupted';
+
+/** The only {@link Session}. */
+export class ShellSession implements Session {
+  readonly name: string;
+  readonly timing: Session['timing'];
+  readonly #link: Link;
+  readonly #shell: Shell;
+  readonly #connection: Connection;
+  readonly #reader: BatchReader;
+  /** Bodies of the functions defined on the host, by name. */
+  readonly #defined = new Map<string, string>();
+  readonly #traffic = { roundTrips: 0, bytesOut: 0, bytesIn: 0 };
+  /** Sent with the first batch. */
+  #preludeText: string;
+  #lockRequest: LockRequest | undefined;
+  /** The batches given so far, one after the other. */
+  #queue: Promise<unknown> = Promise.resolve();
+  #queued = 0;
+  /** Batches to be left out, from the next on: the user asked to stop. */
+  #leaveOut = 0;
+  /** Of the batch at hand. */
+  #running: RunningStep | undefined;
+  #ending: Ending | undefined;
+  #giveUp: ((error: LinkError) => void) | undefined;
+  #broken: LinkError | undefined;
+  #closed = false;
+
+  /** Takes over a link and the shell on it; {@link openShell} made the shell. */
+  constructor(link: Link, shell: Shell, connection: Connection, becomeTime: number) {
+    this.name = connection.name;
+    this.timing = { ...link.timing, become: becomeTime };
+    this.#link = link;
+    this.#shell = shell;
+    this.#connection = connection;
+    const mark = newMark();
+    this.#reader = new BatchReader(mark);
+    this.#preludeText = prelude(mark);
+    const { stdout, stderr, ended } = shell.channel;
+    const listen = (stream: 'stdout' | 'stderr') => (chunk: Buffer) => {
+      this.#traffic.bytesIn += chunk.length;
+      this.#reader.feed(stream, chunk);
+    };
+    stdout.on('data', listen('stdout')).resume();
+    stderr.on('data', listen('stderr')).resume();
+    if (shell.rest.length > 0) this.#reader.feed('stdout', shell.rest);
+    // `gone` knows why, so it goes first.
+    void link.gone.then((why) => this.#break(`lost the connection: ${why}`));
+    void ended.then(({ code, signal }) => {
+      const how = signal ? `killed by ${signal}` : code === undefined ? undefined : `exit code ${code}`;
+      // A broken link ends the channel too; its reason is a moment behind.
+      setImmediate(() => this.#break(how ? `the session's shell ended (${how})` : 'lost the connection'));
+    });
+  }
+
+  get traffic(): Traffic {
+    return this.#traffic;
+  }
+
+  lock(request: LockRequest): void {
+    this.#lockRequest = request;
+  }
+
+  run(steps: readonly Step[], listener?: BatchListener): Promise<readonly StepResult[]> {
+    if (steps.length === 0) return Promise.resolve([]);
+    this.#queued++;
+    const result = this.#queue
+      .then(() => (this.#leaveOut > 0 ? this.#leaveOutBatch(steps, listener) : this.#runBatch(steps, listener)))
+      .finally(() => this.#queued--);
+    this.#queue = result.catch(() => {});
+    return result;
+  }
+
+  #leaveOutBatch(steps: readonly Step[], listener: BatchListener | undefined): readonly StepResult[] {
+    this.#leaveOut--;
+    return steps.map((step) => {
+      const result = skipped(step);
+      listener?.finished?.(result);
+      return result;
+    });
+  }
+
+  async #runBatch(steps: readonly Step[], listener: BatchListener | undefined): Promise<readonly StepResult[]> {
+    if (this.#broken) throw this.#broken;
+    const lock = this.#lockRequest ? lockCommand(this.#lockRequest) : '';
+    const text = Buffer.from(this.#preludeText + batchText(steps, this.#defined, lock));
+    this.#preludeText = '';
+    this.#lockRequest = undefined;
+    let timer: NodeJS.Timeout | undefined;
+    let refused: LockError | undefined;
+    try {
+      return await new Promise((resolve, reject) => {
+        this.#giveUp = reject;
+        this.#reader.begin(steps, listener, {
+          started: (_, step, running) => {
+            this.#running = running;
+            timer = setTimeout(
+              () => void this.#end(running, 'timed out'),
+              Math.min(step.timeout * 1000, LONGEST_TIMER),
+            );
+          },
+          outcome: () => {
+            clearTimeout(timer);
+            const outcome = this.#ending ?? 'ran';
+            this.#running = undefined;
+            this.#ending = undefined;
+            return outcome;
+          },
+          lock: (words) => {
+            if (words[0] !== 'ok') refused = lockError(this.name, words);
+          },
+          done: (results) => (refused ? reject(refused) : resolve(results)),
+        });
+        this.#traffic.roundTrips++;
+        this.#traffic.bytesOut += text.length;
+        this.#shell.channel.stdin.write(text);
+      });
+    } finally {
+      clearTimeout(timer);
+      this.#giveUp = undefined;
+      this.#running = undefined;
+      this.#ending = undefined;
+    }
+  }
+
+  async interrupt(how: 'after this step' | 'now'): Promise<void> {
+    if (this.#broken || this.#closed) return;
+    const busy = this.#queued > 0;
+    this.#leaveOut = Math.max(1, this.#queued) - (busy ? 1 : 0);
+    if (!busy) return;
+    const running = how === 'now' ? this.#running : undefined;
+    if (running) await this.#end(running, 'interrupted', stopBatchScript(this.#shell.pid));
+    else await this.#tell(stopBatchScript(this.#shell.pid));
+  }
+
+  /** Ends a running step; when it won't, gives the link up. */
+  async #end(running: RunningStep, how: Ending, first = ''): Promise<void> {
+    this.#ending ??= how;
+    const grace = setTimeout(() => this.#abandon(running, how), KILL_GRACE * 1000);
+    try {
+      await this.#tell(first + killStepScript(this.#shell.pid, running));
+    } catch {
+      this.#abandon(running, how);
+    } finally {
+      if (this.#running !== running) clearTimeout(grace);
+      else grace.unref();
+    }
+  }
+
+  #abandon(running: RunningStep, how: Ending): void {
+    if (this.#running !== running) return;
+    this.#break(`a step ${how === 'timed out' ? 'timed out' : 'was interrupted'} and could not be stopped`);
+    void this.#link.close();
+  }
+
+  /** Has a second shell on the host do something to the session's. */
+  async #tell(script: string): Promise<void> {
+    const { name, become, connectTimeout } = this.#connection;
+    const { channel } = await openShell(this.#link, name, become, connectTimeout);
+    channel.stdout.resume();
+    channel.stderr.resume();
+    channel.stdin.end(script);
+    await channel.ended;
+  }
+
+  #break(what: string): void {
+    if (this.#broken) return;
+    const step = (this.#reader.running ?? (this.#giveUp ? this.#reader.next : undefined))?.id;
+    this.#broken = new LinkError(
+      'lost',
+      {
+        what: step === undefined ? what : `${what}, while ${step} was running`,
+        host: this.name,
+        tryThis: 'see that the host is up and reachable, then run again: what was done is kept, the rest is taken up',
+      },
+      step,
+    );
+    this.#giveUp?.(this.#broken);
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    const { channel } = this.#shell;
+    channel.stdin.end();
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise((resolve) => {
+      timer = setTimeout(resolve, CLOSE_GRACE * 1000);
+    });
+    await Promise.race([channel.ended, late]);
+    clearTimeout(timer);
+    await this.#link.close();
+  }
+}

@@ -1,0 +1,61 @@
+/** What sudo's refusals mean. Its words are read in the C locale (sudo 1.8 and 1.9). */
+import type { Problem } from '../errors.ts';
+import type { Become } from './session.ts';
+
+/**
+ * The problem behind a sudo that did not start a shell.
+ * @param why `asked twice`: it asked for the password again after it was given. `silent`: it did not answer in time.
+ * @param words What it said.
+ */
+export function sudoProblem(
+  host: string,
+  become: Become,
+  why: 'ended' | 'asked twice' | 'silent',
+  words: string,
+): Problem {
+  const problem = (what: string, tryThis: string): Problem => ({ what, host, tryThis });
+  const refused = words.split('\n').find((line) => /not (in the sudoers|allowed)|may not run sudo/i.test(line));
+  if (why === 'asked twice' || /incorrect password|Sorry, try again/i.test(words)) {
+    return problem(
+      `sudo did not accept the password for becoming ${become.user}`,
+      'give the right one with -K, or as ansible_become_password',
+    );
+  }
+  if (/a password is required|no password was provided/i.test(words)) {
+    return problem(
+      `sudo asks for a password for becoming ${become.user}, and none was given`,
+      'give it with -K or as ansible_become_password, or allow the user NOPASSWD in /etc/sudoers.d',
+    );
+  }
+  if (refused !== undefined) {
+    return problem(
+      `sudo refuses to become ${become.user}: ${refused.trim()}`,
+      'add the user to the group sudo (Debian) or wheel (others) on the host, or connect as a user who may',
+    );
+  }
+  if (/sudo['"’]?:? .*(not found|No such file)|not found.*sudo/i.test(words)) {
+    return problem(
+      `there is no sudo on the host to become ${become.user} with`,
+      'install sudo there, or connect as root (-u root)',
+    );
+  }
+  if (/unknown user/i.test(words)) {
+    return problem(`there is no user ${become.user} on the host`, 'name another with --become-user, or create it');
+  }
+  if (/must have a tty/i.test(words)) {
+    return problem(
+      'sudo on the host demands a terminal (requiretty)',
+      'remove "Defaults requiretty" from its sudoers, or add "Defaults:USER !requiretty" for the user',
+    );
+  }
+  if (why === 'silent') {
+    return problem(
+      `sudo did not answer in time while becoming ${become.user}`,
+      'try "sudo -v" on the host by hand: it may wait for a directory service or a hardware token',
+    );
+  }
+  return problem(
+    `sudo could not become ${become.user}${words ? `: ${words.split('\n').at(-1)?.trim()}` : ''}`,
+    `try it on the host by hand: sudo -u ${become.user} id`,
+  );
+}
