@@ -1,0 +1,163 @@
+/** A file copied from the controller, of any size. */
+import { createHash, type Hash } from 'node:crypto';
+import { closeSync, openSync, readFileSync, readSync, statSync } from 'node:fs';
+import { UserError } from '../errors.ts';
+import type { Resource } from '../resource.ts';
+import { type Script, type ShellFunction, sh, shellFunction } from '../script.ts';
+import { file, hwFile, hwSame } from './file.ts';
+import {
+  absolute,
+  beside,
+  explainPath,
+  hwDrop,
+  hwOwn,
+  hwSha256,
+  hwStage,
+  hwSwap,
+  type Ownership,
+  ownership,
+  statFormat,
+} from './place.ts';
+
+/** What {@link copied} takes. Mode defaults to `0644`, owner and group to `root`. */
+export interface CopiedOptions extends Partial<Ownership> {
+  readonly path: string;
+  /** The file on the controller. */
+  readonly from: string;
+  /** In hex: what the file must be. Without it, whatever it is will do. */
+  readonly sha256?: string;
+}
+
+/** Up to this many bytes a file travels inside the change itself. */
+const SMALL = 256 * 1024;
+/** Bytes of a larger file that travel at once. */
+const PIECE = 1024 * 1024;
+
+/** `hw_received NEXT`: how much of a large file a cut run left, and which bytes these are. */
+const hwReceived: ShellFunction = shellFunction(
+  'hw_received',
+  `
+if [ -f "$1" ] && [ ! -L "$1" ] && [ -O "$1" ]; then
+  hw_sha256 "$1" && printf 'leftover=yes\\nreceived=%s\\nreceived.sha256=%s\\n' "$(stat -c %s -- "$1")" "$hw_sum"
+elif [ -e "$1" ] || [ -L "$1" ]; then printf 'leftover=yes\\nreceived=0\\n'
+else printf 'leftover=no\\nreceived=0\\n'
+fi`,
+  [hwSha256],
+);
+
+/** `hw_grown NEXT SIZE`: is NEXT ours, and just this long? */
+const hwGrown: ShellFunction = shellFunction(
+  'hw_grown',
+  `
+[ -f "$1" ] && [ ! -L "$1" ] && [ "$(stat -c %s -- "$1")" = "$2" ] && return 0
+echo 'heartwood: another run wrote to the copy' >&2; return 1`,
+);
+
+/**
+ * A copy of a file of the controller. A large one (a binary or images for hosts without internet) travels in pieces, and a
+ * copy that was cut is gone on with where it ended. As with {@link file}, it appears at its place complete or not at all.
+ * @throws UserError when the file cannot be read or is not what `sha256` says.
+ */
+export function copied(options: CopiedOptions): Resource {
+  const { from, sha256 } = options;
+  const path = absolute(options.path);
+  const { size, sum } = digest(from, path);
+  if (sha256 !== undefined && sha256.toLowerCase() !== sum) {
+    throw new UserError({
+      what: `${from} is not the file that ${path} should be: its sha256 is ${sum}`,
+      allowed: sha256,
+      tryThis: 'fetch it again',
+    });
+  }
+  if (size <= SMALL) return file({ ...options, path, content: readFileSync(from) });
+  const own = ownership(path, options, '0644');
+  const owner = `${own.owner}:${own.group}`;
+  const next = beside(path);
+  return {
+    kind: 'copied',
+    id: path,
+    probe: sh`${hwFile} ${path} ${statFormat(own)} ''\n${hwReceived} ${next}`,
+    wanted: { type: 'file', ...own, sha256: sum, leftover: 'no' },
+    pieces: (found) => (found['sha256'] === sum ? [] : pieces({ from, size, path, next }, resumeAt(from, found))),
+    change: () => sh`
+if ${hwSame} ${path} ${sum}; then
+  rm -f -- ${next} && ${hwOwn} ${path} ${own.mode} ${owner}; exit
+fi
+${hwSame} ${next} ${sum} || { echo 'heartwood: the copy is not complete' >&2; false; } || ${hwDrop} ${next}
+${hwOwn} ${next} ${own.mode} ${owner} || ${hwDrop} ${next}
+${hwSwap} ${next} ${path} || ${hwDrop} ${next}`,
+    undo: { kind: 'keep', paths: [path] },
+    explain: ({ stderr }) =>
+      stderr.includes('heartwood: the copy is not complete') || stderr.includes('heartwood: another run wrote')
+        ? {
+            what: `${from} did not arrive whole at ${path}; the file that was there is untouched`,
+            tryThis: 'run it again; see whether the file was being written to meanwhile',
+          }
+        : explainPath(path, stderr),
+  };
+}
+
+interface Transfer {
+  readonly from: string;
+  readonly size: number;
+  readonly path: string;
+  readonly next: string;
+}
+
+/** The scripts that make `next` complete, from byte `start` on. Read from the disk one at a time. */
+function* pieces({ from, size, path, next }: Transfer, start: number): Generator<Script> {
+  if (start === 0) yield sh`${hwStage} ${path} ${next}`;
+  const fd = openSync(from, 'r');
+  try {
+    const buffer = Buffer.allocUnsafe(PIECE);
+    for (let offset = start; offset < size; ) {
+      const length = readSync(fd, buffer, 0, PIECE, offset);
+      if (length === 0) return;
+      yield sh`${hwGrown} ${next} ${offset} && printf %s ${buffer.toString('base64', 0, length)} | base64 -d >> ${next}`;
+      offset += length;
+    }
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Where to go on: behind what the host has already, when that is the beginning of this very file. */
+function resumeAt(from: string, found: Readonly<Record<string, string>>): number {
+  const received = Number(found['received'] ?? 0);
+  if (received === 0) return 0;
+  return hashOf(from, received).digest('hex') === found['received.sha256'] ? received : 0;
+}
+
+const digests = new Map<string, { size: number; sum: string }>();
+
+/** Size and hash of a local file, asked for by every host: kept until the file changes. */
+function digest(from: string, path: string): { size: number; sum: string } {
+  try {
+    const { size, mtimeMs } = statSync(from);
+    const key = `${from}\0${size}\0${mtimeMs}`;
+    const known = digests.get(key) ?? { size, sum: hashOf(from, size).digest('hex') };
+    digests.set(key, known);
+    return known;
+  } catch (error) {
+    const why = error instanceof Error && 'code' in error && error.code === 'ENOENT' ? 'is not there' : String(error);
+    throw new UserError({ what: `${from}, to be copied to ${path}, cannot be read: ${why}` });
+  }
+}
+
+/** The hash of the first `length` bytes. */
+function hashOf(from: string, length: number): Hash {
+  const hash = createHash('sha256');
+  const fd = openSync(from, 'r');
+  try {
+    const buffer = Buffer.allocUnsafe(PIECE);
+    for (let left = length; left > 0; ) {
+      const read = readSync(fd, buffer, 0, Math.min(PIECE, left), null);
+      if (read === 0) break;
+      hash.update(buffer.subarray(0, read));
+      left -= read;
+    }
+  } finally {
+    closeSync(fd);
+  }
+  return hash;
+}

@@ -1,0 +1,85 @@
+/** A kernel module, or the same feature built in. */
+import { UserError } from '../errors.ts';
+import type { Resource } from '../resource.ts';
+import { type ShellFunction, sh, shellFunction } from '../script.ts';
+import { beside, explainPath, hwDrop, hwOwn, hwStage, hwSwap } from './place.ts';
+
+/**
+ * What shows that a kernel can do what a module is for, however it got there. Asked where the module itself leaves no trace:
+ * built in without parameters, or loaded by the host of a container. A name in /proc/filesystems, or a path.
+ */
+const EVIDENCE: Readonly<Record<string, string>> = {
+  br_netfilter: '/proc/sys/net/bridge/bridge-nf-call-iptables',
+  ip_tables: '/proc/net/ip_tables_names',
+  ip_vs: '/proc/net/ip_vs',
+  iscsi_tcp: '/sys/class/iscsi_transport/tcp',
+  nf_conntrack: '/proc/sys/net/netfilter/nf_conntrack_max',
+  nfs: 'nfs',
+  overlay: 'overlay',
+  tun: '/dev/net/tun',
+};
+
+/**
+ * `hw_module NAME EVIDENCE`: `loaded=yes|no`, `how=module|built in|by its traces`, and `kept=yes|no`: is it there after the
+ * next boot?
+ */
+const hwModule: ShellFunction = shellFunction(
+  'hw_module',
+  `
+hw_how=
+hw_release=$(uname -r)
+if grep -q "^$1 " /proc/modules 2>/dev/null; then hw_how=module
+elif [ -d "/sys/module/$1" ]; then hw_how='built in'
+elif sed 's/-/_/g' "/lib/modules/$hw_release/modules.builtin" 2>/dev/null | grep -q "/$1\\.ko"; then hw_how='built in'
+else
+  case $2 in
+    /*) [ ! -e "$2" ] || hw_how='by its traces' ;;
+    ?*) ! grep -qw "$2" /proc/filesystems || hw_how='by its traces' ;;
+  esac
+fi
+[ -n "$hw_how" ] && echo loaded=yes || echo loaded=no
+echo "how=$hw_how"
+case $hw_how in
+  'built in'|'by its traces') echo kept=yes ;;
+  *) grep -qx "$1" "/etc/modules-load.d/$1.conf" 2>/dev/null && echo kept=yes || echo kept=no ;;
+esac`,
+);
+
+/**
+ * A kernel module loaded, now and at every boot. Where the kernel has the feature built in, or a container's host has loaded
+ * it, there is nothing to do.
+ */
+export function kernelModule(name: string): Resource {
+  const module = name.replaceAll('-', '_');
+  if (!/^\w+$/.test(module)) throw new UserError({ what: `"${name}" is no kernel module`, allowed: 'br_netfilter' });
+  const path = `/etc/modules-load.d/${module}.conf`;
+  const next = beside(path);
+  return {
+    kind: 'kernel-module',
+    id: module,
+    probe: sh`${hwModule} ${module} ${EVIDENCE[module] ?? ''}`,
+    wanted: { loaded: 'yes', kept: 'yes' },
+    change: () => sh`
+modprobe -- ${module} || exit
+${hwStage} ${path} ${next} || exit
+printf '%s\n' ${module} > ${next} && ${hwOwn} ${next} 0644 root:root && ${hwSwap} ${next} ${path} || ${hwDrop} ${next}`,
+    undo: { kind: 'none', why: 'something may be using the module by then' },
+    explain: ({ exitCode, stderr }) => {
+      if (exitCode === 127) {
+        return {
+          what: `this host has no modprobe, and its kernel shows no trace of ${module}`,
+          tryThis: 'apt install kmod',
+        };
+      }
+      if (/not found in directory|Module \S+ not found|can't change directory/.test(stderr)) {
+        return {
+          what: `the running kernel has no module ${module}`,
+          tryThis:
+            'uname -r; a kernel that was upgraded under a running one needs a reboot; Raspberry Pi OS and cloud images: apt install linux-modules-extra',
+        };
+      }
+      if (/Operation not permitted/.test(stderr)) return { what: `no right to load ${module}: is this a container?` };
+      return explainPath(path, stderr);
+    },
+  };
+}
