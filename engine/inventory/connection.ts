@@ -1,0 +1,172 @@
+/** How to reach a host: Ansible's connection variables, over the command line's options, over defaults. */
+import { existsSync } from 'node:fs';
+import { homedir, userInfo } from 'node:os';
+import { type Position, UserError } from '../errors.ts';
+import type { Become, Connection } from '../remote/session.ts';
+import { Secret, SecretText } from '../secret.ts';
+import type { InventoryHost } from './inventory.ts';
+import { splitOptions } from './words.ts';
+
+/** What the command line says of connections. As in Ansible, a host's own variables win over it. */
+export interface ConnectionOptions {
+  /** `-u`. Default: the name of the user who runs this. */
+  readonly user?: string | undefined;
+  /** `-k`. */
+  readonly password?: Secret | undefined;
+  /** `--private-key`. */
+  readonly privateKeyFile?: string | undefined;
+  /** `-c`. */
+  readonly connection?: 'ssh' | 'local' | undefined;
+  /** `--ssh-common-args`: options for ssh, `-o ProxyJump=...`. */
+  readonly sshCommonArgs?: string | undefined;
+  /** Become another user: the play's `become`, or `-b`. */
+  readonly become?: boolean | undefined;
+  /** `--become-user`. Default: root. */
+  readonly becomeUser?: string | undefined;
+  /** `-K`. */
+  readonly becomePassword?: Secret | undefined;
+  /** `-T`, in seconds. Default: 10, Ansible's. */
+  readonly connectTimeout?: number | undefined;
+  /** `--accept-new-host-keys`. Default: strict. */
+  readonly hostKeys?: Connection['hostKeys'] | undefined;
+}
+
+/**
+ * The connection of a host. No I/O but a look whether the private key is there.
+ * @throws UserError, located, on a value of the wrong kind and on what only Ansible can do.
+ */
+export function connectionOf(host: InventoryHost, options: ConnectionOptions = {}): Connection {
+  const vars = new ConnectionVars(host);
+  const key = vars.text('ansible_ssh_private_key_file', 'ansible_private_key_file') ?? options.privateKeyFile;
+  const commonArgs = vars.words('ansible_ssh_common_args') ?? splitOption(options.sshCommonArgs, '--ssh-common-args');
+  const sshArgs = [...commonArgs, ...(vars.words('ansible_ssh_extra_args') ?? [])];
+  const transport = transportOf(vars, options);
+  return {
+    name: host.name,
+    transport,
+    address: host.address,
+    port: host.port,
+    user: vars.text('ansible_user', 'ansible_ssh_user') ?? options.user ?? userInfo().username,
+    password: vars.secret('ansible_password', 'ansible_ssh_password', 'ansible_ssh_pass') ?? options.password,
+    privateKeyFile: key === undefined || transport === 'local' ? undefined : keyFile(key, vars),
+    sshArgs: sshArgs.length > 0 ? sshArgs : undefined,
+    become: becomeOf(vars, options),
+    connectTimeout: vars.seconds('ansible_timeout', 'ansible_ssh_timeout') ?? options.connectTimeout ?? 10,
+    hostKeys: hostKeysOf(vars, options),
+  };
+}
+
+function transportOf(vars: ConnectionVars, options: ConnectionOptions): Connection['transport'] {
+  const written = vars.text('ansible_connection') ?? options.connection ?? 'ssh';
+  const kind = written.replace(/^ansible\.(builtin|netcommon)\./, '');
+  if (kind === 'ssh' || kind === 'smart' || kind.startsWith('paramiko')) return 'ssh';
+  if (kind === 'local') return 'local';
+  throw vars.problem('ansible_connection', `ansible_connection is "${written}"`, 'ssh, local');
+}
+
+function becomeOf(vars: ConnectionVars, options: ConnectionOptions): Become | undefined {
+  const wanted = vars.boolean('ansible_become') ?? options.become ?? false;
+  if (!wanted) return undefined;
+  const method = vars.text('ansible_become_method');
+  if (method !== undefined && method !== 'sudo' && method !== 'ansible.builtin.sudo') {
+    throw vars.problem('ansible_become_method', `ansible_become_method is "${method}"`, 'sudo');
+  }
+  return {
+    user: vars.text('ansible_become_user', 'ansible_sudo_user') ?? options.becomeUser ?? 'root',
+    password:
+      vars.secret('ansible_become_password', 'ansible_become_pass', 'ansible_sudo_pass') ?? options.becomePassword,
+  };
+}
+
+function hostKeysOf(vars: ConnectionVars, options: ConnectionOptions): Connection['hostKeys'] {
+  const checking = vars.boolean('ansible_ssh_host_key_checking', 'ansible_host_key_checking');
+  // Ansible would then take any key, also a changed one; here a changed key is refused all the same.
+  return checking === false ? 'accept-new' : (options.hostKeys ?? 'strict');
+}
+
+function keyFile(written: string, vars: ConnectionVars): string {
+  const file = written.replace(/^~(?=\/|$)/, homedir());
+  if (existsSync(file)) return file;
+  throw vars.problem(
+    'ansible_ssh_private_key_file',
+    `the private key ${written} does not exist`,
+    'a path from the folder you are in, or from ~',
+  );
+}
+
+function splitOption(text: string | undefined, option: string): string[] {
+  if (text === undefined) return [];
+  try {
+    return splitOptions(text);
+  } catch (error) {
+    throw new UserError({ what: `${option}: ${error instanceof Error ? error.message : String(error)}` });
+  }
+}
+
+/** A host's variables read as kinds of values, under their present and their older names. */
+class ConnectionVars {
+  readonly #host: InventoryHost;
+
+  constructor(host: InventoryHost) {
+    this.#host = host;
+  }
+
+  #value(names: readonly string[]): { name: string; value: unknown } | undefined {
+    for (const name of names) {
+      const value = this.#host.var(name);
+      if (value !== undefined && value !== null && value !== '') return { name, value };
+    }
+    return undefined;
+  }
+
+  text(...names: string[]): string | undefined {
+    const found = this.#value(names);
+    if (!found) return undefined;
+    if (typeof found.value === 'string') return found.value;
+    // `ansible_user=1000` in INI is a number to Ansible, and a name here.
+    if (typeof found.value === 'number') return this.#host.definitions(found.name)[0]?.text ?? String(found.value);
+    throw this.problem(found.name, `${found.name} is not text`, 'text');
+  }
+
+  secret(...names: string[]): Secret | undefined {
+    const found = this.#value(names);
+    if (!found) return undefined;
+    if (found.value instanceof Secret) return found.value;
+    if (found.value instanceof SecretText) return new Secret(found.value.reveal());
+    if (typeof found.value === 'string' || typeof found.value === 'number') return new Secret(String(found.value));
+    throw this.problem(found.name, `${found.name} is not text`, 'text');
+  }
+
+  boolean(...names: string[]): boolean | undefined {
+    const found = this.#value(names);
+    if (!found) return undefined;
+    if (typeof found.value === 'boolean') return found.value;
+    const word = String(found.value).toLowerCase();
+    if (/^(yes|true|on|1)$/.test(word)) return true;
+    if (/^(no|false|off|0)$/.test(word)) return false;
+    throw this.problem(found.name, `${found.name} is neither yes nor no: ${String(found.value)}`, 'true, false');
+  }
+
+  seconds(...names: string[]): number | undefined {
+    const found = this.#value(names);
+    if (!found) return undefined;
+    const seconds = Number(found.value);
+    if (seconds > 0 && Number.isFinite(seconds)) return seconds;
+    throw this.problem(found.name, `${found.name} is not a number of seconds: ${String(found.value)}`, '10, 30 ...');
+  }
+
+  words(name: string): string[] | undefined {
+    const text = this.text(name);
+    if (text === undefined) return undefined;
+    try {
+      return splitOptions(text);
+    } catch (error) {
+      throw this.problem(name, `${name}: ${error instanceof Error ? error.message : String(error)}`, '-o Option=value');
+    }
+  }
+
+  problem(name: string, what: string, allowed: string): UserError {
+    const at: Position | undefined = this.#host.definitions(name)[0]?.at;
+    return new UserError({ what, at, host: at ? undefined : this.#host.name, allowed });
+  }
+}

@@ -1,0 +1,178 @@
+/** Ansible's INI inventories. What each line means follows ansible-core's documentation of its `ini` inventory plugin. */
+import { didYouMean, type Position, type Problem, UserError } from '../errors.ts';
+import { parseLiteral } from './literal.ts';
+import { type InventoryModel, setVar } from './model.ts';
+import { expandHosts } from './ranges.ts';
+import { type LineWord, splitWords } from './words.ts';
+
+/** Reads INI text into `model`. @throws UserError with every line that is wrong. */
+export function readIni(text: string, file: string, model: InventoryModel): void {
+  const problems: Problem[] = [];
+  const reader = new IniReader(file, model, problems);
+  text.split(/\r?\n/).forEach((line, i) => {
+    try {
+      reader.line(line, i + 1);
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      problems.push(...error.problems);
+    }
+  });
+  reader.finish();
+  if (problems.length > 0) throw new UserError(problems);
+}
+
+type Section = { readonly group: string; readonly kind: 'hosts' | 'children' | 'vars' };
+
+class IniReader {
+  readonly #file: string;
+  readonly #model: InventoryModel;
+  readonly #problems: Problem[];
+  #section: Section = { group: 'ungrouped', kind: 'hosts' };
+  /** Groups that were named before they were declared, and by what. */
+  readonly #owed = new Map<string, { at: Position; as: 'vars' | 'children'; parent: string }>();
+  readonly #declared = new Set<string>(['all', 'ungrouped']);
+
+  constructor(file: string, model: InventoryModel, problems: Problem[]) {
+    this.#file = file;
+    this.#model = model;
+    this.#problems = problems;
+    for (const name of model.groups.keys()) this.#declared.add(name);
+  }
+
+  line(raw: string, line: number): void {
+    const text = raw.trim();
+    const at: Position = { file: this.#file, line, column: raw.length - raw.trimStart().length + 1 };
+    if (text === '' || text.startsWith('#') || text.startsWith(';')) return;
+    if (text.startsWith('[') && /^\[[^\]]*\]\s*(#.*)?$/.test(text)) this.#header(text, at);
+    else if (this.#section.kind === 'hosts') this.#host(raw, at);
+    else if (this.#section.kind === 'vars') this.#variable(raw, at);
+    else this.#child(text, at);
+  }
+
+  #header(text: string, at: Position): void {
+    const [, group, kind = 'hosts'] = /^\[([^:\]\s]+)(?::(\w+))?\]/.exec(text) ?? [];
+    if (group === undefined) {
+      throw new UserError({
+        what: `${text} is not a section`,
+        at,
+        allowed: '[group], [group:vars] or [group:children], without spaces',
+      });
+    }
+    if (kind !== 'hosts' && kind !== 'vars' && kind !== 'children') {
+      const near = didYouMean(kind, ['vars', 'children', 'hosts']);
+      throw new UserError({
+        what: `unknown kind of section ":${kind}"`,
+        at: { ...at, column: at.column + group.length + 2 },
+        allowed: '[group], [group:vars] or [group:children]',
+        tryThis: near && `did you mean [${group}:${near}]?`,
+      });
+    }
+    this.#section = { group, kind };
+    if (kind === 'vars') {
+      if (!this.#declared.has(group) && !this.#owed.has(group))
+        this.#owed.set(group, { at, as: 'vars', parent: group });
+    } else {
+      this.#declared.add(group);
+      this.#model.group(group, at);
+    }
+  }
+
+  #host(raw: string, at: Position): void {
+    const words = splitWords(raw);
+    if ('wrong' in words) throw new UserError({ what: words.wrong, at: { ...at, column: words.column } });
+    const [first, ...rest] = words;
+    if (!first) return;
+    if (first.text === '---') {
+      throw new UserError({ what: 'this is a YAML file', at, tryThis: 'name it .yml, so that it is read as one' });
+    }
+    const { names, port } = located(() => expandHosts(first.text), at);
+    const vars = rest.map((word) => ({ ...assignment(word, at), at: { ...at, column: word.column } }));
+    for (const name of names) {
+      const host = this.#model.host(name, this.#section.group, at, this.#file);
+      // A port in the name is the weakest word on it: ansible_port on the line wins.
+      if (port !== undefined) {
+        setVar(host.vars, 'ansible_port', { value: port, at, source: this.#file, text: String(port), untyped: true });
+      }
+      for (const { key, value, at: place } of vars) {
+        setVar(host.vars, key, {
+          value: parseLiteral(value),
+          at: place,
+          source: this.#file,
+          text: value,
+          untyped: true,
+        });
+      }
+    }
+  }
+
+  #variable(raw: string, at: Position): void {
+    const equals = raw.indexOf('=');
+    const key = raw.slice(0, equals).trim();
+    if (equals < 0 || key === '') {
+      throw new UserError({
+        what: `"${raw.trim()}" is not a variable`,
+        at,
+        allowed: `name=value, in [${this.#section.group}:vars]`,
+      });
+    }
+    const text = raw.slice(equals + 1).trim();
+    const value = parseLiteral(text);
+    const group = this.#model.group(this.#section.group, at);
+    setVar(group.vars, key, { value, at, source: this.#file, text, untyped: true });
+  }
+
+  #child(text: string, at: Position): void {
+    const [, child] = /^([^:\]\s]+)\s*(?:#.*)?$/.exec(text) ?? [];
+    if (child === undefined) {
+      throw new UserError({
+        what: `"${text}" is not the name of a group`,
+        at,
+        allowed: `one group name per line, in [${this.#section.group}:children]`,
+      });
+    }
+    if (!this.#declared.has(child) && this.#owed.get(child)?.as !== 'children') {
+      this.#owed.set(child, { at, as: 'children', parent: this.#section.group });
+    }
+    this.#model.child(this.#section.group, child, at);
+  }
+
+  finish(): void {
+    for (const [name, owed] of this.#owed) {
+      if (this.#declared.has(name)) continue;
+      const near = didYouMean(
+        name,
+        [...this.#declared].filter((group) => group !== 'ungrouped' && group !== owed.parent),
+      );
+      this.#problems.push({
+        what:
+          owed.as === 'vars'
+            ? `[${name}:vars] sets variables of a group that does not exist`
+            : `[${owed.parent}:children] names a group that does not exist: "${name}"`,
+        at: owed.at,
+        allowed: `groups of this inventory: ${[...this.#declared].join(', ')}`,
+        tryThis: near ? `did you mean "${near}"?` : `declare it: [${name}]`,
+      });
+    }
+  }
+}
+
+function assignment(word: LineWord, at: Position): { key: string; value: string } {
+  const equals = word.text.indexOf('=');
+  if (equals > 0) return { key: word.text.slice(0, equals), value: word.text.slice(equals + 1) };
+  throw new UserError({
+    what: `"${word.text}" is not a variable of the host`,
+    at: { ...at, column: word.column },
+    allowed: 'one host per line, then name=value pairs',
+    tryThis: 'put a value with spaces in quotes: name="a b"',
+  });
+}
+
+/** Gives an Error of `read` its place. */
+export function located<T>(read: () => T, at: Position | undefined): T {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof UserError || !(error instanceof Error)) throw error;
+    throw new UserError({ what: error.message, at });
+  }
+}

@@ -1,0 +1,47 @@
+/** The formats a string variable can be declared to have, what they are called in messages, and how they are checked. */
+
+/** A format: its check, and what it is in words. */
+export interface Format {
+  readonly words: string;
+  readonly test: (text: string) => boolean;
+}
+
+const OCTET = '(?:25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)';
+const IPV4 = new RegExp(`^${OCTET}(?:\\.${OCTET}){3}$`);
+const LABEL = '[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?';
+const HOSTNAME = new RegExp(`^(?=.{1,253}$)${LABEL}(?:\\.${LABEL})*$`);
+
+const isPort = (text: string): boolean => /^\d{1,5}$/.test(text) && Number(text) >= 1 && Number(text) <= 65535;
+
+/** Every format by name. */
+export const FORMATS: Readonly<Record<string, Format>> = {
+  ipv4: { words: 'an IPv4 address (10.0.0.1)', test: (text) => IPV4.test(text) },
+  cidr: {
+    words: 'an IPv4 network (10.0.0.0/24)',
+    test: (text) => {
+      const [address = '', bits = '', ...more] = text.split('/');
+      return more.length === 0 && IPV4.test(address) && /^(3[0-2]|[12]?\d)$/.test(bits);
+    },
+  },
+  hostname: {
+    words: 'a host name (node-1.example.org)',
+    // Digits and dots alone are an address, or one with a slip in it.
+    test: (text) => HOSTNAME.test(text) && !/^[\d.]+$/.test(text),
+  },
+  'port-range': {
+    words: 'a port or a range of ports (8472, 30000:32767)',
+    test: (text) => {
+      const [first = '', last = first, ...more] = text.split(/[:-]/);
+      return more.length === 0 && isPort(first) && isPort(last) && Number(first) <= Number(last);
+    },
+  },
+  url: {
+    words: 'a URL with http or https (https://example.org/path)',
+    test: (text) => /^https?:\/\/[^\s/]/.test(text) && URL.canParse(text),
+  },
+  interface: {
+    words: 'a network interface (eth0)',
+    // Linux: at most 15 bytes, no slash, no space (net/core/dev.c, dev_valid_name).
+    test: (text) => /^[^\s/:]{1,15}$/.test(text) && text !== '.' && text !== '..',
+  },
+};

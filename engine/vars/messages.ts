@@ -1,0 +1,185 @@
+/** What ajv finds wrong, in people's words and with its place in their files. */
+import type { ErrorObject } from 'ajv';
+import { didYouMean, type Problem } from '../errors.ts';
+import type { Located } from '../inventory/inventory.ts';
+import { type Place, placeOf } from '../inventory/marks.ts';
+import { kindOf } from '../inventory/yaml-inventory.ts';
+import { holdsSecret } from './coerce.ts';
+import { FORMATS } from './formats.ts';
+import type { ValueSchema, VarsSchema } from './schema.ts';
+
+/** What a role's messages are about. */
+export interface MessageContext {
+  readonly role: string;
+  readonly host: string;
+  readonly schema: VarsSchema;
+  /** Where each variable was set; missing where it was not. */
+  readonly definitions: ReadonlyMap<string, Located>;
+}
+
+/** One of ajv's errors as a problem. */
+export function problemOf(error: ErrorObject, context: MessageContext): Problem {
+  const path = error.instancePath
+    .split('/')
+    .slice(1)
+    .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'));
+  const [name] = path;
+  if (name === undefined) return missing(String(error.params['missingProperty']), context);
+  const definition = context.definitions.get(name);
+  const place = definition && placeOf(definition, path.slice(1));
+  const schema = schemaAt(context.schema, path);
+  const shown = showPath(path);
+  const base = { at: place?.at, host: place?.at ? undefined : context.host };
+  const from = definition && !definition.at ? ` (set by ${definition.source})` : '';
+  switch (error.keyword) {
+    case 'additionalProperties': {
+      const key = String(error.params['additionalProperty']);
+      const known = schema?.type === 'object' ? Object.keys(schema.properties ?? {}) : [];
+      const near = didYouMean(key, known);
+      const keyAt = definition && placeOf(definition, [...path.slice(1), key]).keyAt;
+      return {
+        ...base,
+        at: keyAt ?? base.at,
+        what: `unknown key "${key}" in ${shown}${from}`,
+        allowed: known.join(', '),
+        tryThis: near && `did you mean "${near}"?`,
+      };
+    }
+    case 'required': {
+      const key = String(error.params['missingProperty']);
+      const inner = schema?.type === 'object' ? schema.properties?.[key] : undefined;
+      return { ...base, what: `${shown} lacks "${key}"${from}`, allowed: inner && `${key}: ${describe(inner)}` };
+    }
+    default: {
+      const value = show(error.data, schema, place);
+      return {
+        ...base,
+        what: `${shown}${from} ${complaint(error, value)}`,
+        allowed: schema && describe(schema),
+        tryThis: advice(error, schema, place),
+      };
+    }
+  }
+}
+
+function missing(name: string, { role, host, schema }: MessageContext): Problem {
+  const declared = schema.properties[name];
+  const example = declared?.examples?.[0];
+  return {
+    what: `${name} is not set, and role ${role} needs it`,
+    host,
+    allowed: declared && describe(declared),
+    tryThis:
+      example === undefined || (declared && holdsSecret(declared))
+        ? `set ${name} in group_vars/all.yml`
+        : `set it in group_vars/all.yml: ${name}: ${JSON.stringify(example)}`,
+  };
+}
+
+/** The sentence after the variable's name. */
+function complaint(error: ErrorObject, value: string): string {
+  const { params } = error;
+  switch (error.keyword) {
+    case 'type':
+      return `is ${value}`;
+    case 'enum':
+      return `is ${value}`;
+    case 'format':
+    case 'pattern':
+      return `is ${value}`;
+    case 'minLength':
+      return `is too short: ${value}`;
+    case 'minimum':
+      return `is too small: ${value}`;
+    case 'maximum':
+      return `is too large: ${value}`;
+    case 'minItems':
+      return params['limit'] === 1 ? 'is an empty list' : `has fewer than ${String(params['limit'])} entries`;
+    case 'uniqueItems':
+      return `has the same entry twice, at [${String(params['j'])}] and [${String(params['i'])}]`;
+    default:
+      return `${error.message ?? 'is wrong'}: ${value}`;
+  }
+}
+
+/** What to do about a value, where that is more than writing another one. */
+function advice(error: ErrorObject, schema: ValueSchema | undefined, place: Place | undefined): string | undefined {
+  const value: unknown = error.data;
+  if (error.keyword === 'enum' && schema?.type === 'string' && typeof value === 'string') {
+    const near = didYouMean(value, schema.enum ?? []);
+    return near && `did you mean "${near}"?`;
+  }
+  if (error.keyword !== 'type' || !schema) return undefined;
+  if (schema.type === 'string' && (typeof value === 'number' || typeof value === 'boolean') && !holdsSecret(schema)) {
+    return `put it in quotes: "${place?.text ?? String(value)}"`;
+  }
+  if (schema.type === 'string' && holdsSecret(schema)) return 'put it in quotes';
+  if (schema.type === 'boolean' && typeof value === 'string' && /^(yes|no|true|false|on|off)$/i.test(value)) {
+    return `write it without quotes: ${value}`;
+  }
+  if (schema.type === 'integer' && typeof value === 'string' && /^-?\d+$/.test(value)) {
+    return `write it without quotes: ${value}`;
+  }
+  if (schema.type === 'array' && typeof value === 'string') return `make it a list: [${value}]`;
+  return undefined;
+}
+
+/** A value for a message: its kind and itself, shortened; only its kind where it is secret. */
+function show(value: unknown, schema: ValueSchema | undefined, place: Place | undefined): string {
+  const kind = kindOf(value);
+  if (value === null || value === undefined || (schema && holdsSecret(schema))) return kind;
+  const text = typeof value === 'string' ? JSON.stringify(value) : (place?.text ?? JSON.stringify(value));
+  const short = text.length > 60 ? `${text.slice(0, 57)}...` : text;
+  if (typeof value === 'number' && place?.text !== undefined && place.text !== String(value)) {
+    return `the number ${value} (that is how YAML reads ${place.text})`;
+  }
+  if (typeof value === 'boolean' && place?.text !== undefined && place.text !== String(value)) {
+    return `the boolean ${String(value)} (that is how YAML reads ${place.text})`;
+  }
+  return kind === 'text' ? `the text ${short}` : kind.startsWith('a ') ? `the ${kind.slice(2)} ${short}` : short;
+}
+
+/** What a schema allows, in words: `a whole number, 1 to 65535`. */
+export function describe(schema: ValueSchema): string {
+  switch (schema.type) {
+    case 'string':
+      if (schema.enum) return schema.enum.join(', ');
+      if (schema.format) return FORMATS[schema.format]?.words ?? schema.format;
+      if (schema.pattern) return `text that matches ${schema.pattern}`;
+      return schema.minLength ? `text, at least ${schema.minLength} characters` : 'text';
+    case 'integer':
+    case 'number': {
+      const kind = schema.type === 'integer' ? 'a whole number' : 'a number';
+      const { minimum, maximum } = schema;
+      if (minimum !== undefined && maximum !== undefined) return `${kind}, ${minimum} to ${maximum}`;
+      if (minimum !== undefined) return `${kind}, ${minimum} or more`;
+      return maximum === undefined ? kind : `${kind}, at most ${maximum}`;
+    }
+    case 'boolean':
+      return 'true or false';
+    case 'array':
+      return `a list of: ${describe(schema.items)}${schema.uniqueItems ? ', each once' : ''}`;
+    case 'object': {
+      const keys = Object.keys(schema.properties ?? {});
+      if (keys.length > 0) return `a mapping with ${keys.join(', ')}`;
+      return schema.additionalProperties
+        ? `a mapping of names to: ${describe(schema.additionalProperties)}`
+        : 'a mapping';
+    }
+  }
+}
+
+function schemaAt(schema: VarsSchema, path: readonly string[]): ValueSchema | undefined {
+  const [name = '', ...rest] = path;
+  let at = schema.properties[name];
+  for (const key of rest) {
+    if (at?.type === 'array') at = at.items;
+    else if (at?.type === 'object') at = at.properties?.[key] ?? (at.additionalProperties || undefined);
+    else return undefined;
+  }
+  return at;
+}
+
+function showPath(path: readonly string[]): string {
+  return path.map((part, i) => (i === 0 ? part : /^\d+$/.test(part) ? `[${part}]` : `.${part}`)).join('');
+}
