@@ -63,7 +63,7 @@ export async function runPlaybook(book: Playbook, values: PlaybookValues, argv: 
   const setup = await setUp(values);
   const { inventory } = setup;
   const tags = { tags: commaList(values.tags), skipTags: commaList(values['skip-tags']) };
-  const resolveVars = resolverFor(book.plays);
+  const resolveVars = resolverFor(book.plays, inventory);
   const plays = playsOf({ playbook: book, inventory, limit: values.limit });
 
   if (values['list-hosts'] || values['list-tags'] || values['list-tasks']) {

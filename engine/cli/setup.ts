@@ -33,7 +33,7 @@ export async function setUp(options: OptionValues<typeof CONNECTION_OPTIONS>): P
   }
   const { loadInventory } = await import('../inventory/load.ts');
   const { connectionOf } = await import('../inventory/connection.ts');
-  const inventory = loadInventory({
+  const inventory = await loadInventory({
     sources: options.inventory,
     extraVars: options['extra-vars'],
     playbookDirectory: process.argv[1] === undefined ? undefined : dirname(process.argv[1]),

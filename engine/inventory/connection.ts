@@ -27,8 +27,8 @@ export interface ConnectionOptions {
   readonly becomePassword?: Secret | undefined;
   /** `-T`, in seconds. Default: 10, Ansible's. */
   readonly connectTimeout?: number | undefined;
-  /** `--accept-new-host-keys`. Default: strict. */
-  readonly hostKeys?: Connection['hostKeys'] | undefined;
+  /** `--accept-new-host-keys`. Default: unknown keys are refused. */
+  readonly acceptNewHostKeys?: boolean | undefined;
 }
 
 /**
@@ -81,7 +81,7 @@ function becomeOf(vars: ConnectionVars, options: ConnectionOptions): Become | un
 function hostKeysOf(vars: ConnectionVars, options: ConnectionOptions): Connection['hostKeys'] {
   const checking = vars.boolean('ansible_ssh_host_key_checking', 'ansible_host_key_checking');
   // Ansible would then take any key, also a changed one; here a changed key is refused all the same.
-  return checking === false ? 'accept-new' : (options.hostKeys ?? 'strict');
+  return checking === false || options.acceptNewHostKeys ? 'accept-new' : 'strict';
 }
 
 function keyFile(written: string, vars: ConnectionVars): string {

@@ -21,7 +21,7 @@ export interface Sources {
   readonly besideInventory: readonly VarsPlace[];
   /** The playbook's directory. */
   readonly besidePlaybook: VarsPlace | undefined;
-  readonly playbookDir: string | undefined;
+  readonly playbookDirectory: string | undefined;
   readonly hostByName: (name: string) => InventoryHost | undefined;
   /** Group names to host names: `groups` in references. */
   readonly groupNames: () => Readonly<Record<string, readonly string[]>>;
@@ -236,7 +236,7 @@ export class LoadedHost implements InventoryHost {
       case 'inventory_dir':
         return source === undefined ? undefined : dirname(source);
       default:
-        return this.#sources.playbookDir;
+        return this.#sources.playbookDirectory;
     }
   }
 }

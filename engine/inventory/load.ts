@@ -1,6 +1,6 @@
 /** Reads inventories: files, directories, host lists, `group_vars/`, `host_vars/`, `-e`. */
 import { accessSync, constants, readdirSync, readFileSync, statSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { type Problem, UserError } from '../errors.ts';
 import { readExtraVars } from './extra-vars.ts';
 import { implicitLocalhost, LoadedHost, type Sources, type VarsPlace } from './host.ts';
@@ -19,7 +19,7 @@ export interface InventoryRequest {
   /** `-e`, as given: `name=value`, a JSON or YAML mapping, `@file`. */
   readonly extraVars?: readonly string[] | undefined;
   /** The playbook's folder: its `group_vars` and `host_vars` win over those beside the inventory. */
-  readonly playbookDir?: string | undefined;
+  readonly playbookDirectory?: string | undefined;
 }
 
 /**
@@ -49,8 +49,15 @@ export async function loadInventory(request: InventoryRequest): Promise<Inventor
   };
   const besideInventory: VarsPlace[] = [];
   for (const folder of folders) besideInventory.push(await placeAt(folder));
-  const besidePlaybook = request.playbookDir === undefined ? undefined : await placeAt(request.playbookDir);
-  return new LoadedInventory(model, extra, besideInventory, besidePlaybook, request.playbookDir, notes);
+  const { playbookDirectory } = request;
+  const besidePlaybook = playbookDirectory === undefined ? undefined : await placeAt(shortPath(playbookDirectory));
+  return new LoadedInventory(model, extra, besideInventory, besidePlaybook, playbookDirectory, notes);
+}
+
+/** A folder as a person would write it: from the folder they are in, when it is below that. */
+function shortPath(folder: string): string {
+  const path = relative(process.cwd(), folder);
+  return path.startsWith('..') ? folder : path || '.';
 }
 
 /** Names that are this machine without being in an inventory (ansible-core `constants.py`, `LOCALHOST`). */
@@ -148,7 +155,7 @@ class LoadedInventory implements Inventory {
     extra: VarSet,
     besideInventory: readonly VarsPlace[],
     besidePlaybook: VarsPlace | undefined,
-    playbookDir: string | undefined,
+    playbookDirectory: string | undefined,
     notes: FolderNotes,
   ) {
     let groupNames: Record<string, readonly string[]> | undefined;
@@ -157,7 +164,7 @@ class LoadedInventory implements Inventory {
       extra,
       besideInventory,
       besidePlaybook,
-      playbookDir,
+      playbookDirectory,
       hostByName: (name) => this.#byName.get(name),
       groupNames: () => {
         groupNames ??= Object.fromEntries(

@@ -1,7 +1,7 @@
 /** A role's variables for a host: found, checked against the role's schema, defaults filled in, secrets closed. */
 import { createRequire } from 'node:module';
 import type { Ajv, ValidateFunction } from 'ajv';
-import { formatProblem, type Problem, UserError } from '../errors.ts';
+import { type Problem, UserError } from '../errors.ts';
 import type { InventoryHost, Located } from '../inventory/inventory.ts';
 import { closeSecrets, coerce } from './coerce.ts';
 import { FORMATS } from './formats.ts';
@@ -58,11 +58,6 @@ export function validateVars<S extends VarsSchema>(role: DeclaresVars<S>, host: 
 /** The type follows from the schema, and ajv has just compared the values with it. */
 function isChecked<V>(vars: unknown, problems: readonly Problem[]): vars is V {
   return vars !== undefined && problems.length === 0;
-}
-
-/** Each problem once: a wrong line in group_vars is wrong for every host of the group. */
-export function uniqueProblems(problems: readonly Problem[]): Problem[] {
-  return [...new Map(problems.map((problem) => [formatProblem(problem), problem])).values()];
 }
 
 let ajv: Ajv | undefined;
