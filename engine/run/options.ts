@@ -1,16 +1,10 @@
 /** What a run is given. Everything comes in from outside, so that a test can run a playbook with a transport of its own. */
-import type { Problem } from '../errors.ts';
 import type { EventStream } from '../events.ts';
 import type { Inventory, InventoryHost } from '../inventory/inventory.ts';
-import type { Play, Playbook } from '../play.ts';
+import type { Playbook } from '../play.ts';
 import type { Connection, LockRequest, OpenSession } from '../remote/session.ts';
-import type { RoleCall } from '../role.ts';
+import type { ResolveVars } from '../vars/resolve.ts';
 import type { TagSelection } from './tags.ts';
-
-/** A role's variables for one host: validated, or everything that is wrong with them. */
-export type ResolvedVars =
-  | { readonly ok: true; readonly vars: Readonly<Record<string, unknown>> }
-  | { readonly ok: false; readonly problems: readonly Problem[] };
 
 /** What a run is given. */
 export interface RunOptions {
@@ -27,7 +21,7 @@ export interface RunOptions {
   readonly forks: number;
   /** `--show-scripts`: every script is an event before it is sent. */
   readonly showScripts: boolean;
-  readonly resolveVars: (host: InventoryHost, call: RoleCall, play: Play) => ResolvedVars;
+  readonly resolveVars: ResolveVars;
   readonly connect: (host: InventoryHost, become: boolean) => Connection;
   readonly open: OpenSession;
   readonly events: EventStream;

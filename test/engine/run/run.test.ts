@@ -1,0 +1,430 @@
+/** Whole runs, with hosts that are folders of this machine: real shells, the real session, no network. */
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import { UserError } from '../../../engine/errors.ts';
+import { EventStream, type RunEvent } from '../../../engine/events.ts';
+import { fact, fromEach } from '../../../engine/fact.ts';
+import { connectionOf } from '../../../engine/inventory/connection.ts';
+import { loadInventory } from '../../../engine/inventory/load.ts';
+import { type Play, play } from '../../../engine/play.ts';
+import { openSession } from '../../../engine/remote/open.ts';
+import { LinkError, type OpenSession } from '../../../engine/remote/session.ts';
+import { command } from '../../../engine/resources/command.ts';
+import { file } from '../../../engine/resources/file.ts';
+import { waitFor } from '../../../engine/resources/wait.ts';
+import { defineRole, type TaskContext } from '../../../engine/role.ts';
+import type { RunOptions } from '../../../engine/run/options.ts';
+import { type RunResult, run } from '../../../engine/run/run.ts';
+import { sh } from '../../../engine/script.ts';
+import { type Task, task } from '../../../engine/task.ts';
+import { resolverFor } from '../../../engine/vars/resolve.ts';
+import { pass, refuse } from '../../../engine/verdict.ts';
+
+/** A run's result and what happened in it. */
+interface Observed extends RunResult {
+  readonly events: readonly RunEvent[];
+}
+
+/** The hosts of a test: folders, of which each is one host's world. */
+class World {
+  readonly root: string;
+  readonly names: readonly string[];
+
+  constructor(root: string, names: readonly string[]) {
+    this.root = root;
+    this.names = names;
+    for (const name of names) mkdirSync(this.path(name), { recursive: true });
+  }
+
+  path(host: string, file = ''): string {
+    return join(this.root, 'hosts', host, file);
+  }
+
+  read(host: string, file: string): string | undefined {
+    const path = this.path(host, file);
+    return existsSync(path) ? readFileSync(path, 'utf8') : undefined;
+  }
+
+  async run(plays: readonly Play[], more: Partial<RunOptions> = {}): Promise<Observed> {
+    const inventoryFile = join(this.root, 'inventory');
+    writeFileSync(inventoryFile, this.names.map((name) => `${name} ansible_connection=local\n`).join(''));
+    const inventory = await loadInventory({ sources: [inventoryFile] });
+    const stream = new EventStream();
+    const events: RunEvent[] = [];
+    stream.subscribe((event) => events.push(event));
+    const result = await run({
+      playbook: { title: 'A test', plays },
+      inventory,
+      limit: undefined,
+      tags: { tags: [], skipTags: [] },
+      check: false,
+      diff: false,
+      forks: 10,
+      showScripts: false,
+      resolveVars: resolverFor(plays, inventory),
+      connect: (host) => connectionOf(host, { become: false }),
+      // Locks are a machine's, and these hosts share one machine.
+      open: async (connection) => Object.assign(await openSession(connection), { lock: () => {} }),
+      events: stream,
+      lock: { runId: 'test', holder: 'tester' },
+      argv: [],
+      version: '0',
+      interruption: { requested: undefined, onRequest: () => {} },
+      ...more,
+    });
+    return { ...result, events };
+  }
+}
+
+type Context = TaskContext<unknown>;
+type Tasks = (context: Context) => readonly Task[];
+
+const roleOf = (tasks: Tasks, handlers?: (context: Context) => Readonly<Record<string, Task>>, name = 'role') =>
+  defineRole({
+    name,
+    description: 'A role.',
+    vars: { properties: {} },
+    stages: (stage) => [stage({ name: 'main', tasks, ...(handlers ? { handlers } : {}) })],
+  });
+
+const statuses = (events: readonly RunEvent[], host?: string) =>
+  events
+    .filter((event) => event.type === 'task-finished')
+    .filter((event) => host === undefined || event.host === host)
+    .map(({ task: { name }, status }) => `${name}: ${status}`);
+
+const trips = (events: readonly RunEvent[], host: string) =>
+  events
+    .filter((event) => event.type === 'phase-finished')
+    .filter((event) => event.host === host)
+    .map(({ phase, cost }) => `${phase} ${cost.roundTrips}`);
+
+const worldOf = (t: { testdir(): string }, names: readonly string[] = ['node-1', 'node-2']) =>
+  new World(t.testdir(), names);
+
+t.test('a first run changes, and counts one round trip for facts, one for probes, one for changes', async (t) => {
+  const world = worldOf(t);
+  const kernel = fact({ name: 'kernel', script: sh`uname -s`, parse: ({ stdout }) => stdout.trim(), example: 'Linux' });
+  const role = defineRole({
+    name: 'motd',
+    description: 'A message.',
+    vars: { properties: { motd_text: { type: 'string', default: 'hello', description: 'What it says.' } } },
+    stages: (stage) => [
+      stage({
+        name: 'motd',
+        facts: () => ({ kernel }),
+        tasks: ({ vars, facts, host }) => [
+          task('Write', file({ path: world.path(host.name, 'motd'), content: `${vars.motd_text} ${facts.kernel}\n` })),
+        ],
+      }),
+    ],
+  });
+  const plays = [play({ name: 'All', hosts: 'all', roles: [role()] })];
+
+  const checked = await world.run(plays, { check: true, diff: true });
+  t.strictSame(statuses(checked.events), ['Write: would change', 'Write: would change']);
+  t.equal(world.read('node-1', 'motd'), undefined, 'check mode changed nothing');
+  t.match(
+    checked.events.find((event) => event.type === 'task-finished'),
+    { diff: /\+hello Linux/ },
+  );
+
+  const first = await world.run(plays);
+  t.equal(first.exitCode, 0);
+  t.equal(world.read('node-2', 'motd'), 'hello Linux\n');
+  t.strictSame(trips(first.events, 'node-1'), ['facts 1', 'check 1', 'change 1']);
+  t.match(first.recap, [
+    { host: 'node-1', ok: 1, changed: 1, failed: 0 },
+    { host: 'node-2', changed: 1 },
+  ]);
+
+  const second = await world.run(plays);
+  t.strictSame(trips(second.events, 'node-1'), ['facts 1', 'check 1'], 'nothing to do is two round trips');
+  t.match(second.recap, [
+    { changed: 0, ok: 1 },
+    { changed: 0, ok: 1 },
+  ]);
+});
+
+t.test('a failed task stops its own host, and the others go on', async (t) => {
+  const world = worldOf(t);
+  const plays = [
+    play({
+      name: 'All',
+      hosts: 'all',
+      roles: [
+        roleOf(({ host }) => [
+          task('Break on one', command(sh`[ ${host.name} = node-2 ] || { echo "no luck" >&2; exit 3; }`)),
+          task('Mark', file({ path: world.path(host.name, 'mark'), content: 'x' })),
+        ])(),
+      ],
+    }),
+  ];
+  const { exitCode, events, recap } = await world.run(plays);
+  t.equal(exitCode, 2);
+  t.strictSame(statuses(events, 'node-1'), ['Break on one: failed', 'Mark: not run']);
+  t.equal(world.read('node-1', 'mark'), undefined);
+  t.equal(world.read('node-2', 'mark'), 'x');
+  t.match(recap, [{ failed: 1 }, { failed: 0, changed: 2 }]);
+  const failed = events.find((event) => event.type === 'task-finished' && event.status === 'failed');
+  t.match(failed, { failure: { exitCode: 3, stderr: 'no luck' }, task: { at: { file: /run\.test\.ts$/ } } });
+});
+
+t.test('ignoreErrors lets the host go on', async (t) => {
+  const world = worldOf(t, ['node-1']);
+  const role = roleOf(({ host }) => [
+    task('Break', command(sh`exit 1`), { ignoreErrors: true }),
+    task('Mark', file({ path: world.path(host.name, 'mark'), content: 'x' })),
+  ]);
+  const { exitCode, recap } = await world.run([play({ name: 'All', hosts: 'all', roles: [role()] })]);
+  t.equal(exitCode, 0);
+  t.match(recap, [{ failed: 0, ignored: 1 }]);
+  t.equal(world.read('node-1', 'mark'), 'x');
+});
+
+t.test('a handler runs once when notified, and again only when owed from a run that was cut', async (t) => {
+  const world = worldOf(t, ['node-1']);
+  const name = `handlers-${process.pid}`;
+  const log = world.path('node-1', 'log');
+  const role = (broken: boolean) =>
+    roleOf(
+      ({ host }) => [
+        task('A', file({ path: world.path(host.name, 'a'), content: '1' }), { notify: 'reload' }),
+        task('B', file({ path: world.path(host.name, 'b'), content: '1' }), { notify: 'reload' }),
+        ...(broken ? [task('Break', command(sh`exit 1`))] : []),
+      ],
+      () => ({ reload: task('Reload', command(sh`echo reloaded >> ${log}`)) }),
+      name,
+    );
+  const plays = (broken: boolean) => [play({ name: 'All', hosts: 'all', roles: [role(broken)()] })];
+  const broken = await world.run(plays(true));
+  t.strictSame(statuses(broken.events), ['A: changed', 'B: changed', 'Break: failed', 'Reload: not run']);
+  t.equal(world.read('node-1', 'log'), undefined, 'a failed host runs no handler');
+  const mended = await world.run(plays(false));
+  t.strictSame(statuses(mended.events), ['A: ok', 'B: ok', 'Reload: changed'], 'the next run pays what is owed');
+  t.equal(world.read('node-1', 'log'), 'reloaded\n');
+  t.strictSame(statuses((await world.run(plays(false))).events), ['A: ok', 'B: ok']);
+});
+
+t.test('a refusal on one host, and nothing is changed on any', async (t) => {
+  const world = worldOf(t);
+  const role = defineRole({
+    name: 'careful',
+    description: 'A role with checks.',
+    vars: { properties: {} },
+    checks: (checks) =>
+      checks({
+        facts: () => ({}),
+        verdicts: ({ host }) => [
+          host.name === 'node-2'
+            ? refuse('disk', { evidence: '1 GB', what: 'the disk is too small', tryThis: 'a larger one' })
+            : pass('disk', '100 GB'),
+        ],
+      }),
+    stages: (stage) => [
+      stage({
+        name: 'main',
+        tasks: ({ host }) => [task('Mark', file({ path: world.path(host.name, 'mark'), content: 'x' }))],
+      }),
+    ],
+  });
+  const plays = [play({ name: 'All', hosts: 'all', roles: [role()] })];
+  const refused = await world.run(plays);
+  t.equal(refused.exitCode, 2);
+  t.equal(world.read('node-1', 'mark'), undefined);
+  t.match(
+    refused.events.find((event) => event.type === 'verdict' && event.verdict === 'refuse'),
+    { host: 'node-2', check: 'disk', problem: { tryThis: 'a larger one; to go on all the same: -e waive=disk' } },
+  );
+});
+
+t.test(
+  'what disrupts the same thing never runs on two hosts at once, and stops where it does not recover',
+  async (t) => {
+    const world = worldOf(t, ['node-1', 'node-2', 'node-3']);
+    const shared = join(world.root, 'shared');
+    mkdirSync(shared);
+    const restart =
+      (recovers: (host: string) => string): Tasks =>
+      ({ host }) => [
+        task(
+          'Restart',
+          command(
+            sh`mkdir ${shared}/busy || exit 9; sleep 0.2; rmdir ${shared}/busy; echo x > ${world.path(host.name, 'done')}`,
+          ),
+          {
+            disrupts: {
+              thing: 'quorum',
+              after: waitFor({ what: 'quorum', script: sh`${recovers()}`, deadline: 0 }),
+            },
+          },
+        ),
+      ];
+    const good = await world.run([play({ name: 'All', hosts: 'all', roles: [roleOf(restart(() => 'true'))()] })]);
+    t.equal(good.exitCode, 0, 'two at once would have failed with exit code 9');
+    for (const name of world.names) rmSync(world.path(name, 'done'));
+
+    const bad = await world.run([play({ name: 'All', hosts: 'all', roles: [roleOf(restart(() => 'false'))()] })]);
+    t.equal(bad.exitCode, 2);
+    const [first, ...others] = world.names.filter((name) => world.read(name, 'done') !== undefined);
+    t.strictSame(others, [], 'only one host was disrupted, whichever came first');
+    t.match(
+      bad.events.find((event) => event.type === 'disruption-stopped'),
+      { thing: 'quorum', host: first },
+    );
+    const left = bad.events.filter((event) => event.type === 'host-failed');
+    const what = `quorum was not disrupted here, because it did not recover on ${first}`;
+    t.match(left, [{ problem: { what } }, { problem: { what } }]);
+  },
+);
+
+t.test('facts of other hosts are asked for also outside --limit, and nothing is changed there', async (t) => {
+  const world = worldOf(t);
+  writeFileSync(world.path('node-2', 'token'), 'abc');
+  const role = defineRole({
+    name: 'join',
+    description: 'Takes a token from node-2.',
+    vars: { properties: {} },
+    stages: (stage) => [
+      stage({
+        name: 'join',
+        facts: ({ inventory }) => ({
+          token: fromEach(
+            inventory.filter(({ name }) => name === 'node-2'),
+            fact({
+              name: 'token',
+              script: sh`cat ${world.path('node-2', 'token')}`,
+              parse: ({ stdout }) => stdout,
+              example: 'xyz',
+            }),
+          ),
+        }),
+        tasks: ({ host, facts }) => [
+          task(
+            'Join',
+            file({ path: world.path(host.name, 'joined'), content: facts.token.get('node-2') ?? 'no token' }),
+          ),
+        ],
+      }),
+    ],
+  });
+  const { events } = await world.run([play({ name: 'All', hosts: 'all', roles: [role()] })], { limit: 'node-1' });
+  t.equal(world.read('node-1', 'joined'), 'abc');
+  t.equal(world.read('node-2', 'joined'), undefined);
+  t.strictSame(trips(events, 'node-2'), ['facts 1'], 'one question, no probe, no change');
+});
+
+t.test('an unreachable host is told apart from a failed one, and a host that needs its facts says so', async (t) => {
+  const world = worldOf(t);
+  const open: OpenSession = async (connection) => {
+    if (connection.name === 'node-2') throw new LinkError('connect', { what: 'connection refused' });
+    return Object.assign(await openSession(connection), { lock: () => {} });
+  };
+  const plain = roleOf(({ host }) => [task('Mark', file({ path: world.path(host.name, 'mark'), content: 'x' }))]);
+  const reached = await world.run([play({ name: 'All', hosts: 'all', roles: [plain()] })], { open });
+  t.equal(reached.exitCode, 4);
+  t.match(reached.recap, [
+    { changed: 1, unreachable: 0 },
+    { unreachable: 1, failed: 0 },
+  ]);
+
+  const name = fact({ name: 'name', script: sh`hostname`, parse: ({ stdout }) => stdout, example: '' });
+  const needy = defineRole({
+    name: 'needy',
+    description: 'Needs to know of all.',
+    vars: { properties: {} },
+    stages: (stage) => [
+      stage({ name: 'main', facts: ({ inventory }) => ({ all: fromEach(inventory, name) }), tasks: () => [] }),
+    ],
+  });
+  const failed = await world.run([play({ name: 'All', hosts: 'all', roles: [needy()] })], { open });
+  t.equal(failed.exitCode, 2);
+  t.match(
+    failed.events.find((event) => event.type === 'host-failed'),
+    { host: 'node-1', problem: { what: 'the fact "name" of node-2 could not be had: connection refused' } },
+  );
+});
+
+t.test('serial, anyErrorsFatal and a batch that fails whole end a run as in Ansible', async (t) => {
+  const world = worldOf(t, ['node-1', 'node-2', 'node-3', 'node-4']);
+  const failOn = (name: string, more: Partial<Play>): readonly Play[] => [
+    play({
+      name: 'All',
+      hosts: 'all',
+      roles: [
+        roleOf(({ host }) => [
+          task('Maybe', command(sh`[ ${host.name} != ${name} ]`)),
+          task('Mark', command(sh`echo x > ${world.path(host.name, 'mark')}`)),
+        ])(),
+      ],
+      ...more,
+    }),
+  ];
+  const marked = () => {
+    const names = world.names.filter((name) => world.read(name, 'mark') !== undefined);
+    for (const name of names) rmSync(world.path(name, 'mark'));
+    return names;
+  };
+  await world.run(failOn('node-1', { serial: 1 }));
+  t.strictSame(marked(), [], 'the first batch of one failed whole');
+  await world.run(failOn('node-1', { serial: 2 }));
+  t.strictSame(marked(), ['node-2', 'node-3', 'node-4']);
+  await world.run(failOn('node-3', { serial: 2, anyErrorsFatal: true }));
+  t.strictSame(marked(), ['node-1', 'node-2', 'node-4']);
+  await world.run(failOn('node-1', { serial: 2, maxFailPercentage: 49 }));
+  t.strictSame(marked(), ['node-2'], 'half a batch failed, which is more than 49 percent');
+});
+
+t.test('delegateTo looks and changes elsewhere, and counts here', async (t) => {
+  const world = worldOf(t);
+  const role = roleOf(({ inventory, host }) => {
+    const other = inventory.find(({ name }) => name === 'node-2');
+    return other && host.name === 'node-1'
+      ? [task('Mark', file({ path: world.path('node-2', 'mark'), content: 'x' }), { delegateTo: other })]
+      : [];
+  });
+  const { events, recap } = await world.run([play({ name: 'All', hosts: 'all', roles: [role()] })], {
+    limit: 'node-1',
+  });
+  t.equal(world.read('node-2', 'mark'), 'x');
+  t.match(recap, [{ host: 'node-1', changed: 1 }]);
+  t.strictSame(trips(events, 'node-2'), ['check 1', 'change 1']);
+});
+
+t.test('wrong patterns and variables are told before any host is connected to', async (t) => {
+  const world = worldOf(t);
+  const open: OpenSession = async () => t.fail('connected') as never;
+  const plain = roleOf(() => []);
+  const badHosts = world.run([play({ name: 'All', hosts: 'srever', roles: [plain()] })], { open });
+  await t.rejects(badHosts, UserError);
+  const badLimit = world.run([play({ name: 'All', hosts: 'all', roles: [plain()] })], {
+    open,
+    limit: 'node-1:!node-1',
+  });
+  await t.rejects(badLimit, { message: /matches no host/ });
+});
+
+t.test('Ctrl-C lets the running step end, begins nothing new, and exits with 99', async (t) => {
+  const world = worldOf(t, ['node-1']);
+  const role = roleOf(({ host }) => [
+    task('Slow', command(sh`sleep 0.5; echo x > ${world.path(host.name, 'slow')}`)),
+    task('Next', command(sh`echo x > ${world.path(host.name, 'next')}`)),
+  ]);
+  const listeners: ((how: 'after this step' | 'now') => void)[] = [];
+  const interruption = {
+    requested: undefined as 'after this step' | undefined,
+    onRequest: (listener: (how: 'after this step' | 'now') => void) => listeners.push(listener) && undefined,
+  };
+  setTimeout(() => {
+    interruption.requested = 'after this step';
+    for (const listener of listeners) listener('after this step');
+  }, 250);
+  const { exitCode, events } = await world.run([play({ name: 'All', hosts: 'all', roles: [role()] })], {
+    interruption,
+  });
+  t.equal(exitCode, 99);
+  t.equal(world.read('node-1', 'slow'), 'x\n');
+  t.equal(world.read('node-1', 'next'), undefined);
+  t.strictSame(statuses(events), ['Slow: changed', 'Next: not run']);
+});
