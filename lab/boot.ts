@@ -1,9 +1,10 @@
 /** Power for one host: its disk, its root, what stands in it before the first boot, and the script that boots it. */
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { chmodSync, closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, closeSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { groupInside, groupOutside, makeGroup } from './cgroups.ts';
+import { aptSource } from './apt-repository.ts';
+import { groupInside, groupOutside, hierarchies, makeGroup } from './cgroups.ts';
 import { $ } from './local.ts';
 import {
   directoryOf,
@@ -16,6 +17,7 @@ import {
   portName,
   switchName,
 } from './names.ts';
+import { mirrorUrl } from './services.ts';
 import type { HostShape } from './shape.ts';
 
 /**
@@ -53,6 +55,10 @@ export async function furnish(state: LabState, host: HostShape): Promise<void> {
   const peers = state.shape.hosts.map((peer, index) => `${hostAddress(state.number, index)} ${peer.name}`);
   write('etc/hosts', `127.0.0.1 localhost\n::1 localhost\n${peers.join('\n')}\n`);
   write('etc/resolv.conf', `nameserver ${gatewayAddress(state.number)}\n`);
+  for (const name of readdirSync(join(root, 'etc/apt/sources.list.d')))
+    rmSync(join(root, 'etc/apt/sources.list.d', name));
+  write('etc/apt/sources.list', aptSource(mirrorUrl(state.number), host.arch));
+  writeK3sNeeds(root);
   await $`ssh-keygen -q -t ed25519 -N ${''} -C ${host.name} -f ${join(root, 'etc/ssh/ssh_host_ed25519_key')}`;
   if (host.ssh_port !== 22) write('etc/ssh/sshd_config.d/20-port.conf', `Port ${host.ssh_port}\n`);
   const key = readFileSync(join(directory, 'ssh_key.pub'));
@@ -73,6 +79,29 @@ export async function furnish(state: LabState, host: HostShape): Promise<void> {
   );
   const rule = { password: 'admin ALL=(ALL:ALL) ALL\n', nopasswd: 'admin ALL=(ALL:ALL) NOPASSWD: ALL\n', refused: '' };
   write('etc/sudoers.d/lab', rule[host.sudo], 0o440);
+}
+
+/**
+ * Writes what a real k3s has to be told on such a host (k3s-observed.md, "What it needs of a lab host"), in drop-ins
+ * beside the files that roles write, so that roles know nothing of labs.
+ */
+function writeK3sNeeds(root: string): void {
+  const config = join(root, 'etc/rancher/k3s/config.yaml.d');
+  mkdirSync(config, { recursive: true });
+  const onVersion1 = hierarchies().some((hierarchy) => hierarchy.controllers.includes('memory'));
+  const kubelet = onVersion1 ? 'kubelet-arg+:\n  - fail-cgroupv1=false\n' : '';
+  writeFileSync(join(config, '90-lab.yaml'), `${kubelet}kube-proxy-arg+:\n  - conntrack-max-per-core=0\n`);
+  if (mayRaiseLimits()) return;
+  const containerd = join(root, '../disk/rancher/k3s/agent/etc/containerd/config-v3.toml.d');
+  mkdirSync(containerd, { recursive: true });
+  const settings = "[plugins.'io.containerd.cri.v1.runtime']\n  restrict_oom_score_adj = true\n";
+  writeFileSync(join(containerd, '90-lab.toml'), settings);
+}
+
+/** Whether this process has CAP_SYS_RESOURCE (number 24 in capability.h), which lowering an oom_score_adj takes. */
+function mayRaiseLimits(): boolean {
+  const effective = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? '0';
+  return ((BigInt(`0x${effective}`) >> 24n) & 1n) === 1n;
 }
 
 /**

@@ -2,10 +2,21 @@
  * A lab: real Debian hosts on this machine, for tests and for trying things out. `Lab.up` boots one, `Lab.open` finds
  * one that any process booted, `down` takes it away without a trace. See docs/lab.md.
  */
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { didYouMean, UserError } from '../engine/errors.ts';
+import { aptRepository } from './apt-repository.ts';
+import { k3sVersion, provideK3s } from './artifacts.ts';
 import { furnish, mountRoot } from './boot.ts';
 import { groupOfLab, killGroup, removeGroup } from './cgroups.ts';
 import { LabHost } from './host.ts';
@@ -13,10 +24,12 @@ import { type AccessFiles, accessFiles, makeKey, writeAccess } from './inventory
 import { $, type Say } from './local.ts';
 import { withLock } from './lock.ts';
 import { claimMachine, releaseMachine } from './machine.ts';
+import { type MirrorFailure, readMirrorConfig, writeMirrorConfig } from './mirror.ts';
 import { allStates, directoryOf, gatewayAddress, type LabState, labDirectory, readState } from './names.ts';
 import { freeNumber, makeSwitch, removeNetwork } from './network.ts';
 import { prepare } from './prepare.ts';
 import { rootOf } from './root.ts';
+import { mirrorConfigFile, mirrorUrl, startMirror } from './services.ts';
 import { completeShape, type LabRequest } from './shape.ts';
 
 /** A lab that is up. */
@@ -57,6 +70,7 @@ export class Lab {
     try {
       const roots: string[] = [];
       for (const { arch, ufw } of shape.hosts) roots.push(await rootOf({ arch, ufw }, say));
+      await lab.#fillMirror(roots, say);
       await makeKey(name);
       await everyOne(
         shape.hosts.map(async (host, index) => {
@@ -66,7 +80,7 @@ export class Lab {
       );
       writeAccess(state);
       say(`booting ${shape.hosts.map((host) => host.name).join(', ')}`);
-      await everyOne(lab.hosts.map((host) => host.start()));
+      await everyOne([startMirror(state), ...lab.hosts.map((host) => host.start())]);
     } catch (error) {
       await lab.down();
       throw error;
@@ -109,6 +123,45 @@ export class Lab {
   /** An address of the lab's subnet that no host has, for a virtual IP. */
   get vip(): string {
     return `10.89.${this.state.number}.100`;
+  }
+
+  /** The base URL of the lab's mirror: `<mirror>/v1.36.2+k3s1/k3s`, `<mirror>/v1-release/channels/stable`. */
+  get mirror(): string {
+    return mirrorUrl(this.state.number);
+  }
+
+  /** Has the mirror answer wrongly where the path contains `path`, until {@link mendMirror}. Takes effect at once. */
+  breakMirror(path: string, failure: MirrorFailure): void {
+    const file = mirrorConfigFile(this.name);
+    const config = readMirrorConfig(file);
+    writeMirrorConfig(file, { ...config, failures: [{ path, failure }, ...config.failures] });
+  }
+
+  /** Has the mirror answer rightly again. */
+  mendMirror(): void {
+    const file = mirrorConfigFile(this.name);
+    writeMirrorConfig(file, { ...readMirrorConfig(file), failures: [] });
+  }
+
+  /** Lays out what the mirror serves: Debian packages, and k3s where the shape asks for it. */
+  async #fillMirror(roots: readonly string[], say: Say): Promise<void> {
+    const files = join(directoryOf(this.name), 'mirror');
+    mkdirSync(join(files, 'debian'), { recursive: true });
+    const arches = [...new Set(this.state.shape.hosts.map((host) => host.arch))];
+    for (const arch of arches) {
+      const root = roots[this.state.shape.hosts.findIndex((host) => host.arch === arch)] ?? '';
+      symlinkSync(await aptRepository(arch, root, say), join(files, 'debian', arch));
+    }
+    if (this.state.shape.k3s) {
+      const source = await provideK3s(files, arches, say);
+      say(
+        source === 'stand-in'
+          ? `the mirror serves the k3s stand-in as ${k3sVersion}`
+          : `the mirror serves k3s ${k3sVersion} (${source})`,
+      );
+    }
+    const channels = this.state.shape.k3s ? { stable: k3sVersion, latest: k3sVersion, 'v1.36': k3sVersion } : {};
+    writeMirrorConfig(mirrorConfigFile(this.name), { files, channels, failures: [] });
   }
 
   /** The host called `name`; throws a UserError that names the hosts there are otherwise. */

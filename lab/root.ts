@@ -34,7 +34,6 @@ const packages = [
   'iputils-ping',
   'arping',
   'curl',
-  'ca-certificates',
   'procps',
   'kmod',
   'socat',
@@ -89,6 +88,10 @@ WantedBy=sysinit.target
     'APT::Install-Recommends "false";\nAcquire::Languages "none";\nAcquire::http::Timeout "10";\n',
 };
 
+/** Run with the root's directory as `$1` before packages that aren't essential: sshd need not make keys that go again. */
+const earlyHook =
+  'mkdir -p "$1"/etc/ssh && touch "$1"/etc/ssh/ssh_host_rsa_key "$1"/etc/ssh/ssh_host_ecdsa_key "$1"/etc/ssh/ssh_host_ed25519_key';
+
 /** Run with the root's directory as `$1` when its packages are in. */
 const hooks = [
   'chroot "$1" useradd --create-home --shell /bin/bash admin',
@@ -101,7 +104,7 @@ const dpkgOptions = ['man', 'doc', 'locale', 'info', 'lintian'].map((name) => `p
 
 /** The hash that names the root of this kind in the cache. */
 export function recipeHash(kind: RootKind): string {
-  const recipe = JSON.stringify([suite, kind, packages, masked, files, hooks, dpkgOptions]);
+  const recipe = JSON.stringify([suite, kind, packages, masked, files, earlyHook, hooks, dpkgOptions]);
   return createHash('sha256').update(recipe).digest('hex').slice(0, 12);
 }
 
@@ -132,6 +135,7 @@ async function make(kind: RootKind, root: string, say: Say): Promise<void> {
     '--format=directory',
     '--aptopt=APT::Install-Recommends "false"',
     ...dpkgOptions.map((option) => `--dpkgopt=${option}`),
+    `--essential-hook=${earlyHook}`,
     ...hooks.map((hook) => `--customize-hook=${hook}`),
   ];
   const made = await $({ nothrow: true })`mmdebstrap ${options} ${suite} ${unfinished}`;
