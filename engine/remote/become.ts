@@ -86,8 +86,8 @@ function greet(
       const times = complained.split(prompt).length - 1;
       if (times <= asked || !become?.password) return;
       asked = times;
-      if (times > 1) return fail('asked twice');
-      channel.stdin.write(`${become.password.reveal()}\n`);
+      if (times > 1) fail('asked twice');
+      else channel.stdin.write(`${become.password.reveal()}\n`);
     };
     channel.stdout.on('data', onStdout);
     channel.stderr.on('data', onStderr);

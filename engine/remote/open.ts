@@ -1,27 +1,40 @@
 /** Opens sessions, over the transport that a connection names. */
 import { userInfo } from 'node:os';
+import { UserError } from '../errors.ts';
 import { openShell } from './become.ts';
-import type { Link } from './link.ts';
-import type { Become, Connection, OpenSession, Session } from './session.ts';
+import { LocalLink } from './local.ts';
+import { type Become, type Connection, LinkError, type OpenSession, type Session } from './session.ts';
 import { ShellSession } from './shell-session.ts';
+import type { SshConnector } from './ssh.ts';
 
-/** Opens a session. @throws LinkError */
-export const openSession: OpenSession = async (connection: Connection): Promise<Session> => {
-  const link = await openLink(connection);
-  try {
-    const start = performance.now();
-    const become = neededBecome(connection);
-    const shell = await openShell(link, connection.name, become, connection.connectTimeout);
-    return new ShellSession(link, shell, { ...connection, become }, performance.now() - start);
-  } catch (error) {
-    await link.close();
-    throw error;
-  }
-};
+/** Opens one session. Many in one run are better opened by one {@link sessionOpener}, whose jump hosts are shared. */
+export const openSession: OpenSession = (connection) => sessionOpener()(connection);
 
-async function openLink(connection: Connection): Promise<Link> {
-  const { LocalLink } = await import('./local.ts');
-  return new LocalLink();
+/** Opens sessions that share the links to their jump hosts. */
+export function sessionOpener(): OpenSession {
+  let connector: Promise<SshConnector> | undefined;
+  // Loaded when the first host needs it: `--help` and local runs start faster.
+  const ssh = () => {
+    connector ??= import('./ssh.ts').then(({ SshConnector }) => new SshConnector());
+    return connector;
+  };
+  return async (connection: Connection): Promise<Session> => {
+    const link =
+      connection.transport === 'local'
+        ? new LocalLink()
+        : await (await ssh()).open(connection).catch((error: unknown) => {
+            throw error instanceof UserError && error.problems[0] ? new LinkError('connect', error.problems[0]) : error;
+          });
+    try {
+      const start = performance.now();
+      const become = neededBecome(connection);
+      const shell = await openShell(link, connection.name, become, connection.connectTimeout);
+      return new ShellSession(link, shell, { ...connection, become }, performance.now() - start);
+    } catch (error) {
+      await link.close();
+      throw error;
+    }
+  };
 }
 
 /** Sudo is left out where we are that user already: hosts one logs in to as root often have none. */

@@ -19,8 +19,10 @@ export interface Connection {
   readonly name: string;
   readonly transport: 'ssh' | 'local';
   readonly address: string;
-  readonly port: number;
-  readonly user: string;
+  /** Undefined: as ~/.ssh/config says, or 22. */
+  readonly port?: number | undefined;
+  /** Undefined: as ~/.ssh/config says, or the name of the user who runs this. */
+  readonly user?: string | undefined;
   readonly password?: Secret | undefined;
   /** Path of a private key; without it, ssh's own defaults and the agent. */
   readonly privateKeyFile?: string | undefined;
@@ -45,7 +47,7 @@ export interface Step {
   /** Names the step in results; unique in its batch; letters, digits, `.`, `-`, `_`. */
   readonly id: string;
   readonly script: Script;
-  /** Seconds. When they are over, the step's process group is killed and its result says so. */
+  /** Seconds. When they are over, the step and all it started is killed (TERM, after 2 s KILL) and its result says so. */
   readonly timeout: number;
   /**
    * Evaluated on the host before the step; when false the step is skipped. `$hw_out` is the stdout of the last captured
@@ -53,7 +55,10 @@ export interface Step {
    * the session's own shell: a variable they set is seen by later conditions.
    */
   readonly onlyIf?: Script;
-  /** Keep stdout in `$hw_out` for later conditions. For probes: short output, no background processes. */
+  /**
+   * Keep stdout in `$hw_out` for later conditions. For probes: short text, no background processes. It comes when the step
+   * is done, its last line break normalised to one.
+   */
   readonly capture?: boolean;
   /** Evaluated on the host after the step (also when it was skipped); when true, all later steps of the batch are skipped. */
   readonly stopIf?: Script;
@@ -107,7 +112,10 @@ export interface Session {
   run(steps: readonly Step[], listener?: BatchListener): Promise<readonly StepResult[]>;
   /** Takes the per-host lock with the next batch, no round trip of its own. @throws LockError from that batch. */
   lock(request: LockRequest): void;
-  /** Stops the running batch: after the step at hand, or at once by killing its process group. */
+  /**
+   * Stops every batch given so far: after the step at hand, or at once by killing its processes. Without any, the next batch
+   * given is left out, so that none slips through between a look and a request. Later ones run.
+   */
   interrupt(how: 'after this step' | 'now'): Promise<void>;
   /** Ends the shell, which gives up its lock, and the link. Never throws. */
   close(): Promise<void>;

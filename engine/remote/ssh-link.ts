@@ -1,0 +1,159 @@
+/** An ssh link: ssh2-promise opens it, the raw ssh2 client carries it (its own exec loses exit codes and lost links). */
+import type { Duplex } from 'node:stream';
+import type { Client, ClientChannel } from 'ssh2';
+import type { Channel, ChannelEnd, Link } from './link.ts';
+import { LinkError } from './session.ts';
+import { SshAuth } from './ssh-auth.ts';
+import { HostKeyCheck } from './ssh-host-key.ts';
+import { authError, lossOf } from './ssh-problem.ts';
+import type { SshTarget } from './ssh-target.ts';
+
+/** Tries to open a channel where the host has none left: a slot gets free a little after the last channel's end. */
+const CHANNEL_TRIES = 5;
+
+/** Milliseconds a link has to end in peace. */
+const END_GRACE = 1000;
+
+/** A {@link Link} over ssh. */
+export class SshLink implements Link {
+  readonly timing: Link['timing'];
+  readonly gone: Promise<string>;
+  readonly #client: Client;
+  readonly #target: SshTarget;
+  #lost: string | undefined;
+
+  private constructor(client: Client, target: SshTarget, timing: Link['timing'], gone: Promise<string>) {
+    this.#client = client;
+    this.#target = target;
+    this.timing = timing;
+    this.gone = gone;
+    void gone.then((why) => {
+      this.#lost = why;
+    });
+  }
+
+  /**
+   * Speaks ssh over an open stream: checks the host's key, then logs in.
+   * @param start When the connection was begun, by performance.now().
+   * @throws LinkError; and what the socket or ssh2 threw where no key was seen yet, for the caller to try again.
+   */
+  static async over(stream: Duplex, target: SshTarget, start: number): Promise<SshLink> {
+    const [{ default: SSH2Promise }, { default: ssh2 }] = await Promise.all([import('ssh2-promise'), import('ssh2')]);
+    const [check, auth] = await Promise.all([
+      HostKeyCheck.prepare(target),
+      SshAuth.prepare(target, (data) => ssh2.utils.parseKey(data)),
+    ]);
+    const { alive, auth: how } = target;
+    const connection = new SSH2Promise.SSH({
+      host: target.host,
+      port: target.port,
+      username: target.user,
+      sock: stream,
+      reconnect: false,
+      readyTimeout: Math.max(1, target.connectTimeout * 1000 - (performance.now() - start)),
+      keepaliveInterval: alive.interval * 1000,
+      keepaliveCountMax: alive.count,
+      hostVerifier: check.verifier,
+      authHandler: auth.handler,
+      algorithms: {
+        serverHostKey: check.algorithms,
+        compress: target.compress ? ['zlib@openssh.com', 'zlib', 'none'] : ['none'],
+      },
+      ...(how.agent && how.forwardAgent ? { agent: how.agent, agentForward: true } : {}),
+    });
+    const connected = connection.connect();
+    // What it rejects with is the last error; the first, caught below, is the true one.
+    connected.catch(() => {});
+    // The raw client, private in the types alone.
+    const client: Client = connection['sshConnection'];
+    let first: unknown;
+    let handshake: number | undefined;
+    // For ever: an 'error' without a listener would end the process.
+    client.on('error', (error) => {
+      // An agent that cannot be asked is no error yet; the next method is tried.
+      if ('level' in error && error.level === 'agent') return;
+      first ??= error;
+    });
+    client.once('handshake', () => {
+      handshake = performance.now();
+    });
+    const gone = new Promise<string>((resolve) => client.once('close', () => resolve(lossOf(first, target))));
+    try {
+      await connected;
+    } catch (error) {
+      client.destroy();
+      if (check.refusal) throw check.refusal;
+      if (handshake !== undefined) throw authError(target, first ?? error, auth.tried, auth.accepted);
+      throw first ?? error;
+    }
+    const ready = performance.now();
+    const timing = { connect: (handshake ?? ready) - start, authenticate: ready - (handshake ?? ready) };
+    return new SshLink(client, target, timing, gone);
+  }
+
+  async open(command: string): Promise<Channel> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.#exec(command);
+      } catch (error) {
+        // 2: no further session is granted (MaxSessions).
+        const full = error instanceof Error && 'reason' in error && error.reason === 2;
+        if (full && attempt < CHANNEL_TRIES) {
+          await new Promise((resolve) => setTimeout(resolve, 100 * attempt));
+          continue;
+        }
+        throw this.#openError(error, full);
+      }
+    }
+  }
+
+  #exec(command: string): Promise<Channel> {
+    return new Promise((resolve, reject) => {
+      void this.gone.then(reject);
+      // Throws at once when the link is gone.
+      this.#client.exec(command, (error, stream) => (error ? reject(error) : resolve(channelOf(stream))));
+    });
+  }
+
+  #openError(error: unknown, full: boolean): LinkError {
+    const { name } = this.#target;
+    if (this.#lost !== undefined)
+      return new LinkError('lost', { what: `lost the connection: ${this.#lost}`, host: name });
+    const said = error instanceof Error ? error.message : String(error);
+    return new LinkError('connect', {
+      what: full ? 'the host grants no further channel on this connection' : `no shell could be started: ${said}`,
+      host: name,
+      tryThis: full
+        ? 'raise MaxSessions in its sshd_config (2 are needed)'
+        : 'see that the user may run commands there',
+    });
+  }
+
+  /** A stream to another host, through this one. @throws what ssh2 throws. */
+  forward(host: string, port: number): Promise<Duplex> {
+    return new Promise((resolve, reject) => {
+      void this.gone.then((why) => reject(new Error(`lost the connection to the jump host: ${why}`)));
+      this.#client.forwardOut('127.0.0.1', 0, host, port, (error, stream) => (error ? reject(error) : resolve(stream)));
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#client.end();
+    const timer = setTimeout(() => this.#client.destroy(), END_GRACE);
+    await this.gone;
+    clearTimeout(timer);
+  }
+}
+
+/** Listens at once, in exec's callback: what comes later may have been missed. */
+function channelOf(stream: ClientChannel): Channel {
+  const ended = new Promise<ChannelEnd>((resolve) => {
+    // 'close' knows the code, where 'exit' may never come; without either the link was lost.
+    stream.once('close', (code?: number | null, signal?: string) =>
+      resolve({ code: code ?? undefined, signal: signal ?? undefined }),
+    );
+  });
+  stream.on('error', () => {});
+  stream.stderr.on('error', () => {});
+  return { stdin: stream, stdout: stream, stderr: stream.stderr, ended, close: () => stream.destroy() };
+}
