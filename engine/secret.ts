@@ -55,6 +55,11 @@ export class SecretText {
     this.#parts = parts;
   }
 
+  /** @internal The pieces, for a text that this one becomes a part of. */
+  get parts(): readonly (string | Secret)[] {
+    return this.#parts;
+  }
+
   /** The text itself. For the remote session, and for hashing. */
   reveal(): string {
     return this.#parts.map((part) => (typeof part === 'string' ? part : part.reveal())).join('');
