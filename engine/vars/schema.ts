@@ -47,7 +47,7 @@ export interface ArraySchema extends Described {
   readonly uniqueItems?: boolean;
 }
 
-/** A mapping with named keys (`properties`), or with any keys of one type (`additionalProperties`). */
+/** A mapping with named keys (`properties`), with any keys of one type (`additionalProperties`), or of anything (neither). */
 export interface ObjectSchema extends Described {
   readonly type: 'object';
   readonly properties?: Readonly<Record<string, ValueSchema>>;
@@ -83,7 +83,9 @@ export type InferValue<S> = S extends { readonly type: 'string'; readonly secret
               ? InferProperties<P, S extends { readonly required: readonly (infer R)[] } ? R : never>
               : S extends { readonly type: 'object'; readonly additionalProperties: infer A }
                 ? Readonly<Record<string, InferValue<A>>>
-                : never;
+                : S extends { readonly type: 'object' }
+                  ? Readonly<Record<string, unknown>>
+                  : never;
 
 type InferProperties<P, R> = {
   readonly [K in keyof P]: K extends R

@@ -1,0 +1,133 @@
+/** What must be true of a server before anything is changed anywhere, from its facts. Pure. */
+import { pass, refuse, type Verdict, warn } from '../../engine/index.ts';
+import { effectiveSettings, type ServerVars } from '../k3s/config.ts';
+import { criticalDifferences, normal } from '../k3s/flags.ts';
+import { noRelease } from '../k3s/install.ts';
+import { compareVersions, type Release, skipsMinor } from '../k3s/release.ts';
+import { hasCluster, type K3sState, type Settings } from '../k3s/state.ts';
+import type { Decision } from './decision.ts';
+import { quorumWords } from './decision.ts';
+
+/** A decision as a verdict. */
+export function decisionVerdict(decision: Decision): Verdict {
+  switch (decision.kind) {
+    case 'refuse':
+      return refuse(decision.id, decision);
+    case 'begin':
+      return pass('split-brain', 'no server has a cluster: this one begins it');
+    case 'join':
+      return pass(
+        'split-brain',
+        `${decision.via} ${decision.there ? 'has a cluster' : 'begins the cluster'}: this one joins it`,
+      );
+    case 'carry on':
+      return pass('split-brain', 'has the data of the cluster');
+  }
+}
+
+/** Is the number of servers a sensible one? States the arithmetic before any server is touched. */
+export function numberVerdict(count: number): Verdict {
+  if (count % 2 === 1) return pass('server-count', quorumWords(count));
+  return warn('server-count', {
+    evidence: quorumWords(count),
+    what: `an even number of servers bears no more losses than ${count - 1}, and has one more to lose`,
+    allowed: '1, 3, 5 or 7 servers',
+  });
+}
+
+/** Must the flags of two servers be alike, and are they? `there` is another server's name and settings. */
+export function flagsVerdict(here: Settings, others: ReadonlyMap<string, Settings>): Verdict {
+  for (const [name, there] of others) {
+    const differing = criticalDifferences(here, there);
+    if (differing.length === 0) continue;
+    const list = differing.map(({ flag, here: a, there: b }) => `${flag} is ${a} here, ${b} on ${name}`).join('; ');
+    return refuse('k3s-flags', {
+      evidence: list,
+      what: `${differing.map(({ flag }) => flag).join(', ')} must be the same on all servers, and k3s would refuse the join`,
+      tryThis:
+        'set it for all servers at one place: k3s_config in group_vars/k3s_cluster.yml, not in host_vars, or the same k3s_config ' +
+        'that the running servers have',
+    });
+  }
+  return pass(
+    'k3s-flags',
+    others.size > 0 ? `the same as on ${[...others.keys()].join(', ')}` : 'no other server to compare with',
+  );
+}
+
+/** May the binary be replaced by this release? */
+export function versionVerdict(state: K3sState, release: Release, vars: ServerVars): Verdict {
+  if (!release.ok) {
+    if (vars.k3s_binary !== undefined) return pass('k3s-release', `${vars.k3s_binary} is pushed from here`);
+    const finding = { evidence: release.why, ...noRelease(vars, release.why) };
+    // A minimal host gets curl first; then the same is asked again, before anything else.
+    return release.why.includes('neither curl nor wget')
+      ? warn('k3s-release', finding)
+      : refuse('k3s-release', finding);
+  }
+  const chosen = vars.k3s_channel ? `channel ${vars.k3s_channel} is ${release.version}` : release.version;
+  if (state.version === undefined || vars.k3s_binary !== undefined) return pass('k3s-release', chosen);
+  if (compareVersions(release.version, state.version) < 0) {
+    return refuse('k3s-release', {
+      evidence: `${state.version} is installed, ${chosen} is wanted`,
+      what: 'k3s does not go back to an older version on the same data',
+      tryThis: `k3s_version: ${state.version}, or restore a snapshot of the older version`,
+    });
+  }
+  if (skipsMinor(state.version, release.version)) {
+    return refuse('k3s-release', {
+      evidence: `${state.version} is installed, ${chosen} is wanted`,
+      what: 'an upgrade goes through every minor version',
+      tryThis: 'upgrade to the last release of each minor version in turn',
+    });
+  }
+  return pass('k3s-release', chosen);
+}
+
+/** Settings of an existing k3s that we set by other means, or that mean nothing once it runs. */
+const NOT_COMPARED = new Set([
+  'server',
+  'cluster-init',
+  'token-file',
+  'node-ip',
+  'node-name',
+  'config',
+  'url',
+  'cluster-dns',
+]);
+
+/**
+ * May a k3s that somebody else installed be taken over? Its unit and config.yaml are replaced, so only where no setting would
+ * be lost or changed by it.
+ */
+export function adoptVerdict(state: K3sState, found: Settings, vars: ServerVars): Verdict {
+  if (state.ours || (state.server === 'absent' && !hasCluster(state)))
+    return pass('k3s-adopt', 'nothing of others is here');
+  const wanted = effectiveSettings(vars);
+  const lost = Object.entries(found).flatMap(([flag, value]) => {
+    if (NOT_COMPARED.has(flag)) return [];
+    if (flag === 'tls-san') {
+      const names = new Set([wanted[flag]].flat().map(String));
+      const missing = [value].flat().filter((name) => !names.has(String(name)));
+      return missing.length > 0 ? [`k3s_tls_san: [${missing.join(', ')}]`] : [];
+    }
+    const there = normal(flag, value);
+    return wanted[flag] !== undefined && normal(flag, wanted[flag]) === there ? [] : [`${flag}: ${there}`];
+  });
+  const critical = criticalDifferences(wanted, found).filter(
+    ({ flag }) => !lost.some((text) => text.startsWith(`${flag}:`)),
+  );
+  const all = [...lost, ...critical.map(({ flag, there }) => `${flag}: ${there}`)];
+  if (all.length === 0) {
+    return warn('k3s-adopt', {
+      evidence: `k3s ${state.version ?? ''}, installed by others, with the settings that group_vars have`,
+      what: 'its unit and config.yaml are taken over; its data is kept',
+    });
+  }
+  return refuse('k3s-adopt', {
+    evidence: all.join('; '),
+    what: 'k3s was installed here by others, with settings that would be lost',
+    allowed: 'an existing k3s whose every setting is in group_vars too',
+    tryThis: `put them into k3s_config (tls-san into k3s_tls_san, networks into k3s_cluster_cidr and k3s_service_cidr), then run again`,
+  });
+}

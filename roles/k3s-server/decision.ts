@@ -1,0 +1,137 @@
+/**
+ * Begin a cluster, join one, or carry on: decided from what is on every server's disk. Pure. The one thing it must never do is
+ * begin a second cluster beside one that is there.
+ */
+import { hasCluster, type K3sState } from '../k3s/state.ts';
+
+/** The part of a server's state that decides. */
+export type ServerState = Pick<K3sState, 'datastore' | 'removed' | 'ca' | 'server' | 'agent' | 'joins'>;
+
+/** What is known. */
+export interface Knowledge {
+  /** The server at hand. */
+  readonly self: string;
+  /** Every server of the inventory, in its order. */
+  readonly servers: readonly string[];
+  /** What each has; a server that could not be asked is missing. */
+  readonly states: ReadonlyMap<string, ServerState>;
+  /** The user says that servers that can't be asked have no cluster. */
+  readonly trustAbsent: boolean;
+}
+
+/** What to do with a server. */
+export type Decision =
+  /** It has the cluster's data and starts as it is. */
+  | { readonly kind: 'carry on' }
+  /** It begins a new cluster. */
+  | { readonly kind: 'begin' }
+  /** It joins through `via`. `there`: that server has a cluster already; else it is about to begin one. */
+  | { readonly kind: 'join'; readonly via: string; readonly there: boolean }
+  | {
+      readonly kind: 'refuse';
+      readonly id: RefusalId;
+      readonly evidence: string;
+      readonly what: string;
+      readonly tryThis: string;
+    };
+
+/** Names by which refusals are waived; those that can't be are no use to waive. */
+export type RefusalId = 'k3s-datastore' | 'k3s-kind' | 'split-brain';
+
+/** Decides. */
+export function decide(knowledge: Knowledge): Decision {
+  const { self, servers, states, trustAbsent } = knowledge;
+  const own = states.get(self);
+  if (!own) throw new Error(`decide: the state of ${self} itself is missing`);
+  const unfit = refuseUnfit(own);
+  if (unfit) return unfit;
+
+  const others = servers.filter((name) => name !== self);
+  const withCluster = others.filter((name) => {
+    const state = states.get(name);
+    return state !== undefined && hasCluster(state);
+  });
+  if (hasCluster(own)) {
+    const strangers = withCluster.filter((name) => {
+      const ca = states.get(name)?.ca;
+      return ca !== undefined && own.ca !== undefined && ca !== own.ca;
+    });
+    if (strangers.length === 0) return { kind: 'carry on' };
+    return {
+      kind: 'refuse',
+      id: 'split-brain',
+      evidence: `its CA is ${short(own.ca)}, that of ${strangers.map((name) => `${name} ${short(states.get(name)?.ca)}`).join(', ')}`,
+      what: `this server and ${strangers.join(', ')} are servers of different clusters`,
+      tryThis:
+        'decide which cluster is the right one; on the servers of the other: save what is needed, stop k3s, move ' +
+        '/var/lib/rancher/k3s/server away, then run again',
+    };
+  }
+  // Through a server that runs, first of all the one it is set to join already.
+  const running = withCluster.filter((name) => states.get(name)?.server === 'active');
+  const [via] = running.length > 0 ? running : withCluster;
+  if (via !== undefined) return { kind: 'join', via, there: true };
+
+  const absent = others.filter((name) => !states.has(name));
+  const [first = self] = servers;
+  if (absent.length > 0 && !trustAbsent) {
+    return {
+      kind: 'refuse',
+      id: 'split-brain',
+      evidence: `no cluster on ${[self, ...others.filter((name) => states.has(name))].join(', ')}; ${absent.join(', ')} not reached`,
+      what: `it can't be known whether ${absent.join(', ')} has a cluster already, and a second one must not be begun beside it`,
+      tryThis: `bring ${absent.join(', ')} back, or take it out of the inventory if it is gone for good`,
+    };
+  }
+  return first === self ? { kind: 'begin' } : { kind: 'join', via: first, there: false };
+}
+
+function refuseUnfit(own: ServerState): Decision | undefined {
+  if (own.datastore === 'sqlite') {
+    return {
+      kind: 'refuse',
+      id: 'k3s-datastore',
+      evidence: '/var/lib/rancher/k3s/server/db/state.db',
+      what: 'this server keeps its cluster in sqlite, which only one server can have',
+      tryThis:
+        'migrate it to etcd first: back up server/db and server/token, then set `cluster-init: true` in ' +
+        '/etc/rancher/k3s/config.yaml and restart k3s (seen to take 12 s and to keep all data); then run again. Nothing was touched',
+    };
+  }
+  if (own.datastore === 'external') {
+    return {
+      kind: 'refuse',
+      id: 'k3s-datastore',
+      evidence: 'datastore-endpoint is set',
+      what: 'this server keeps its cluster in an external datastore, which this role does not manage',
+      tryThis:
+        'migrate to embedded etcd by backup and restore into a new cluster (an external datastore cannot be converted in ' +
+        'place), or leave this host out of the group. Nothing was touched',
+    };
+  }
+  if (own.agent === 'active' || own.agent === 'activating') {
+    return {
+      kind: 'refuse',
+      id: 'k3s-kind',
+      evidence: `k3s-agent.service is ${own.agent}`,
+      what: 'this host is an agent of a cluster, and the inventory calls it a server',
+      tryThis:
+        'drain it, delete its node, run k3s-agent-uninstall.sh (or stop and disable k3s-agent and remove its unit), then run again',
+    };
+  }
+  return undefined;
+}
+
+const short = (ca: string | undefined): string => `${(ca ?? 'unknown').slice(0, 12)}...`;
+
+/** How many servers of `count` may be lost with the rest still a majority. */
+export function tolerance(count: number): number {
+  return Math.max(0, Math.ceil(count / 2) - 1);
+}
+
+/** Quorum arithmetic in words, for people to read before a server is touched. */
+export function quorumWords(count: number): string {
+  const lost = tolerance(count);
+  const servers = count === 1 ? '1 server' : `${count} servers`;
+  return `${servers}, quorum ${Math.floor(count / 2) + 1}: the cluster survives the loss of ${lost === 0 ? 'none' : lost}`;
+}

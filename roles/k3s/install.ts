@@ -1,0 +1,134 @@
+/** The tasks that bring k3s onto a node without starting it: binary, images, links. */
+import { type Resource, refuse, sh, type Task, type TaskOptions, task, UserError } from '../../engine/index.ts';
+import { copied } from '../../engine/resources/copied.ts';
+import { directory } from '../../engine/resources/directory.ts';
+import { download } from '../../engine/resources/download.ts';
+import { link } from '../../engine/resources/link.ts';
+import type { Architecture } from '../cluster/system.ts';
+import type { NodeVars } from './config.ts';
+import { DATA } from './etcd.ts';
+import { type Release, releaseNames, releaseUrl } from './release.ts';
+import { type K3sState, LINKS } from './state.ts';
+import { unavailable } from './token.ts';
+
+/** Where k3s is. */
+export const BINARY = '/usr/local/bin/k3s';
+
+/** What installing needs to know. */
+export interface InstallContext {
+  readonly vars: NodeVars;
+  readonly arch: Architecture;
+  readonly release: Release;
+  readonly state: K3sState;
+  /** How tasks that a running k3s must take up are scheduled: their handler. */
+  readonly restart: Pick<TaskOptions, 'notify'>;
+}
+
+/** The tasks, in order. */
+export function installTasks(context: InstallContext): readonly Task[] {
+  const { vars, arch, state, restart } = context;
+  if (arch === 'other') {
+    const finding = {
+      evidence: 'uname -m',
+      what: 'k3s has no release for this architecture',
+      allowed: 'AMD64, ARM64, ARMv7',
+    };
+    return [task('Choose the release for this architecture', refuse('k3s-architecture', finding))];
+  }
+  const images = imageTasks(context, arch);
+  return [
+    task('Install the k3s binary', binary(context, arch), { ...restart, tags: ['binary'] }),
+    ...LINKS.map((name) =>
+      task(`Call k3s as ${name} too`, link({ path: `/usr/local/bin/${name}`, target: 'k3s' }), {
+        // As the official installer does: a command of the host's own is left alone.
+        when: !state.taken.includes(name),
+        tags: ['binary'],
+      }),
+    ),
+    task('Make the directory for settings', directory({ path: '/etc/rancher/k3s', mode: '0755' })),
+    ...(images.length > 0
+      ? [task('Make the directory for images', directory({ path: `${DATA}/agent/images`, mode: '0755' })), ...images]
+      : []),
+    ...(vars.k3s_binary === undefined &&
+    context.release.ok &&
+    vars.k3s_airgap_images &&
+    !hasImages(context.release, arch)
+      ? [noImages(context.release.version, arch)]
+      : []),
+  ];
+}
+
+function binary({ vars, release, restart: _, ...rest }: InstallContext, arch: keyof typeof releaseNames): Resource {
+  const { suffix, arch: archName } = releaseNames[arch];
+  if (vars.k3s_binary !== undefined) {
+    return copied({ path: BINARY, from: vars.k3s_binary.replaceAll('{suffix}', suffix), mode: '0755' });
+  }
+  const name = `k3s${suffix}`;
+  const sum = release.ok ? release.sums[name] : undefined;
+  if (release.ok && sum) {
+    return download({
+      path: BINARY,
+      url: releaseUrl(vars.k3s_mirror, release.version, name),
+      sha256: sum,
+      mode: '0755',
+    });
+  }
+  const why = release.ok ? `sha256sum-${archName}.txt has no line for ${name}` : release.why;
+  return unavailable(
+    sh`echo ${`no checksum for ${name}: ${why}`} >&2; exit 1`,
+    {
+      id: `checksum of ${name}`,
+      unless: sh`[ -x ${BINARY} ] && [ ${rest.state.version ?? ''} = ${vars.k3s_version} ]`,
+    },
+    noRelease(vars, why),
+  );
+}
+
+/** Why there is no release to install, and what to do. */
+export function noRelease(vars: Pick<NodeVars, 'k3s_mirror'>, why: string) {
+  return {
+    what: `the checksums of the release could not be had: ${why}`,
+    tryThis:
+      `is ${vars.k3s_mirror} reachable from the servers, and laid out like the release page? Without internet: k3s_mirror ` +
+      'names a mirror, k3s_binary pushes the file from here',
+  };
+}
+
+function hasImages(release: Release & { ok: true }, arch: keyof typeof releaseNames): boolean {
+  return release.sums[imagesName(arch)] !== undefined;
+}
+
+const imagesName = (arch: keyof typeof releaseNames): string => `k3s-airgap-images-${releaseNames[arch].arch}.tar.zst`;
+
+function noImages(version: string, arch: keyof typeof releaseNames): Task {
+  return task(
+    'Find the archive of images',
+    refuse('k3s-images', {
+      evidence: `no ${imagesName(arch)} among the checksums of ${version}`,
+      what: 'the mirror has no archive of images for this architecture',
+      tryThis: 'k3s_airgap_images: false, or k3s_image_archives with archives of your own',
+    }),
+  );
+}
+
+function imageTasks({ vars, release }: InstallContext, arch: keyof typeof releaseNames): readonly Task[] {
+  const pushed = vars.k3s_image_archives.map((path) => {
+    const from = path.replaceAll('{arch}', releaseNames[arch].arch);
+    const name = from.split('/').at(-1) ?? '';
+    if (!/\.tar(\.(gz|zst|lz4|bz2))?$/.test(name)) {
+      throw new UserError({
+        what: `k3s_image_archives: ${path} is no image archive`,
+        allowed: '.tar, .tar.zst, .tar.gz',
+      });
+    }
+    return task(`Push the images in ${name}`, copied({ path: `${DATA}/agent/images/${name}`, from }), {
+      tags: ['images'],
+    });
+  });
+  const name = imagesName(arch);
+  const sum = release.ok ? release.sums[name] : undefined;
+  if (!vars.k3s_airgap_images || !release.ok || !sum) return pushed;
+  const url = releaseUrl(vars.k3s_mirror, release.version, name);
+  const archive = download({ path: `${DATA}/agent/images/${name}`, url, sha256: sum });
+  return [task('Download the images of the release', archive, { tags: ['images'] }), ...pushed];
+}
