@@ -36,10 +36,16 @@ func newLeases(kubeconfig string) (coordination.LeasesGetter, string, error) {
 	return client, config.Host, err
 }
 
+// Address is what the leader holds: a VIP.
+type Address interface {
+	Take() error
+	GiveUp() error
+}
+
 // Elect takes part in the election until ctx ends or the lease, once won, is lost; then the address is off the interface and it returns.
 // client-go's elector decides all of it: a holder whose API server stops answering tries for RenewDeadline and then steps down; a stopped
 // one empties the lease, so that the next need not wait for it to run out.
-func Elect(ctx context.Context, c Config, leases coordination.LeasesGetter, vip *VIP, seen *Metrics) error {
+func Elect(ctx context.Context, c Config, leases coordination.LeasesGetter, vip Address, seen *Metrics) error {
 	giveUp := func() {
 		if err := vip.GiveUp(); err != nil {
 			slog.Error("giving up the address", "err", err)
