@@ -28,8 +28,8 @@ class IniReader {
   readonly #model: InventoryModel;
   readonly #problems: Problem[];
   #section: Section = { group: 'ungrouped', kind: 'hosts' };
-  /** Groups that were named before they were declared, and by what. */
-  readonly #owed = new Map<string, { at: Position; as: 'vars' | 'children'; parent: string }>();
+  /** Groups that were named before they were declared, and by what. As in Ansible, they are linked when declared. */
+  readonly #owed = new Map<string, { at: Position; as: 'vars' | 'children'; parent: string }[]>();
   readonly #declared = new Set<string>(['all', 'ungrouped']);
 
   constructor(file: string, model: InventoryModel, problems: Problem[]) {
@@ -69,12 +69,19 @@ class IniReader {
     }
     this.#section = { group, kind };
     if (kind === 'vars') {
-      if (!this.#declared.has(group) && !this.#owed.has(group))
-        this.#owed.set(group, { at, as: 'vars', parent: group });
-    } else {
-      this.#declared.add(group);
-      this.#model.group(group, at);
+      if (!this.#declared.has(group)) this.#owe(group, { at, as: 'vars', parent: group });
+      return;
     }
+    this.#declared.add(group);
+    this.#model.group(group, at);
+    for (const owed of this.#owed.get(group) ?? []) {
+      if (owed.as === 'children') this.#model.child(owed.parent, group, owed.at);
+    }
+    this.#owed.delete(group);
+  }
+
+  #owe(group: string, by: { at: Position; as: 'vars' | 'children'; parent: string }): void {
+    this.#owed.set(group, [...(this.#owed.get(group) ?? []), by]);
   }
 
   #host(raw: string, at: Position): void {
@@ -130,15 +137,14 @@ class IniReader {
         allowed: `one group name per line, in [${this.#section.group}:children]`,
       });
     }
-    if (!this.#declared.has(child) && this.#owed.get(child)?.as !== 'children') {
-      this.#owed.set(child, { at, as: 'children', parent: this.#section.group });
-    }
-    this.#model.child(this.#section.group, child, at);
+    const parent = this.#section.group;
+    if (this.#declared.has(child)) this.#model.child(parent, child, at);
+    else this.#owe(child, { at, as: 'children', parent });
   }
 
   finish(): void {
-    for (const [name, owed] of this.#owed) {
-      if (this.#declared.has(name)) continue;
+    for (const [name, [owed]] of this.#owed) {
+      if (!owed) continue;
       const near = didYouMean(
         name,
         [...this.#declared].filter((group) => group !== 'ungrouped' && group !== owed.parent),
