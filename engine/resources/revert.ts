@@ -31,6 +31,17 @@ rm -- "/run/heartwood/revert-$1" 2>/dev/null || return
 systemctl stop "heartwood-revert-$1.service" 2>/dev/null || :`,
 );
 
+/**
+ * `hw_unconfirmed ID`: `unconfirmed=yes` where an earlier run armed a way back and never came to disarm it: what it changed
+ * will be taken back. What our own session armed is told by its shell's process id.
+ */
+const hwUnconfirmed: ShellFunction = shellFunction(
+  'hw_unconfirmed',
+  `
+hw_by=; [ ! -f "/run/heartwood/revert-$1" ] || read -r hw_by hw_rest < "/run/heartwood/revert-$1"
+case $hw_by in ''|$$) echo unconfirmed=no ;; *) echo unconfirmed=yes ;; esac`,
+);
+
 const unitName = (id: string): string => id.replaceAll(/[^\w]+/g, '-');
 
 /** `change` with `revert` armed first, to run `seconds` later. The revert holds no secrets: it is in an argv on the host. */
@@ -41,4 +52,9 @@ export function armed(id: string, seconds: number, revert: Script, change: Scrip
 /** Disarms what {@link armed} armed under this id. */
 export function disarm(id: string): Script {
   return sh`${hwDisarm} ${unitName(id)}`;
+}
+
+/** For probes: is there an older way back under this id, still armed? `unconfirmed=no` is what is wanted. */
+export function unconfirmed(id: string): Script {
+  return sh`${hwUnconfirmed} ${unitName(id)}`;
 }

@@ -7,7 +7,7 @@ import { isIP } from 'node:net';
 import { UserError } from '../errors.ts';
 import type { Explanation, Resource } from '../resource.ts';
 import { type Script, type ShellFunction, sh, shellFunction } from '../script.ts';
-import { armed, disarm } from './revert.ts';
+import { armed, disarm, unconfirmed } from './revert.ts';
 
 /** A rule, in ufw's terms. What is left out is `any`. */
 export interface UfwRule {
@@ -99,8 +99,8 @@ export function ufwRuleAbsent(rule: UfwRule): Resource {
   return {
     kind: 'ufw',
     id,
-    probe: sh`${hwUfwState} ${v4} ${v6}`,
-    wanted: { rule: 'absent' },
+    probe: sh`${hwUfwState} ${v4} ${v6}\n${unconfirmed(id)}`,
+    wanted: { rule: 'absent', unconfirmed: 'no' },
     change: () => armed(id, REVERT_AFTER, sh`ufw ${words}`, sh`LC_ALL=C ufw --force ${remove}`),
     confirm: { within: REVERT_AFTER, script: disarm(id) },
     undo: { kind: 'restore' },
@@ -139,8 +139,9 @@ export function ufwDefault(direction: keyof typeof CHAINS, policy: keyof typeof 
     id,
     probe: sh`
 command -v ufw >/dev/null && echo installed=yes || echo installed=no
-${hwUfwDefault} ${key}`,
-    wanted: { policy },
+${hwUfwDefault} ${key}
+${unconfirmed(id)}`,
+    wanted: { policy, unconfirmed: 'no' },
     change: ({ policy: old }) =>
       armed(
         id,
@@ -178,13 +179,15 @@ return 1`,
 export interface UfwEnabledOptions {
   /** The port our own connection comes in by: `host.port`. */
   readonly keepPort: number;
+  /** Seconds in which a new connection must come through. Default: 90. */
+  readonly confirmWithin?: number;
 }
 
 /**
  * The firewall turned on, now and at boot. Refuses while no rule lets TCP connections to `keepPort` in. Before it turns the
  * firewall on, the host arms a revert, disarmed only by a connection made afterwards.
  */
-export function ufwEnabled({ keepPort }: UfwEnabledOptions): Resource {
+export function ufwEnabled({ keepPort, confirmWithin = REVERT_AFTER }: UfwEnabledOptions): Resource {
   return {
     kind: 'ufw',
     id: 'enabled',
@@ -196,14 +199,15 @@ if command -v ufw >/dev/null; then
 else
   echo installed=no; echo enabled=no
 fi
-echo "keeps=$hw_keeps"`,
-    wanted: { enabled: 'yes' },
+echo "keeps=$hw_keeps"
+${unconfirmed('enabled')}`,
+    wanted: { enabled: 'yes', unconfirmed: 'no' },
     change: () => sh`
 if ! ${hwUfwKeeps} ${keepPort} && ! grep -q '^DEFAULT_INPUT_POLICY="*ACCEPT' /etc/default/ufw; then
   echo 'heartwood: no rule keeps the port' >&2; exit 1
 fi
-${armed('enabled', REVERT_AFTER, sh`ufw --force disable`, sh`LC_ALL=C ufw --force enable`)}`,
-    confirm: { within: REVERT_AFTER, script: disarm('enabled') },
+${armed('enabled', confirmWithin, sh`ufw --force disable`, sh`LC_ALL=C ufw --force enable`)}`,
+    confirm: { within: confirmWithin, script: disarm('enabled') },
     undo: { kind: 'restore' },
     explain: ({ exitCode, stderr, stdout }) =>
       stderr.includes('no rule keeps the port')
