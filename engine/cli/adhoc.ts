@@ -31,7 +31,7 @@ export async function runCommand(argv: readonly string[]): Promise<ExitCode> {
     const what = pattern === undefined ? 'no hosts and no command' : `no command for ${pattern}`;
     throw new UserError({ what, tryThis: 'npx tsx scripts/run.ts all -i hosts -- uptime' }, ExitCode.usage);
   }
-  const [{ default: pLimit }, { openSession }] = await Promise.all([import('p-limit'), import('../remote/open.ts')]);
+  const [{ default: pLimit }, { sessionOpener }] = await Promise.all([import('p-limit'), import('../remote/open.ts')]);
   const { inventory, connect, forks } = await setUp(values);
   const limited = values.limit === undefined ? inventory.hosts : inventory.select(values.limit);
   const hosts = inventory.select(pattern).filter((host) => limited.includes(host));
@@ -40,12 +40,13 @@ export async function runCommand(argv: readonly string[]): Promise<ExitCode> {
 
   const script = command.length === 1 ? Script.raw(command[0] ?? '') : sh`${command}`;
   const limit = pLimit(forks);
+  const open = sessionOpener();
   const outcomes = await Promise.all(
     hosts.map((host) =>
       limit(async () => {
         let session: Session | undefined;
         try {
-          session = await openSession(connect(host, values.become));
+          session = await open(connect(host, values.become));
           const [result] = await session.run([
             { id: 'run', script, timeout: values['command-timeout'] ?? COMMAND_TIMEOUT },
           ]);

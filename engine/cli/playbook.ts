@@ -74,7 +74,7 @@ export async function runPlaybook(book: Playbook, values: PlaybookValues, argv: 
     return ExitCode.ok;
   }
 
-  const [{ openSession }, { Journal, newRunId }, { listenForInterrupts }] = await Promise.all([
+  const [{ sessionOpener }, { Journal, newRunId }, { listenForInterrupts }] = await Promise.all([
     import('../remote/open.ts'),
     import('../run/journal.ts'),
     import('./interrupt.ts'),
@@ -100,7 +100,7 @@ export async function runPlaybook(book: Playbook, values: PlaybookValues, argv: 
       showScripts: values['show-scripts'],
       resolveVars,
       connect: setup.connect,
-      open: openSession,
+      open: sessionOpener(),
       events,
       lock: { runId, holder: `${userInfo().username}@${hostname()}` },
       argv: argv.map(mask),

@@ -15,13 +15,16 @@ const dash = (text: string): string => execFileSync('sh', [], { input: text, enc
 const whole = (script: Script): string =>
   [...script.functions.map(({ functionName, body }) => `${functionName}() {\n${body}\n}`), script.reveal()].join('\n');
 
+/** Lone surrogates become replacement characters, as on every way out of this process. */
+const wellFormed = (text: string): string => Buffer.from(text).toString();
+
 /** Text without NUL, which no shell argument can hold. */
 const words = fc.string({ unit: 'binary' }).map((text) => text.replaceAll('\0', ''));
 
 t.test('an interpolated word reaches the command as one argument, whatever is in it', async () => {
   fc.assert(
     fc.property(words, (word) => {
-      assert.equal(dash(sh`printf %s ${word}`.reveal()), word.toWellFormed?.() ?? word);
+      assert.equal(dash(sh`printf %s ${word}`.reveal()), wellFormed(word));
     }),
     { numRuns: 100 },
   );
@@ -75,7 +78,7 @@ t.test('a text with secrets shows everything but them', async (t) => {
 });
 
 t.test('a state survives being printed by a probe and read back', async () => {
-  const value = words.map((text) => (text.toWellFormed?.() ?? text).replaceAll('\r', ''));
+  const value = words.map((text) => wellFormed(text).replaceAll('\r', ''));
   fc.assert(
     fc.property(fc.dictionary(fc.stringMatching(/^[a-z][a-z0-9_.-]{0,8}$/), value, { maxKeys: 4 }), (state) => {
       const own = { ...state };
