@@ -2,7 +2,7 @@
  * References in values: `{{ other_var }}`, alone or inside text. Of Jinja this is all that Heartwood reads in variables;
  * anything more is refused where it stands, with what is supported.
  */
-import { type Position, type Problem, UserError } from '../errors.ts';
+import { type Position, UserError } from '../errors.ts';
 import { Secret, SecretText } from '../secret.ts';
 import { markOf, UnsafeText, VaultValue } from './marks.ts';
 import { isMapping } from './yaml.ts';
@@ -59,7 +59,9 @@ function resolveText(text: string, at: Position | undefined, lookup: Lookup): un
     if (close < 0) throw new UserError({ what: '"{{" without "}}"', at, allowed: SUPPORTED });
     const expression = rest.slice(open + 2, close).trim();
     if (open > 0) parts.push(rest.slice(0, open));
-    parts.push(new Expression(expression, at, lookup, () => refuse(`{{ ${expression} }}`)).value());
+    const path = parsePath(expression);
+    if (!path) throw refuse(`{{ ${expression} }}`);
+    parts.push(evaluate(path, expression, at, lookup));
     rest = rest.slice(close + 2);
   }
   if (rest !== '') parts.push(rest);
@@ -78,62 +80,57 @@ function asText(value: unknown, text: string, at: Position | undefined): string 
   throw new UserError({ what: `a reference in "${text}" gives ${what}, which is not text`, at });
 }
 
-/** A name and the steps from it: `a`, `a.b`, `a[0]`, `a['b']`, `a[other]`. */
-class Expression {
-  #rest: string;
-  readonly #whole: string;
-  readonly #at: Position | undefined;
-  readonly #lookup: Lookup;
-  readonly #refuse: () => UserError;
+/** A name and the steps from it: `a`, `a.b`, `a[0]`, `a['b']`, `a[other.name]`. */
+interface Path {
+  readonly name: string;
+  readonly steps: readonly (string | Path)[];
+}
 
-  constructor(text: string, at: Position | undefined, lookup: Lookup, refuse: () => UserError) {
-    this.#rest = text;
-    this.#whole = text;
-    this.#at = at;
-    this.#lookup = lookup;
-    this.#refuse = refuse;
-  }
-
-  value(): unknown {
-    const value = this.#path();
-    if (this.#rest.trim() !== '') throw this.#refuse();
-    return value;
-  }
-
-  #take(pattern: RegExp): string | undefined {
-    const [all, part] = pattern.exec(this.#rest) ?? [];
+/** Reads a whole expression, or gives undefined where it is more than a path. */
+function parsePath(expression: string): Path | undefined {
+  let rest = expression;
+  const take = (pattern: RegExp): string | undefined => {
+    const [all, part] = pattern.exec(rest) ?? [];
     if (all === undefined) return undefined;
-    this.#rest = this.#rest.slice(all.length);
+    rest = rest.slice(all.length);
     return part ?? all;
-  }
-
-  #path(): unknown {
-    const name = this.#take(/^\s*([A-Za-z_]\w*)/);
-    if (name === undefined) throw this.#refuse();
-    let value = this.#lookup(name);
-    let shown = name;
-    if (value === undefined) throw this.#unset(name);
+  };
+  const path = (): Path | undefined => {
+    const name = take(/^\s*([A-Za-z_]\w*)/);
+    if (name === undefined) return undefined;
+    const steps: (string | Path)[] = [];
     for (;;) {
-      let key: unknown = this.#take(/^\s*\.\s*([A-Za-z_]\w*|\d+)/);
-      if (key === undefined && this.#take(/^\s*\[\s*/) !== undefined) {
-        key = this.#take(/^"([^"\\]*)"/) ?? this.#take(/^'([^'\\]*)'/) ?? this.#take(/^-?\d+/) ?? this.#path();
-        if (this.#take(/^\s*\]/) === undefined) throw this.#refuse();
+      const attribute = take(/^\s*\.\s*([A-Za-z_]\w*|\d+)/);
+      if (attribute !== undefined) steps.push(attribute);
+      else if (take(/^\s*\[\s*/) === undefined) return { name, steps };
+      else {
+        const inner = take(/^"([^"\\]*)"/) ?? take(/^'([^'\\]*)'/) ?? take(/^-?\d+/) ?? path();
+        if (inner === undefined || take(/^\s*\]/) === undefined) return undefined;
+        steps.push(inner);
       }
-      if (key === undefined) return value;
-      value = step(value, String(key));
-      shown += `.${String(key)}`;
-      if (value === undefined) throw this.#unset(shown);
     }
-  }
+  };
+  const whole = path();
+  return rest.trim() === '' ? whole : undefined;
+}
 
-  #unset(name: string): UserError {
-    const problem: Problem = {
-      what: `"${name}" is not set, and {{ ${this.#whole} }} refers to it`,
-      at: this.#at,
-      tryThis: `set ${name}, or write the value in place of the reference`,
-    };
-    return new UserError(problem);
+function evaluate(path: Path, expression: string, at: Position | undefined, lookup: Lookup): unknown {
+  let value = lookup(path.name);
+  let shown = path.name;
+  const unset = (): UserError =>
+    new UserError({
+      what: `"${shown}" is not set, and {{ ${expression} }} refers to it`,
+      at,
+      tryThis: `set ${shown}, or write the value in place of the reference`,
+    });
+  if (value === undefined) throw unset();
+  for (const each of path.steps) {
+    const key = typeof each === 'string' ? each : String(evaluate(each, expression, at, lookup));
+    value = step(value, key);
+    shown += `.${key}`;
+    if (value === undefined) throw unset();
   }
+  return value;
 }
 
 function step(value: unknown, key: string): unknown {
