@@ -1,33 +1,10 @@
 /** One role, ad hoc: `npx tsx scripts/role.ts firewall -i hosts --limit server`. Options are a playbook's. */
-import { readdirSync } from 'node:fs';
 import { main } from '../engine/cli/main.ts';
 import { helpText, PLAYBOOK_OPTIONS, parseCommandLine } from '../engine/cli/options.ts';
 import { runPlaybook } from '../engine/cli/playbook.ts';
 import { didYouMean, ExitCode, UserError } from '../engine/errors.ts';
 import { play } from '../engine/play.ts';
-import type { RoleCall, RoleFactory } from '../engine/role.ts';
-import type { VarsSchema } from '../engine/vars/schema.ts';
-
-const ROLES = new URL('../roles/', import.meta.url);
-
-/** The roles there are: folders with a `role.ts`. */
-function roleNames(): readonly string[] {
-  return readdirSync(ROLES, { withFileTypes: true })
-    .filter((entry) => entry.isDirectory() && readdirSync(new URL(`${entry.name}/`, ROLES)).includes('role.ts'))
-    .map((entry) => entry.name)
-    .sort();
-}
-
-/** Loads a role by its name and calls it without variables of its own. */
-async function callRole(name: string): Promise<RoleCall> {
-  const exported: Readonly<Record<string, unknown>> = await import(new URL(`${name}/role.ts`, ROLES).href);
-  const factory = Object.values(exported).find(
-    (value): value is RoleFactory<VarsSchema> =>
-      typeof value === 'function' && 'role' in value && (value.role as { name?: string }).name === name,
-  );
-  if (!factory) throw new Error(`roles/${name}/role.ts exports no role of that name`);
-  return factory();
-}
+import { loadRole, roleNames } from '../roles/load.ts';
 
 await main(async () => {
   const argv = process.argv.slice(2);
@@ -55,7 +32,8 @@ await main(async () => {
       ExitCode.usage,
     );
   }
-  const call = await callRole(name);
+  const role = await loadRole(name);
+  const call = role();
   const title = `Role ${name}`;
   return runPlaybook({ title, plays: [play({ name: title, hosts: call.role.hosts, roles: [call] })] }, values, argv);
 });
