@@ -242,6 +242,8 @@ class HostStage {
   }
 
   #hostNamed(name: string): InventoryHost {
+    // A localhost that the inventory does not name is a host of its play all the same.
+    if (name === this.#host.name) return this.#host;
     const host = this.#run.options.inventory.hosts.find((candidate) => candidate.name === name);
     if (!host)
       throw new Error(`role ${this.#place.call.role.name} delegates to ${name}, which is not in the inventory`);

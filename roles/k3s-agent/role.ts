@@ -27,6 +27,9 @@ import { vars } from './vars.ts';
 
 const RESTART = 'restart k3s-agent';
 
+/** Guards are kept whichever part of the role is selected by tags. */
+const ALWAYS = { tags: ['always'] };
+
 /** The role. */
 export const k3sAgent = defineRole({
   name: 'k3s-agent',
@@ -62,7 +65,7 @@ export const k3sAgent = defineRole({
       tasks: ({ facts, vars, host, ...context }) => {
         const { own } = facts;
         const servers = serversOf(context);
-        const guard = task('Make sure that this host is no server', kindVerdict(own));
+        const guard = task('Make sure that this host is no server', kindVerdict(own), ALWAYS);
         if (kindVerdict(own).verdict === 'refuse') return [guard];
         const ips = nodeIps(servers, facts.networks);
         const ip = nodeIp(host, facts.network);

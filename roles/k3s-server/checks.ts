@@ -59,7 +59,7 @@ export function flagsVerdict(here: Settings, others: ReadonlyMap<string, Setting
 export function versionVerdict(state: K3sState, release: Release, vars: ServerVars): Verdict {
   if (!release.ok) {
     if (vars.k3s_binary !== undefined) return pass('k3s-release', `${vars.k3s_binary} is pushed from here`);
-    const finding = { evidence: release.why, ...noRelease(vars, release.why) };
+    const finding = { evidence: vars.k3s_mirror, ...noRelease(vars, release.why) };
     // A minimal host gets curl first; then the same is asked again, before anything else.
     return release.why.includes('neither curl nor wget')
       ? warn('k3s-release', finding)

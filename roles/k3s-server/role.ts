@@ -32,6 +32,9 @@ import { vars } from './vars.ts';
 
 const RESTART = 'restart k3s';
 
+/** Guards are kept whichever part of the role is selected by tags. */
+const ALWAYS = { tags: ['always'] };
+
 type Context = AskContext<ServerVars>;
 
 /** The role. */
@@ -80,7 +83,7 @@ export const k3sServer = defineRole({
       tasks: ({ facts, vars, host, ...context }) => {
         const servers = serversOf(context);
         const decision = decideFor(context, host, facts.states);
-        const guard = task('Make sure that there is one cluster', decisionVerdict(decision));
+        const guard = task('Make sure that there is one cluster', decisionVerdict(decision), ALWAYS);
         if (decision.kind === 'refuse') return [guard];
 
         const { own } = facts;
@@ -109,15 +112,17 @@ export const k3sServer = defineRole({
           task(
             'Make sure that no setting of an existing k3s is lost',
             isWaived(host, adopt.id) ? pass(adopt.id, 'waived') : adopt,
+            ALWAYS,
           ),
           task(
             'Compare the critical flags with the other servers',
             flagsVerdict(effectiveSettings(vars), withCluster),
             {
+              ...ALWAYS,
               when: joins && !isWaived(host, 'k3s-flags'),
             },
           ),
-          task('Compare the token with the cluster', tokenVerdict(vars, host, servers, facts.tokens)),
+          task('Compare the token with the cluster', tokenVerdict(vars, host, servers, facts.tokens), ALWAYS),
           ...lostMember(decision, own.node, ip, facts.members),
           ...installTasks({ vars, arch: facts.system.arch, release: found, state: own, restart: notify }),
           task('Stop the join that goes on failing', unit('k3s', { active: false }), { when: failing }),
@@ -289,7 +294,7 @@ function lostMember(
     what: `etcd has this host as a voter (${lost.name}), and the host does not have its data`,
     tryThis: `if its disk is lost for good: \`k3s kubectl delete node ${node}\` on ${decision.via} removes the member, then run again`,
   });
-  return [task('Make sure that etcd does not know this host from before', verdict)];
+  return [task('Make sure that etcd does not know this host from before', verdict, ALWAYS)];
 }
 
 /** What must hold on the way to, and at, the server that is joined through. */

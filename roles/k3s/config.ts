@@ -40,7 +40,7 @@ export function tlsSan(vars: ServerVars): readonly string[] {
 /** config.yaml of a server. */
 export function serverConfig(vars: ServerVars, node: NodeConfig) {
   return render(node, serverSettings(vars), {
-    server: true,
+    isServer: true,
     clusterInit: node.join === undefined,
     tlsSan: tlsSan(vars),
     clusterCidr: vars.k3s_cluster_cidr,
@@ -52,7 +52,7 @@ export function serverConfig(vars: ServerVars, node: NodeConfig) {
 /** config.yaml of an agent. */
 export function agentConfig(vars: NodeVars, node: NodeConfig) {
   return render(node, settingsFor('agent', vars.k3s_config), {
-    server: false,
+    isServer: false,
     clusterInit: false,
     tlsSan: [],
     clusterCidr: '',
@@ -87,7 +87,7 @@ function render(node: NodeConfig, settings: Settings, server: Readonly<Record<st
   const keys = Object.keys(settings).sort();
   return configTemplate({
     ...server,
-    join: node.join ?? '',
+    joinUrl: node.join ?? '',
     tokenFile: TOKEN_FILE,
     nodeIp: node.nodeIp,
     flannelIface: node.flannelIface ?? '',

@@ -4,6 +4,7 @@
  * the unit's own last words are translated.
  */
 import { type Resource, type Script, sh, shellFunction } from '../../engine/index.ts';
+import { quote } from '../../engine/script.ts';
 import { DATA, hwReady } from './etcd.ts';
 import { explainStart, permanentFailures, startFailures } from './failures.ts';
 import { hwHandOver } from './vip.ts';
@@ -51,6 +52,8 @@ const TELLING = `${startFailures.map(({ pattern }) => pattern).join('|')}|level=
 const hwWatch = shellFunction(
   'hw_watch',
   `
+hw_telling=${quote(TELLING)}
+hw_permanent=${quote(permanentFailures)}
 read -r hw_now hw_rest </proc/uptime; hw_start=\${hw_now%.*} hw_said= hw_last=0
 while :; do
   hw_text=$($2 2>&1); hw_rc=$?; hw_seen=$(printf '%s\\n' "$hw_text" | tail -n 1)
@@ -72,8 +75,7 @@ return 1`,
 function watched(options: StartOptions, act: Script): Script {
   const unit = unitOf(options.kind);
   return sh`
-hw_telling=${TELLING} hw_permanent=${permanentFailures}
-hw_since=$(date +%s) hw_old=
+hw_since=$(date +%s.%6N) hw_old=
 ${act}
 ${hwWatch} ${unit} ${readyFunction(options.kind)} ${options.deadline} "$hw_since" "$hw_old" && exit
 ${
@@ -108,7 +110,13 @@ if command -v curl >/dev/null && ${readyFunction(options.kind)} >/dev/null 2>&1;
         sh`
 systemctl daemon-reload && systemctl -q enable ${unit}.service || exit
 case $(systemctl show -p ActiveState --value -- ${unit}.service) in
-  active|reloading|activating) ;;
+  active|reloading) ;;
+  activating)
+    # One that fails again and again is stopped first: what it says then is about the settings it had.
+    if [ "$(systemctl show -p NRestarts --value -- ${unit}.service)" != 0 ]; then
+      systemctl stop ${unit}.service; hw_since=$(date +%s.%6N)
+      systemctl start --no-block ${unit}.service || exit
+    fi ;;
   *) systemctl reset-failed ${unit}.service 2>/dev/null; systemctl start --no-block ${unit}.service || exit ;;
 esac`,
       ),
