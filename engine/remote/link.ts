@@ -23,6 +23,8 @@ export interface ChannelEnd {
 
 /** An authenticated link to a host. */
 export interface Link {
+  /** Who its commands run as. */
+  readonly user: string;
   /** Milliseconds until the host's identity was known, and from there until it had let us in. */
   readonly timing: { readonly connect: number; readonly authenticate: number };
   /** Settles when the link is gone, with the reason as a clause: `no answer for 10 s`. Never rejects. */

@@ -1,9 +1,8 @@
 /** Opens sessions, over the transport that a connection names. */
-import { userInfo } from 'node:os';
 import { UserError } from '../errors.ts';
 import { openShell } from './become.ts';
 import { LocalLink } from './local.ts';
-import { type Become, type Connection, LinkError, type OpenSession, type Session } from './session.ts';
+import { type Connection, LinkError, type OpenSession, type Session } from './session.ts';
 import { ShellSession } from './shell-session.ts';
 import type { SshConnector } from './ssh.ts';
 
@@ -27,7 +26,8 @@ export function sessionOpener(): OpenSession {
           });
     try {
       const start = performance.now();
-      const become = neededBecome(connection);
+      // Sudo is left out where we are that user already: hosts one logs in to as root often have none.
+      const become = connection.become?.user === link.user ? undefined : connection.become;
       const shell = await openShell(link, connection.name, become, connection.connectTimeout);
       return new ShellSession(link, shell, { ...connection, become }, performance.now() - start);
     } catch (error) {
@@ -35,10 +35,4 @@ export function sessionOpener(): OpenSession {
       throw error;
     }
   };
-}
-
-/** Sudo is left out where we are that user already: hosts one logs in to as root often have none. */
-function neededBecome({ transport, user, become }: Connection): Become | undefined {
-  const login = transport === 'local' ? userInfo().username : user;
-  return become?.user === login ? undefined : become;
 }

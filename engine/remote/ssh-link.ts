@@ -16,6 +16,7 @@ const END_GRACE = 1000;
 
 /** A {@link Link} over ssh. */
 export class SshLink implements Link {
+  readonly user: string;
   readonly timing: Link['timing'];
   readonly gone: Promise<string>;
   readonly #client: Client;
@@ -25,6 +26,7 @@ export class SshLink implements Link {
   private constructor(client: Client, target: SshTarget, timing: Link['timing'], gone: Promise<string>) {
     this.#client = client;
     this.#target = target;
+    this.user = target.user;
     this.timing = timing;
     this.gone = gone;
     void gone.then((why) => {

@@ -51,7 +51,10 @@ hw_members() {
     while read -r hw_p hw_parent hw_sid hw_since; do
       case "$hw_in$hw_up" in *" $hw_p "*) continue ;; esac
       case $hw_in in *" $hw_parent "*) hw_in="$hw_in$hw_p " ;; *)
-        [ "$hw_sid" != "$hw_session" ] || [ "$hw_since" -lt ${start} ] || hw_in="$hw_in$hw_p " ;;
+        [ "$hw_sid" = "$hw_session" ] || continue
+          # Within a tick of the clock, the later process has the higher number.
+          [ "$hw_since" -gt ${start} ] || { [ "$hw_since" = ${start} ] && [ "$hw_p" -gt ${pid} ]; } || continue
+          hw_in="$hw_in$hw_p " ;;
       esac
     done <<HW_TABLE
 $hw_all

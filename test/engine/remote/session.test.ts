@@ -1,0 +1,49 @@
+/** The session suite, over every transport and shell that can be had here; then what only ssh can do wrong. */
+import { existsSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir, userInfo } from 'node:os';
+import { join } from 'node:path';
+import t from 'tap';
+import { openSession } from '../../../engine/remote/open.ts';
+import type { Connection } from '../../../engine/remote/session.ts';
+import { sessionSuite } from '../../support/session-suite.ts';
+import { Sshd } from '../../support/sshd.ts';
+
+const here: Connection = {
+  name: 'here',
+  transport: 'local',
+  address: 'localhost',
+  user: userInfo().username,
+  connectTimeout: 10,
+  hostKeys: 'strict',
+};
+
+/** Shells that may be a host's `sh`, and which of them are here. */
+const shells: Readonly<Record<string, string>> = {
+  dash: '/bin/dash',
+  busybox: '/bin/busybox',
+  bash: '/bin/bash',
+};
+
+for (const [name, path] of Object.entries(shells)) {
+  t.test(`local, where sh is ${name}`, { skip: existsSync(path) ? false : `${path} is not installed` }, (t) => {
+    const folder = mkdtempSync(join(tmpdir(), 'heartwood-sh-'));
+    t.teardown(() => rmSync(folder, { recursive: true }));
+    symlinkSync(path, join(folder, 'sh'));
+    sessionSuite(t, async () => {
+      const before = process.env['PATH'];
+      process.env['PATH'] = `${folder}:${before}`;
+      try {
+        return await openSession(here);
+      } finally {
+        process.env['PATH'] = before;
+      }
+    });
+    t.end();
+  });
+}
+
+t.test('ssh', async (t) => {
+  const sshd = await Sshd.start();
+  t.teardown(() => sshd.stop());
+  sessionSuite(t, () => openSession(sshd.connection()));
+});

@@ -1,0 +1,459 @@
+/** What every session promises, whatever its transport: run against each of them by test/engine/remote/session.test.ts. */
+import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Test } from 'tap';
+import {
+  type BatchListener,
+  LinkError,
+  LockError,
+  OUTPUT_KEPT,
+  type Session,
+  type Step,
+  type StepResult,
+} from '../../engine/remote/session.ts';
+import { Script, sh, shellFunction } from '../../engine/script.ts';
+import { Secret } from '../../engine/secret.ts';
+
+/** Opens sessions to this machine, over the transport under test. */
+export type OpenHere = () => Promise<Session>;
+
+/** Where a session of root's keeps its lock. */
+const LOCK = '/run/heartwood.lock';
+
+/** Defines the tests. They need to be root, as hosts' sessions usually are. */
+export function sessionSuite(t: Test, open: OpenHere): void {
+  t.test('a step comes back with stdout, stderr and exit code apart, byte for byte', async (t) => {
+    const session = await opened(t, open);
+    const bytes = Buffer.from(Array.from({ length: 256 }, (_, i) => i));
+    const escaped = [...bytes].map((byte) => `\\${byte.toString(8).padStart(3, '0')}`).join('');
+    const [first, second, third] = await session.run([
+      step('bytes', sh`printf ${escaped}; printf ${escaped}${escaped} >&2; exit 42`),
+      step('nothing', sh`:`),
+      step('unfinished', sh`printf 'no line break'; printf 'nor here' >&2; kill -9 $(sh -c 'echo $PPID')`),
+    ]);
+    t.same(first?.stdout, bytes);
+    t.same(first?.stderr, Buffer.concat([bytes, bytes]));
+    t.match(first, { id: 'bytes', outcome: 'ran', exitCode: 42, truncated: false });
+    t.match(second, { exitCode: 0, stdout: Buffer.alloc(0), stderr: Buffer.alloc(0) });
+    t.equal(third?.stdout.toString(), 'no line break');
+    t.match(third, { outcome: 'ran', exitCode: 137 });
+    t.match(third?.stderr.toString(), /^nor here/);
+  });
+
+  t.test('what looks like a record is output, and a step cannot see the marker', async (t) => {
+    const session = await opened(t, open);
+    const fake = `\x1e${'0'.repeat(32)} E 0 0 1.00\n`;
+    const [result, own] = await session.run([
+      step('fake', sh`printf %s ${fake}${fake}; printf %s ${fake} >&2`),
+      step('own', sh`set; env; echo "mark=$hw_mark"`),
+    ]);
+    t.equal(text(result), fake + fake);
+    t.equal(result?.stderr.toString(), fake);
+    t.notMatch(text(own), /[0-9a-f]{32}/);
+    t.match(text(own), /^mark=$/m);
+  });
+
+  t.test('steps do not disturb each other', async (t) => {
+    const session = await opened(t, open);
+    const results = await session.run([
+      step(
+        'one',
+        sh`cd /usr; x=1; export x; umask 077; set -e; set -- a b; alias ls=false; trap 'echo bye' EXIT; exit 3`,
+      ),
+      step('two', sh`pwd; echo "$x $- $#"; umask; cat; exec 1>&-`),
+      step('three', sh`echo still here`),
+    ]);
+    t.equal(text(results[0]), 'bye\n');
+    t.notMatch(text(results[1]), /^\/usr$/m);
+    t.match(text(results[1]), /^ [^e ]* 0$\n0?022$/m);
+    t.equal(text(results[2]), 'still here\n');
+  });
+
+  t.test('conditions decide on the host, and see what was captured and how earlier steps ended', async (t) => {
+    const session = await opened(t, open);
+    const finished: string[] = [];
+    const results = await session.run(
+      [
+        step('probe.1', sh`printf 'a=1\nb=two words\n\n'`, { capture: true }),
+        step('seen', sh`printf %s "$hw_out"`, { onlyIf: sh`[ "$hw_out" = ${'a=1\nb=two words'} ]` }),
+        step('fails', sh`exit 7`, { stopIf: sh`[ "$hw_rc_fails" = 0 ]` }),
+        step('after-failure', sh`echo ran`, { onlyIf: sh`[ "$hw_rc_fails" = 7 ] && mine=set` }),
+        step('not', sh`echo ran`, { onlyIf: sh`false` }),
+        step('sees-skip', sh`echo ran`, { onlyIf: sh`[ -z "$hw_rc_not" ] && [ "$mine" = set ]` }),
+        step('stops', sh`echo ran`, { onlyIf: sh`false`, stopIf: sh`[ -z "$hw_rc_stops" ]` }),
+        step('late', sh`echo ran`),
+        step('later', sh`echo ran`, { onlyIf: sh`touch ${'/nonexistent/never'}` }),
+      ],
+      { finished: (result) => finished.push(result.id) },
+    );
+    t.same(
+      results.map((result) => result.outcome),
+      ['ran', 'ran', 'ran', 'ran', 'skipped', 'ran', 'skipped', 'skipped', 'skipped'],
+    );
+    t.equal(text(results[0]), 'a=1\nb=two words\n');
+    t.equal(text(results[1]), 'a=1\nb=two words');
+    t.same(
+      finished,
+      results.map((result) => result.id),
+      'each answer is heard of, in order',
+    );
+    const [next] = await session.run([step('next', sh`echo ran`)]);
+    t.equal(next?.outcome, 'ran', 'a batch that stopped does not stop the next');
+  });
+
+  t.test('shell that is not well formed fails its step and nothing else', async (t) => {
+    const session = await opened(t, open);
+    const broken = shellFunction('hw_broken', 'if then');
+    const results = await session.run([
+      step('syntax', sh`if then`),
+      step('quote', Script.raw(`echo 'open`)),
+      step('captured', sh`( echo`, { capture: true }),
+      step('function', sh`${broken}`),
+      step('condition', sh`echo ran`, { onlyIf: sh`if (( ` }),
+      step('returns', sh`echo ran`, { onlyIf: sh`return 1`, stopIf: sh`return 1` }),
+      step('fine', sh`echo fine`),
+    ]);
+    t.same(
+      results.map(({ outcome, exitCode }) => (outcome === 'ran' ? exitCode !== 0 : outcome)),
+      [true, true, true, true, 'skipped', 'skipped', false],
+    );
+    t.match(results[0]?.stderr.toString(), /syntax/i);
+    t.equal(text(results[6]), 'fine\n');
+  });
+
+  t.test('functions are defined once, and again when another of the same name is needed', async (t) => {
+    const session = await opened(t, open);
+    const inner = shellFunction('hw_inner', 'echo "inner $1"');
+    const outer = shellFunction('hw_outer', 'hw_inner "$1"', [inner]);
+    const [first] = await session.run([step('first', sh`${outer} ${'a b'}`)]);
+    t.equal(text(first), 'inner a b\n');
+    const { bytesOut } = session.traffic;
+    const [again] = await session.run([step('again', sh`${outer} c`, { onlyIf: sh`[ "$(${outer} x)" = 'inner x' ]` })]);
+    t.equal(text(again), 'inner c\n');
+    t.ok(session.traffic.bytesOut - bytesOut < 100, 'only their names travel again');
+    const other = shellFunction('hw_inner', 'echo other');
+    const results = await session.run([step('other', sh`${other}`), step('back', sh`${outer} d`)]);
+    t.same(results.map(text), ['other\n', 'inner d\n']);
+  });
+
+  t.test('output is heard while a step runs', async (t) => {
+    const session = await opened(t, open);
+    const folder = temporary(t);
+    const heard: string[] = [];
+    const go = join(folder, 'go');
+    const [result] = await session.run(
+      [step('slow', sh`echo one; echo two >&2; while [ ! -e ${go} ]; do sleep 0.05; done; echo three`)],
+      {
+        started: (id) => heard.push(`started ${id}`),
+        output: (_id, stream, chunk) => {
+          heard.push(`${stream} ${chunk.toString().trim()}`);
+          // The step only goes on because its output was heard.
+          if (heard.length === 3) writeFileSync(go, '');
+        },
+        finished: ({ id }) => heard.push(`finished ${id}`),
+      },
+    );
+    t.equal(text(result), 'one\nthree\n');
+    t.same([heard[0], heard[3], heard[4]], ['started slow', 'stdout three', 'finished slow']);
+    t.same(new Set(heard.slice(1, 3)), new Set(['stdout one', 'stderr two']));
+  });
+
+  t.test('of endless output the first and the last is kept', async (t) => {
+    const session = await opened(t, open);
+    let heard = 0;
+    const before = process.memoryUsage().rss;
+    let most = before;
+    const listener: BatchListener = {
+      output: (_id, _stream, chunk) => {
+        heard += chunk.length;
+        most = Math.max(most, process.memoryUsage().rss);
+      },
+    };
+    const [big, small] = await session.run(
+      [
+        step('big', sh`echo first; head -c 100000000 /dev/zero; echo; echo last`, { timeout: 120 }),
+        step('small', sh`echo small`),
+      ],
+      listener,
+    );
+    t.equal(heard, 100_000_000 + 'first\n\nlast\nsmall\n'.length);
+    t.equal(big?.truncated, true);
+    t.equal(big?.stdout.length, OUTPUT_KEPT);
+    t.equal(big?.stdout.subarray(0, 6).toString(), 'first\n');
+    t.equal(big?.stdout.subarray(-5).toString(), 'last\n');
+    t.equal(text(small), 'small\n');
+    t.ok(most - before < 90_000_000, `memory grew by ${Math.round((most - before) / 1e6)} MB`);
+  });
+
+  t.test('a script may be large', async (t) => {
+    const session = await opened(t, open);
+    const long = "it's ".repeat(400_000);
+    const [result] = await session.run([step('long', sh`x=${long}; echo "\${#x}"; printf %s "$x" | cksum`)]);
+    t.match(text(result), /^2000000\n\d+ 2000000$/m);
+    await t.rejects(session.run([step('nul', Script.raw('echo \0'))]), /NUL/);
+    t.equal(text((await session.run([step('then', sh`echo fine`)]))[0]), 'fine\n');
+  });
+
+  for (const capture of [false, true]) {
+    t.test(`a ${capture ? 'captured ' : ''}step that times out is ended with all it started`, async (t) => {
+      const session = await opened(t, open);
+      const mark = `7${Math.floor(Math.random() * 1e6)}`;
+      await session.run([step('earlier', sh`(exec sleep ${`1${mark}`} >/dev/null 2>&1 &)`)]);
+      t.teardown(() => endSleeps(`1${mark}`));
+      const stubborn = `trap "" TERM; while :; do sleep 0${mark}; done`;
+      const results = await session.run([
+        step('before', sh`echo before`),
+        step(
+          'hangs',
+          sh`echo out; (exec sleep ${mark} &) >/dev/null; setsid sleep ${mark}; sh -c ${stubborn} >/dev/null & sleep ${mark}; echo late`,
+          { timeout: 0.5, capture },
+        ),
+        step('next', sh`echo next`),
+      ]);
+      t.same(
+        results.map(({ outcome }) => outcome),
+        ['ran', 'timed out', 'ran'],
+      );
+      if (!capture) t.equal(text(results[1]), 'out\n');
+      t.equal(text(results[2]), 'next\n');
+      t.equal(sleeps(mark), 0, 'nothing of it is left');
+      t.equal(sleeps(`0${mark}`), 0, 'nor what ignores TERM');
+      t.equal(sleeps(`1${mark}`), 1, 'what an earlier step left running is not touched');
+    });
+
+    t.test(`a running ${capture ? 'captured ' : ''}step is interrupted at once`, async (t) => {
+      const session = await opened(t, open);
+      const mark = `8${Math.floor(Math.random() * 1e6)}`;
+      const interrupts: Promise<void>[] = [];
+      const results = await session.run(
+        [
+          step('first', sh`echo first`),
+          step('hangs', sh`sleep ${mark} & sleep ${mark}; echo late`, { capture }),
+          step('next', sh`echo next`),
+        ],
+        { started: (id) => id === 'hangs' && interrupts.push(session.interrupt('now')) },
+      );
+      await Promise.all(interrupts);
+      t.same(
+        results.map(({ outcome }) => outcome),
+        ['ran', 'interrupted', 'skipped'],
+      );
+      t.equal(sleeps(mark), 0);
+      t.equal(text((await session.run([step('after', sh`echo usable`)]))[0]), 'usable\n');
+    });
+  }
+
+  t.test('a batch stops after the step at hand, and those behind it are left out', async (t) => {
+    const session = await opened(t, open);
+    const go = join(temporary(t), 'go');
+    const waiting = sh`while [ ! -e ${go} ]; do sleep 0.05; done; echo done`;
+    const first = session.run([step('running', waiting), step('next', sh`echo next`)], {
+      started: () => void session.interrupt('after this step').then(() => writeFileSync(go, '')),
+    });
+    const second = session.run([step('behind', sh`echo behind`)]);
+    const [running, next] = await first;
+    t.match(running, { outcome: 'ran', exitCode: 0 });
+    t.equal(text(running), 'done\n');
+    t.equal(next?.outcome, 'skipped');
+    t.equal((await second)[0]?.outcome, 'skipped');
+    t.equal((await session.run([step('after', sh`echo usable`)]))[0]?.outcome, 'ran');
+    await session.interrupt('now');
+    t.equal((await session.run([step('slips', sh`echo through`)]))[0]?.outcome, 'skipped', 'asked for while idle');
+    t.equal((await session.run([step('later', sh`echo usable`)]))[0]?.outcome, 'ran');
+  });
+
+  t.test('batches run one at a time, a round trip each', async (t) => {
+    const session = await opened(t, open);
+    t.equal(session.traffic.roundTrips, 0);
+    const file = join(temporary(t), 'log');
+    await Promise.all(
+      [1, 2, 3].map((i) =>
+        session.run([step('a', sh`echo ${i} >>${file}; sleep 0.05`), step('b', sh`echo ${i} >>${file}`)]),
+      ),
+    );
+    t.equal(readFileSync(file, 'utf8'), '1\n1\n2\n2\n3\n3\n');
+    t.equal(session.traffic.roundTrips, 3);
+    t.same(await session.run([]), []);
+    t.equal(session.traffic.roundTrips, 3, 'nothing to ask costs nothing');
+    t.ok(session.traffic.bytesIn > 100 && session.traffic.bytesOut > 1000);
+  });
+
+  t.test('durations are the host’s', async (t) => {
+    const session = await opened(t, open);
+    const [quick, slow] = await session.run([step('quick', sh`:`), step('slow', sh`sleep 0.5`)]);
+    t.ok((quick?.duration ?? 9) < 0.5);
+    t.ok((slow?.duration ?? 0) >= 0.48);
+  });
+
+  t.test('a secret is in no process’s arguments or environment', async (t) => {
+    const session = await opened(t, open);
+    const secret = new Secret(`s3cret-${Math.random()}`);
+    const [result] = await session.run([
+      step(
+        'use',
+        sh`x=${secret}; sleep 0.1; grep -laz -e "\${x%?????}" /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null`,
+      ),
+      step('capture', sh`printf %s ${secret}`, { capture: true }),
+    ]);
+    // grep finds itself, and the test would find the process that made the secret.
+    const others = text(result)
+      .split('\n')
+      .filter((file) => file !== '' && existsSync(file));
+    t.same(others, []);
+  });
+
+  t.test('a step may signal its own process group', async (t) => {
+    const session = await opened(t, open);
+    const results = await session.run([
+      step('all', sh`trap '' TERM; kill 0; echo survived`),
+      step('next', sh`echo next`),
+    ]);
+    t.equal(text(results[1]), 'next\n');
+  });
+
+  t.test('a session whose shell is killed names the step, and refuses what comes after', async (t) => {
+    const session = await opened(t, open);
+    const running = session.run([step('fine', sh`:`), step('deadly', sh`kill -9 $$; sleep 0.2`), step('next', sh`:`)]);
+    const error = await running.then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+    t.ok(error instanceof LinkError);
+    t.match(error, {
+      phase: 'lost',
+      step: 'deadly',
+      problem: { host: session.name, what: /while deadly was running/ },
+    });
+    await t.rejects(session.run([step('more', sh`:`)]), LinkError);
+  });
+
+  t.test('a session that is closed leaves nothing', async (t) => {
+    const session = await open();
+    const [result] = await session.run([step('pid', sh`echo $$`)]);
+    await session.close();
+    await session.close();
+    await gone(Number(text(result)));
+    t.notOk(existsSync(`/proc/${text(result).trim()}`));
+    await t.rejects(session.run([step('more', sh`:`)]), LinkError);
+  });
+
+  t.test('one session holds a host; a second waits a little, then is told who', { skip: notRoot() }, async (t) => {
+    const [first, second] = [await opened(t, open), await opened(t, open)];
+    first.lock({ runId: 'run-1', holder: 'ada@laptop' });
+    const { roundTrips } = first.traffic;
+    const [pid] = await first.run([step('pid', sh`echo $$`)]);
+    t.equal(first.traffic.roundTrips, roundTrips + 1, 'the lock costs no round trip');
+    t.match(readlinkSync(LOCK), new RegExp(`^${text(pid).trim()} \\d+ run-1 \\S+ ada@laptop$`));
+    second.lock({ runId: 'run-2', holder: 'bob@desk' });
+    const refused = await second.run([step('change', sh`touch /nonexistent/never`)]).then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+    t.ok(refused instanceof LockError);
+    t.match(refused, {
+      problem: {
+        what: /run run-1 of ada@laptop, since \d{4}-/,
+        host: second.name,
+        tryThis: new RegExp(text(pid).trim()),
+      },
+    });
+    t.equal((await second.run([step('read', sh`echo fine`)]))[0]?.outcome, 'ran', 'it can still look');
+    second.lock({ runId: 'run-2', holder: 'bob@desk' });
+    const waiting = second.run([step('change', sh`readlink ${LOCK}`)]);
+    await sleep(300);
+    await first.close();
+    t.match(text((await waiting)[0]), /run-2/, 'the lock is had as soon as the other is closed');
+    await second.close();
+    t.notOk(existsSync(LOCK) || isLink(LOCK), 'and given up at the end');
+  });
+
+  t.test('the lock of a dead session is taken over, by one of many', { skip: notRoot() }, async (t) => {
+    const dead = await opened(t, open);
+    dead.lock({ runId: 'dead', holder: 'ada@laptop' });
+    await dead.run([step('die', sh`kill -9 $$`)]).catch(() => {});
+    t.match(readlinkSync(LOCK), / dead /);
+    const sessions = await Promise.all(Array.from({ length: 6 }, () => opened(t, open)));
+    const go = join(temporary(t), 'go');
+    const runs = sessions.map((session, i) => {
+      session.lock({ runId: `run-${i}`, holder: 'bob@desk' });
+      return session.run([step('hold', sh`while [ ! -e ${go} ]; do sleep 0.1; done; readlink ${LOCK}`)], {
+        // The others have waited in vain by then.
+        started: () => void sleep(11_500).then(() => writeFileSync(go, '')),
+      });
+    });
+    const settled = await Promise.allSettled(runs);
+    const holders = settled.flatMap((result, i) =>
+      result.status === 'fulfilled' ? [{ i, said: text(result.value[0]) }] : [],
+    );
+    t.equal(holders.length, 1, 'exactly one has it');
+    t.match(holders[0]?.said, new RegExp(`run-${holders[0]?.i} `));
+    t.ok(settled.every((result) => result.status === 'fulfilled' || result.reason instanceof LockError));
+    t.same(
+      readdirSync('/run').filter((name) => name.startsWith('heartwood.lock.')),
+      [],
+      'no helper lock is left',
+    );
+  });
+}
+
+/** A step with a timeout that does not matter. */
+export function step(id: string, script: Script, more: Partial<Step> = {}): Step {
+  return { id, script, timeout: 60, ...more };
+}
+
+/** What a step printed. */
+export function text(result: StepResult | undefined): string {
+  return result?.stdout.toString() ?? '';
+}
+
+async function opened(t: Test, open: OpenHere): Promise<Session> {
+  const session = await open();
+  t.teardown(() => session.close());
+  return session;
+}
+
+function temporary(t: Test): string {
+  const folder = mkdtempSync(join(tmpdir(), 'heartwood-session-'));
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+function notRoot(): string | false {
+  return process.getuid?.() === 0 ? false : 'not root, so /run cannot be written';
+}
+
+function isLink(path: string): boolean {
+  try {
+    readlinkSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Processes that are `sleep SECONDS`, zombies apart. */
+function sleepers(seconds: string): number[] {
+  return readdirSync('/proc').flatMap((pid) => {
+    try {
+      const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+      return words.at(-2) === seconds && words.includes('sleep') ? [Number(pid)] : [];
+    } catch {
+      return [];
+    }
+  });
+}
+
+function sleeps(seconds: string): number {
+  return sleepers(seconds).length;
+}
+
+function endSleeps(seconds: string): void {
+  for (const pid of sleepers(seconds)) process.kill(pid);
+}
+
+/** Waits for a process to be gone. */
+export async function gone(pid: number): Promise<void> {
+  for (let i = 0; i < 100 && existsSync(`/proc/${pid}`); i++) await sleep(50);
+}
