@@ -73,10 +73,10 @@ for hw_url in "$@" "$@"; do
     hw_had=; [ ! -s "$hw_next" ] || hw_had=1
     hw_fetch "$hw_url" "$hw_next"; hw_rc=$?
     if hw_same "$hw_next" "$hw_want"; then kill $hw_bar; wait $hw_bar; return 0; fi
-    case $hw_rc/$hw_had in
-      0/) printf 'heartwood: %s: wrong checksum %s\\n' "$hw_url" "$hw_sum" >&2; hw_bad="$hw_bad$hw_url "; : > "$hw_next"; break ;;
-      0/1|33/1|36/1|22/1|8/1) : > "$hw_next" ;;
-      *) printf 'heartwood: %s: %s\\n' "$hw_url" "\${hw_err##*
+    case $hw_rc/$hw_had/$hw_err in
+      0//*) printf 'heartwood: %s: wrong checksum %s\\n' "$hw_url" "$hw_sum" >&2; hw_bad="$hw_bad$hw_url "; : > "$hw_next"; break ;;
+      0/1/*|33/1/*|36/1/*|*/1/*416*) : > "$hw_next" ;;
+      *) : "\${hw_err:=exit code $hw_rc}"; printf 'heartwood: %s: %s\\n' "$hw_url" "\${hw_err##*
 }" >&2; break ;;
     esac
   done
@@ -148,12 +148,12 @@ function reason(message: string): string {
   if (status) return `the server answers ${status}`;
   if (/wrong checksum/.test(message)) return message;
   if (/resolve|unable to resolve|bad address/i.test(message)) return 'its name cannot be resolved';
-  if (/refused/i.test(message)) return 'connection refused';
   if (/remaining|partial|prematurely|closed at byte|Connection closed|reset/i.test(message))
     return `cut off before its end (${message})`;
   if (/certificate|SSL|TLS/i.test(message)) return `its certificate is not accepted (${message})`;
   if (/timed out|too slow|timeout|Network is unreachable|No route/i.test(message))
     return `does not answer (${message})`;
+  if (/refused|Couldn't connect|can't connect|Failed to connect/i.test(message)) return 'nothing listens there';
   return message;
 }
 
