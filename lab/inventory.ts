@@ -2,7 +2,7 @@
 import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { $ } from './local.ts';
-import { directoryOf, directoryOfHost, hostAddress, type LabState } from './names.ts';
+import { directoryOf, directoryOfHost, hostAddress, type LabState, vipAddress } from './names.ts';
 import { mirrorUrl } from './services.ts';
 import type { HostShape } from './shape.ts';
 
@@ -58,7 +58,11 @@ export function writeAccess(state: LabState): void {
   const members = groups.filter((group) => group === 'server' || group === 'agent');
   if (members.length > 0 && !groups.includes('k3s_cluster')) lines.push('', '[k3s_cluster:children]', ...members);
   const cluster = members.length > 0 || groups.includes('k3s_cluster');
-  if (state.shape.k3s && cluster) lines.push('', '[k3s_cluster:vars]', `k3s_mirror=${mirrorUrl(state.number)}`);
+  if (state.shape.k3s && cluster) {
+    // Hosts have no registry to pull images from, so they get the archive.
+    lines.push('', '[k3s_cluster:vars]', `k3s_mirror=${mirrorUrl(state.number)}`, 'k3s_airgap_images=true');
+    lines.push(`kube_vip_address=${vipAddress(state.number)}`);
+  }
   lines.push('', '[all:vars]', `ansible_ssh_private_key_file=${files.key}`);
   lines.push(`ansible_ssh_common_args='-o UserKnownHostsFile=${files.knownHosts} -o StrictHostKeyChecking=yes'`);
   writeFileSync(files.inventory, `${lines.join('\n')}\n`);

@@ -80,6 +80,11 @@ export function gatewayAddress(number: number): string {
   return `${subnetOf(number)}.1`;
 }
 
+/** An address of a lab's subnet that no host has, for a virtual IP. */
+export function vipAddress(number: number): string {
+  return `${subnetOf(number)}.100`;
+}
+
 /** The address of the host with this index: `.11`, `.12`, ... */
 export function hostAddress(number: number, index: number): string {
   return `${subnetOf(number)}.${11 + index}`;
