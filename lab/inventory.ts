@@ -2,7 +2,7 @@
 import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { $ } from './local.ts';
-import { directoryOf, directoryOfHost, hostAddress, type LabState, vipAddress } from './names.ts';
+import { directoryOf, directoryOfHost, gatewayAddress, hostAddress, type LabState, vipAddress } from './names.ts';
 import { mirrorUrl } from './services.ts';
 import type { HostShape } from './shape.ts';
 
@@ -62,6 +62,8 @@ export function writeAccess(state: LabState): void {
     // Hosts have no registry to pull images from, so they get the archive.
     lines.push('', '[k3s_cluster:vars]', `k3s_mirror=${mirrorUrl(state.number)}`, 'k3s_airgap_images=true');
     lines.push(`kube_vip_address=${vipAddress(state.number)}`);
+    // This machine asks the API through the virtual address.
+    lines.push(`firewall_admin_networks=["${gatewayAddress(state.number)}/32"]`);
   }
   lines.push('', '[all:vars]', `ansible_ssh_private_key_file=${files.key}`);
   lines.push(`ansible_ssh_common_args='-o UserKnownHostsFile=${files.knownHosts} -o StrictHostKeyChecking=yes'`);
