@@ -119,6 +119,15 @@ export function nodeIp(host: HostView, found: Network): string {
 }
 
 /**
+ * The address that is known of a host before any fact: `node_ip`, else `ansible_host`, else its name. For questions that
+ * name an address, which have to be put before any answer is there. {@link nodeIp} is the one to configure with.
+ */
+export function knownAddress(host: HostView): string {
+  const set = host.var('node_ip');
+  return typeof set === 'string' ? set : host.address;
+}
+
+/**
  * The addresses of `hosts`, by name, from what each answered. A host that could not be asked counts with its `node_ip`, or
  * with `ansible_host` where this is an address; without either it is missing.
  */

@@ -1,0 +1,127 @@
+/** The rules proved by packets: every node sends to every port that is open to it, and what does not arrive is named. */
+import { type Fact, type HostView, pass, refuse, type Task, task, warn } from '../../engine/index.ts';
+import { nodeKind } from '../cluster/groups.ts';
+import { knownAddress, parseIpv4 } from '../cluster/network.ts';
+import { portsOf, rowsTo, sendsAs } from '../cluster/ports.ts';
+import {
+  blockedSentence,
+  type Flows,
+  isBlocked,
+  type Reach,
+  reachable,
+  type Target,
+  udpArrival,
+} from '../cluster/reach.ts';
+
+/** What `from` is to reach at `to`, by the port table. */
+export function targetsOf(from: HostView, to: HostView, flannelBackend: string): readonly Target[] {
+  const [sender, receiver] = [nodeKind(from), nodeKind(to)];
+  if (sender === undefined || receiver === undefined || from.name === to.name) return [];
+  const address = knownAddress(to);
+  return rowsTo(receiver, { flannelBackend })
+    .filter((row) => sendsAs(sender, row.from))
+    .flatMap((row) => portsOf(row).map((port): Target => ({ address, port, proto: row.proto ?? 'tcp' })));
+}
+
+/** {@link targetsOf} several receivers, those of one protocol. */
+export function targetsAt(
+  from: HostView,
+  receivers: readonly HostView[],
+  proto: Target['proto'],
+  flannelBackend: string,
+): readonly Target[] {
+  return receivers.flatMap((to) => targetsOf(from, to, flannelBackend)).filter((target) => target.proto === proto);
+}
+
+/** The attempts of one kind of node at one receiver, as one question: the same script for all of them. */
+export function attempts(
+  senders: readonly HostView[],
+  to: HostView,
+  proto: Target['proto'],
+  flannelBackend: string,
+): Fact<readonly Reach[]> {
+  const [first] = senders.filter(({ name }) => name !== to.name);
+  return reachable(first ? targetsAt(first, [to], proto, flannelBackend) : []);
+}
+
+/** What is known of the packets from one host to another. */
+export interface Way {
+  readonly from: HostView;
+  readonly to: HostView;
+  /** Outcomes of the TCP attempts; undefined where the sender could not be asked. */
+  readonly tcp: readonly Reach[] | undefined;
+  readonly flows: ReadonlyMap<string, Flows>;
+  /** The addresses that nodes use, by name. */
+  readonly ips: ReadonlyMap<string, string>;
+  readonly flannelBackend: string;
+}
+
+/** All there is to say about a way: attempts at every port, UDP's from the connection tracking of both ends. */
+function outcomes({ from, to, tcp, flows, ips, flannelBackend }: Way): readonly Reach[] {
+  const targets = targetsOf(from, to, flannelBackend);
+  const [source, destination] = [ips.get(from.name), ips.get(to.name)];
+  return targets.map((target): Reach => {
+    if (target.proto === 'tcp') {
+      const found = tcp?.find((attempt) => attempt.port === target.port && attempt.address === target.address);
+      return found ?? { ...target, result: 'unknown', said: '' };
+    }
+    const result =
+      source === undefined || destination === undefined
+        ? 'unknown'
+        : udpArrival({ from: source, to: destination, port: target.port }, flows.get(from.name), flows.get(to.name));
+    return { ...target, result, said: '' };
+  });
+}
+
+/**
+ * The verdict on one way. A receiver that is not of this play is only warned about: its rules may not be up to date, and this
+ * run does not touch them.
+ */
+export function wayTask(way: Way, receiverInPlay: boolean): Task {
+  const { from, to, tcp, ips } = way;
+  const name = `Packets from ${from.name} reach ${to.name}`;
+  const tags = ['verify'];
+  const address = knownAddress(to);
+  const real = ips.get(to.name);
+  if (tcp === undefined) {
+    const what = `whether packets from ${from.name} reach ${to.name} is not known: ${from.name} could not be asked`;
+    return task(name, warn('packets', { evidence: 'no answer', what, tryThis: `mend ${from.name} and run again` }), {
+      tags,
+    });
+  }
+  if (parseIpv4(address) !== undefined && real !== undefined && real !== address) {
+    const what = `whether packets from ${from.name} reach ${to.name} was not tried: we connect to ${address}, nodes use ${real}`;
+    const tryThis = `node_ip: ${real} in host_vars/${to.name}.yml`;
+    return task(name, warn('packets', { evidence: `${address} is not the node's address`, what, tryThis }), { tags });
+  }
+  const all = outcomes(way);
+  const blocked = all.filter(isBlocked);
+  const unknown = all.filter(({ result }) => result === 'unknown');
+  const arrived = all.filter((one) => !blocked.includes(one) && !unknown.includes(one));
+  const evidence = arrived.length > 0 ? `${listPorts(arrived)} arrive` : 'nothing arrives';
+  if (blocked.length > 0) {
+    const finding = {
+      evidence,
+      what: blocked.map((one) => blockedSentence(one, from.name, to.name)).join('; '),
+      tryThis: receiverInPlay
+        ? `ufw's rules on ${to.name} let them in, so something else does not: see "nft list ruleset" there (a table of another ` +
+          `tool, a deny rule above ours in "ufw status numbered"), what ${from.name} lets out, and routers or security groups between`
+        : `run the firewall role on ${to.name} too`,
+    };
+    return task(name, receiverInPlay ? refuse('packets', finding) : warn('packets', finding), { tags });
+  }
+  if (unknown.length > 0) {
+    const reasons = [...new Set(unknown.map(({ said }) => said).filter(Boolean))].join('; ');
+    const what = `whether ${listPorts(unknown)} from ${from.name} reach ${to.name} can't be told`;
+    const tryThis =
+      reasons || `enable connection tracking, or look with "tcpdump -ni any port ${unknown[0]?.port}" on ${to.name}`;
+    return task(name, warn('packets', { evidence, what, tryThis }), { tags });
+  }
+  return task(name, pass('packets', evidence), { tags });
+}
+
+/** `2379/tcp, 2380/tcp and 8472/udp`. */
+function listPorts(reaches: readonly Reach[]): string {
+  const words = reaches.map(({ port, proto }) => `${port}/${proto}`);
+  return words.length > 1 ? `${words.slice(0, -1).join(', ')} and ${words.at(-1)}` : words.join('');
+}
