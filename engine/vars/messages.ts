@@ -96,7 +96,7 @@ function complaint(error: ErrorObject, value: string): string {
     case 'minItems':
       return params['limit'] === 1 ? 'is an empty list' : `has fewer than ${String(params['limit'])} entries`;
     case 'uniqueItems':
-      return `has the same entry twice, at [${String(params['j'])}] and [${String(params['i'])}]`;
+      return `has the same entry twice, at [${String(params['i'])}] and [${String(params['j'])}]`;
     default:
       return `${error.message ?? 'is wrong'}: ${value}`;
   }
