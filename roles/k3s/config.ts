@@ -84,13 +84,13 @@ export function unitFile(kind: 'server' | 'agent') {
 }
 
 function render(node: NodeConfig, settings: Settings, server: Readonly<Record<string, unknown>>) {
-  const keys = Object.keys(settings).sort();
   return configTemplate({
     ...server,
     joinUrl: node.join ?? '',
     tokenFile: TOKEN_FILE,
     nodeIp: node.nodeIp,
     flannelIface: node.flannelIface ?? '',
-    settings: keys.length > 0 ? stringify(settings, keys, { lineWidth: 0 }).trimEnd() : '',
+    settings:
+      Object.keys(settings).length > 0 ? stringify(settings, { sortMapEntries: true, lineWidth: 0 }).trimEnd() : '',
   });
 }

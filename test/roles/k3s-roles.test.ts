@@ -1,0 +1,498 @@
+/** Given these variables and facts, these tasks: k3s-server, k3s-agent, and what they write. */
+import t from 'tap';
+import type { FactAnswers, FactRequests } from '../../engine/fact.ts';
+import { Secret, type Task, type Verdict } from '../../engine/index.ts';
+import type { HostView, TaskContext } from '../../engine/role.ts';
+import { type Network, network } from '../../roles/cluster/network.ts';
+import { system } from '../../roles/cluster/system.ts';
+import { agentConfig, type ServerVars, serverConfig, unitFile } from '../../roles/k3s/config.ts';
+import { parseMembers } from '../../roles/k3s/etcd.ts';
+import { badSettings, criticalDifferences, settingsFor } from '../../roles/k3s/flags.ts';
+import {
+  chosen,
+  compareVersions,
+  parseRelease,
+  type Release,
+  releaseFile,
+  skipsMinor,
+} from '../../roles/k3s/release.ts';
+import { type K3sState, k3sState, parseSettings } from '../../roles/k3s/state.ts';
+import { sameToken, tokenFile } from '../../roles/k3s/token.ts';
+import { k3sAgent } from '../../roles/k3s-agent/role.ts';
+import { adoptVerdict, flagsVerdict, versionVerdict } from '../../roles/k3s-server/checks.ts';
+import { k3sServer } from '../../roles/k3s-server/role.ts';
+import { vars as serverSchema } from '../../roles/k3s-server/vars.ts';
+
+// --- a cluster on paper: three servers and an agent ---
+
+const names = ['server-1', 'server-2', 'server-3', 'agent-1'];
+
+function hostView(name: string, more: Readonly<Record<string, unknown>> = {}): HostView {
+  return {
+    name,
+    address: ipOf(name),
+    port: 22,
+    groups: ['all', 'k3s_cluster', name.startsWith('server') ? 'server' : 'agent'],
+    var: (variable) => more[variable],
+  };
+}
+
+const ipOf = (name: string): string => `192.0.2.${11 + names.indexOf(name)}`;
+const hosts = names.map((name) => hostView(name));
+const servers = hosts.filter(({ name }) => name.startsWith('server'));
+
+const defaults = Object.fromEntries(
+  Object.entries(serverSchema.properties).map(([name, schema]) => [
+    name,
+    'default' in schema ? schema.default : undefined,
+  ]),
+) as ServerVars;
+
+const fresh = k3sState.example;
+const member: K3sState = { ...fresh, version: 'v1.36.2+k3s1', datastore: 'etcd', ca: 'aaaa', server: 'active' };
+const released: Release = release_();
+const theToken = new Secret(`K10${'0'.repeat(64)}::server:a-password-of-the-cluster`);
+
+function release_(): Release {
+  return parseRelease(
+    `version v1.36.2+k3s1\n${'a'.repeat(64)}  k3s\n${'c'.repeat(64)}  k3s-arm64\n${'b'.repeat(64)}  k3s-airgap-images-amd64.tar.zst\n`,
+  );
+}
+
+const networkOf = (name: string): Network => ({
+  ...network.example,
+  addresses: [{ iface: 'eth0', address: ipOf(name), prefix: 24 }],
+});
+
+/** What a stage of a role makes of variables and facts. */
+function tasksOf(
+  role: typeof k3sServer.role | typeof k3sAgent.role,
+  host: string,
+  facts: Readonly<Record<string, unknown>>,
+  more: { readonly vars?: Partial<ServerVars>; readonly hostVars?: Readonly<Record<string, unknown>> } = {},
+): { readonly tasks: readonly Task[]; readonly handlers: Readonly<Record<string, Task>> } {
+  const stage = role.stages.at(-1);
+  const context: TaskContext<unknown> = {
+    vars: { ...defaults, ...more.vars },
+    host: hostView(host, more.hostVars),
+    group: (name: string) => hosts.filter(({ groups }) => groups.includes(name)),
+    inventory: hosts,
+    playHosts: hosts,
+    facts: facts as FactAnswers<FactRequests>,
+  };
+  return { tasks: stage?.tasks(context) ?? [], handlers: stage?.handlers?.(context) ?? {} };
+}
+
+/** Facts of the server stage; states by server name, fresh where not given. */
+function serverFacts(
+  host: string,
+  states: Readonly<Record<string, K3sState>>,
+  more: Readonly<Record<string, unknown>> = {},
+) {
+  const of = <T>(value: (name: string) => T) => new Map(servers.map(({ name }) => [name, value(name)]));
+  return {
+    own: states[host] ?? fresh,
+    settings: {},
+    system: system.example,
+    ownToken: undefined,
+    states: of((name) => states[name] ?? fresh),
+    networks: of(networkOf),
+    tokens: of((name) => (states[name]?.datastore === 'etcd' ? theToken : undefined)),
+    releases: of(() => released),
+    members: of(() => undefined),
+    othersSettings: new Map<string, unknown>(),
+    ...more,
+  };
+}
+
+const titles = (tasks: readonly Task[]): string[] =>
+  tasks.filter(({ options }) => options.when !== false).map(({ name }) => name);
+const named = (tasks: readonly Task[], name: string): Task | undefined => tasks.find((task) => task.name === name);
+
+/** What a file task will write, as people may see it. */
+function written(tasks: readonly Task[], name: string): string {
+  const action = named(tasks, name)?.action;
+  return action && 'change' in action ? action.change({}).shown : '';
+}
+
+// --- the server ---
+
+t.test('the first server of fresh hosts begins the cluster', async (t) => {
+  const { tasks } = tasksOf(k3sServer.role, 'server-1', serverFacts('server-1', {}));
+  t.same(titles(tasks), [
+    'Make sure that there is one cluster',
+    'Make sure that no setting of an existing k3s is lost',
+    'Compare the token with the cluster',
+    'Install the k3s binary',
+    'Call k3s as kubectl too',
+    'Call k3s as crictl too',
+    'Call k3s as ctr too',
+    'Make the directory for settings',
+    'Keep the token, for root only',
+    'Write config.yaml',
+    'Write the unit',
+    'Remember the release',
+    'Start k3s',
+    'Wait until it is a voter',
+  ]);
+  const config = written(tasks, 'Write config.yaml');
+  t.match(config, /cluster-init: true/);
+  t.notMatch(config, /\nserver:/);
+});
+
+t.test(
+  'a joining server names the node address of a running one, is let in only when all vote, and disrupts etcd',
+  async (t) => {
+    const { tasks } = tasksOf(
+      k3sServer.role,
+      'server-3',
+      serverFacts('server-3', { 'server-1': member, 'server-2': member }),
+      {
+        vars: { kube_vip_address: '192.0.2.100' },
+      },
+    );
+    const config = written(tasks, 'Write config.yaml');
+    t.match(config, /server: https:\/\/192\.0\.2\.11:6443/, 'not the virtual IP');
+    t.match(config, /- "192\.0\.2\.100"/, 'which is in the certificate from the start');
+    t.notMatch(config, /cluster-init/);
+    const steps = titles(tasks);
+    t.same(steps.slice(steps.indexOf('Reach the server to join')), [
+      'Reach the server to join',
+      'Be reached from the server to join',
+      "Remove this host's own half-joined member",
+      'Wait until all members of etcd vote',
+      'Join the cluster',
+      'Wait until it is a voter',
+    ]);
+    for (const name of ['Be reached from the server to join', 'Wait until all members of etcd vote']) {
+      t.equal(named(tasks, name)?.options.delegateTo?.name, 'server-1', name);
+    }
+    t.equal(named(tasks, 'Join the cluster')?.options.disrupts?.thing, 'etcd');
+  },
+);
+
+t.test('a first server that lost its disk joins the others', async (t) => {
+  const { tasks } = tasksOf(
+    k3sServer.role,
+    'server-1',
+    serverFacts('server-1', { 'server-2': member, 'server-3': member }),
+  );
+  t.match(written(tasks, 'Write config.yaml'), /server: https:\/\/192\.0\.2\.12:6443/);
+});
+
+t.test('a running member is restarted for a change of binary, settings or unit, and for nothing else', async (t) => {
+  const states = {
+    'server-1': member,
+    'server-2': { ...member, joins: 'https://192.0.2.11:6443' },
+    'server-3': member,
+  };
+  const { tasks, handlers } = tasksOf(k3sServer.role, 'server-2', serverFacts('server-2', states), {
+    vars: { kube_vip_address: '192.0.2.100' },
+  });
+  t.same(
+    tasks.filter(({ options }) => options.notify !== undefined).map(({ name }) => name),
+    ['Install the k3s binary', 'Write config.yaml', 'Write the unit'],
+  );
+  const restart = handlers['restart k3s'];
+  t.match(restart?.options.disrupts, { thing: 'etcd', before: { kind: 'wait' }, after: { kind: 'wait' } });
+  const action = restart?.action;
+  const script = action && 'change' in action ? action.change({}).shown : '';
+  t.match(
+    script,
+    /hw_hand_over 192\.0\.2\.100 node-1[\s\S]*systemctl restart --no-block k3s/,
+    'the virtual IP goes first',
+  );
+});
+
+t.test('a server that does not run is not restarted: it starts with what is there', async (t) => {
+  const { tasks } = tasksOf(
+    k3sServer.role,
+    'server-2',
+    serverFacts('server-2', { 'server-2': { ...member, server: 'inactive' } }),
+  );
+  t.same(
+    tasks.filter(({ options }) => options.notify !== undefined),
+    [],
+  );
+});
+
+t.test('where a server joins stays as it is while that server is merely away', async (t) => {
+  const states = {
+    'server-1': { ...member, server: 'inactive' as const },
+    'server-2': { ...member, joins: 'https://192.0.2.11:6443' },
+    'server-3': member,
+  };
+  const { tasks } = tasksOf(k3sServer.role, 'server-2', serverFacts('server-2', states));
+  t.match(written(tasks, 'Write config.yaml'), /server: https:\/\/192\.0\.2\.11:6443/);
+});
+
+t.test('a failing join is stopped before it is tried anew', async (t) => {
+  const states = { 'server-1': member, 'server-2': { ...fresh, server: 'activating' as const } };
+  const { tasks } = tasksOf(k3sServer.role, 'server-2', serverFacts('server-2', states));
+  t.ok(titles(tasks).includes('Stop the join that goes on failing'));
+  t.same(
+    tasks.filter(({ options }) => options.notify !== undefined),
+    [],
+  );
+});
+
+t.test('a host that etcd knows as a voter, and that has lost its data, is refused with the remedy', async (t) => {
+  const facts = serverFacts(
+    'server-3',
+    { 'server-1': member },
+    {
+      members: new Map([['server-1', parseMembers('1 server-1-aa 192.0.2.11 voter\n2 server-3-bb 192.0.2.13 voter')]]),
+    },
+  );
+  const { tasks } = tasksOf(k3sServer.role, 'server-3', facts);
+  const verdict = named(tasks, 'Make sure that etcd does not know this host from before')?.action as Verdict;
+  t.match(verdict, { verdict: 'refuse', what: /server-3-bb/, tryThis: /kubectl delete node node-1` on server-1/ });
+});
+
+t.test('a refused server gets no task but the refusal', async (t) => {
+  const { tasks } = tasksOf(
+    k3sServer.role,
+    'server-1',
+    serverFacts('server-1', { 'server-1': { ...fresh, datastore: 'sqlite' } }),
+  );
+  t.equal(tasks.length, 1);
+  t.match(tasks[0]?.action, { verdict: 'refuse', tryThis: /cluster-init: true/ });
+});
+
+t.test('without a release the binary is neither fetched nor guessed', async (t) => {
+  const releases = new Map(servers.map(({ name }) => [name, { ok: false, why: 'curl: (6) Could not resolve host' }]));
+  const { tasks } = tasksOf(k3sServer.role, 'server-1', serverFacts('server-1', {}, { releases }));
+  const action = named(tasks, 'Install the k3s binary')?.action;
+  t.equal(action?.kind, 'command');
+  t.match(action && 'explain' in action ? action.explain?.({ exitCode: 1, stdout: '', stderr: '' }) : undefined, {
+    what: /Could not resolve host/,
+    tryThis: /k3s_mirror/,
+  });
+});
+
+t.test('the binary and the images follow the architecture, the mirror and its checksums', async (t) => {
+  const { tasks } = tasksOf(k3sServer.role, 'server-1', serverFacts('server-1', {}), {
+    vars: { k3s_airgap_images: true, k3s_mirror: 'http://mirror.example.org/k3s/' },
+  });
+  t.match(written(tasks, 'Install the k3s binary'), /http:\/\/mirror\.example\.org\/k3s\/v1\.36\.2%2Bk3s1\/k3s\b/);
+  t.match(written(tasks, 'Download the images of the release'), /k3s-airgap-images-amd64\.tar\.zst/);
+  const arm = tasksOf(
+    k3sServer.role,
+    'server-1',
+    serverFacts('server-1', {}, { system: { ...system.example, arch: 'arm64' } }),
+  );
+  t.match(named(arm.tasks, 'Install the k3s binary')?.action, { wanted: { sha256: 'c'.repeat(64) } });
+});
+
+t.test('commands of the host that k3s would shadow are left alone', async (t) => {
+  const { tasks } = tasksOf(
+    k3sServer.role,
+    'server-1',
+    serverFacts('server-1', { 'server-1': { ...fresh, taken: ['kubectl'] } }),
+  );
+  t.notOk(titles(tasks).includes('Call k3s as kubectl too'));
+  t.ok(titles(tasks).includes('Call k3s as crictl too'));
+});
+
+// --- the agent ---
+
+/** Facts of the agent stage. */
+function agentFacts(states: Readonly<Record<string, K3sState>>, own: K3sState = fresh) {
+  return { ...serverFacts('server-1', states), own, network: networkOf('agent-1'), ownToken: undefined };
+}
+
+t.test(
+  'an agent joins by the virtual IP where there is one, else by a server that runs, and its server says when it is ready',
+  async (t) => {
+    const states = { 'server-1': { ...member, server: 'inactive' as const }, 'server-2': member };
+    const byAddress = tasksOf(k3sAgent.role, 'agent-1', agentFacts(states));
+    t.match(written(byAddress.tasks, 'Write config.yaml'), /server: https:\/\/192\.0\.2\.12:6443/);
+    t.equal(named(byAddress.tasks, 'Wait until its node is ready')?.options.delegateTo?.name, 'server-2');
+    const byVip = tasksOf(k3sAgent.role, 'agent-1', agentFacts(states), { vars: { kube_vip_address: '192.0.2.100' } });
+    t.match(written(byVip.tasks, 'Write config.yaml'), /server: https:\/\/192\.0\.2\.100:6443/);
+  },
+);
+
+t.test('a host that is a server is not made an agent', async (t) => {
+  const { tasks } = tasksOf(k3sAgent.role, 'agent-1', agentFacts({ 'server-1': member }, member));
+  t.equal(tasks.length, 1);
+  t.match(tasks[0]?.action, { verdict: 'refuse', what: /inventory calls it an agent/ });
+});
+
+// --- what is written ---
+
+const text = (content: { toString(): string }): string => content.toString();
+
+t.test('config.yaml of a server that begins, of one that joins, of an agent', async (t) => {
+  const vars: ServerVars = {
+    ...defaults,
+    kube_vip_address: '192.0.2.100',
+    k3s_tls_san: ['k3s.example.org'],
+    k3s_config: { disable: ['traefik', 'servicelb'], 'kubelet-arg': ['max-pods=200'] },
+  };
+  const node = { nodeIp: '192.0.2.11', join: undefined, flannelIface: undefined };
+  const head = '# Written by Heartwood. Change group_vars instead: the next run puts back what is changed here.\n';
+  t.equal(
+    text(serverConfig(vars, node)),
+    `${head}cluster-init: true
+token-file: /etc/rancher/k3s/cluster-token
+node-ip: 192.0.2.11
+tls-san:
+  - "192.0.2.100"
+  - "k3s.example.org"
+cluster-cidr: 10.42.0.0/16
+service-cidr: 10.43.0.0/16
+flannel-backend: vxlan
+
+# From k3s_config:
+disable:
+  - traefik
+  - servicelb
+kubelet-arg:
+  - max-pods=200
+write-kubeconfig-mode: "0600"
+`,
+  );
+  t.match(
+    text(serverConfig(vars, { ...node, join: 'https://192.0.2.12:6443', flannelIface: 'eth1' })),
+    /\nserver: https:\/\/192\.0\.2\.12:6443\n[\s\S]*\nflannel-iface: eth1\n/,
+  );
+  t.equal(
+    text(agentConfig(vars, { ...node, nodeIp: '192.0.2.14', join: 'https://192.0.2.100:6443' })),
+    `${head}server: https://192.0.2.100:6443
+token-file: /etc/rancher/k3s/cluster-token
+node-ip: 192.0.2.14
+
+# From k3s_config:
+kubelet-arg:
+  - max-pods=200
+`,
+    'an agent gets no setting that it would refuse to start with',
+  );
+});
+
+t.test('the unit is the official one, its flags in config.yaml', async (t) => {
+  const lines = text(unitFile('server')).split('\n');
+  for (const line of [
+    'Type=notify',
+    'KillMode=process',
+    'Delegate=yes',
+    'TimeoutStartSec=0',
+    'Restart=always',
+    'RestartSec=5s',
+  ]) {
+    t.ok(lines.includes(line), line);
+  }
+  t.ok(lines.includes('ExecStart=/usr/local/bin/k3s server'));
+  t.ok(text(unitFile('agent')).includes('ExecStart=/usr/local/bin/k3s agent\n'));
+});
+
+// --- tokens ---
+
+t.test('the token: made once, kept where it is right, taken in full from the cluster, and never shown', async (t) => {
+  const short = new Secret('a-password-of-the-cluster');
+  t.ok(sameToken(short, theToken), 'the two forms have the same password');
+  const make = tokenFile({ given: undefined, own: undefined, cluster: undefined, begins: true });
+  t.equal(make.kind, 'command');
+  const joining = tokenFile({ given: undefined, own: undefined, cluster: theToken, begins: false });
+  t.notMatch(joining.change({}).shown, /a-password-of-the-cluster/);
+  t.match(joining.change({}).reveal(), /K100+::server:a-password/, 'in full: it names the CA');
+  const kept = tokenFile({ given: undefined, own: short, cluster: theToken, begins: false });
+  t.notMatch(kept.change({}).reveal(), /K10/, 'a file with the right password is left as it is');
+  const none = tokenFile({ given: undefined, own: undefined, cluster: undefined, begins: false });
+  t.match(none.explain?.({ exitCode: 1, stdout: '', stderr: '' }), {
+    what: /no server of the inventory has a cluster/,
+  });
+});
+
+// --- settings and flags ---
+
+t.test('settings are read as k3s reads them, flags of a unit last', async (t) => {
+  const settings = parseSettings(
+    '--- heartwood ---\ndisable: [traefik]\ncluster-cidr: 10.42.0.0/16\n' +
+      '--- heartwood ---\ndisable+: [servicelb]\ncluster-cidr: 10.52.0.0/16\n' +
+      '--- heartwood ---\nargv server --disable local-storage --disable=metrics-server --secrets-encryption\nenv KUBECONFIG_MODE 644\n',
+  );
+  t.same(settings, {
+    disable: ['local-storage', 'metrics-server'],
+    'cluster-cidr': '10.52.0.0/16',
+    'secrets-encryption': true,
+    'kubeconfig-mode': '644',
+  });
+});
+
+t.test(
+  'critical flags: a default counts as itself, the order of a list does not count, the rest may differ',
+  async (t) => {
+    t.same(
+      criticalDifferences({ disable: ['a', 'b'] }, { disable: 'b,a', 'flannel-backend': 'vxlan', 'tls-san': ['x'] }),
+      [],
+    );
+    t.same(criticalDifferences({ disable: ['traefik'] }, { 'disable-network-policy': true }), [
+      { flag: 'disable-network-policy', here: 'false', there: 'true' },
+      { flag: 'disable', here: '[traefik]', there: '[]' },
+    ]);
+    const verdict = flagsVerdict(
+      { 'cluster-cidr': '10.42.0.0/16' },
+      new Map([['server-1', { 'cluster-cidr': '10.52.0.0/16' }]]),
+    );
+    t.match(verdict, { verdict: 'refuse', evidence: 'cluster-cidr is 10.42.0.0/16 here, 10.52.0.0/16 on server-1' });
+  },
+);
+
+t.test(
+  'k3s_config: misspelt settings and settings that are ours are refused, with what to write instead',
+  async (t) => {
+    t.match(badSettings({ 'kublet-arg': [], token: 'x', 'tls-san': [], 'disable+': [] }), [
+      { key: 'kublet-arg', tryThis: 'did you mean "kubelet-arg"?' },
+      { key: 'token', tryThis: /k3s_token/ },
+      { key: 'tls-san', tryThis: /k3s_tls_san/ },
+    ]);
+    t.same(settingsFor('agent', { 'kubelet-arg+': ['a'], disable: ['b'] }), { 'kubelet-arg+': ['a'] });
+  },
+);
+
+t.test("somebody else's k3s is taken over where nothing is lost, and refused where a setting would be", async (t) => {
+  const found = { ...member, ours: false };
+  const vars: ServerVars = { ...defaults, k3s_config: { disable: ['traefik'] } };
+  const asked = { disable: 'traefik', 'write-kubeconfig-mode': '0600', server: 'https://192.0.2.11:6443' };
+  t.match(adoptVerdict(found, asked, vars), { verdict: 'warn', what: /taken over/ });
+  t.match(adoptVerdict(found, { ...asked, 'secrets-encryption': true, 'tls-san': ['k3s.lan'] }, vars), {
+    verdict: 'refuse',
+    evidence: 'secrets-encryption: true; k3s_tls_san: [k3s.lan]',
+    tryThis: /k3s_config/,
+  });
+  t.match(
+    adoptVerdict(found, { 'write-kubeconfig-mode': '0600' }, vars),
+    { verdict: 'refuse', evidence: 'disable: []' },
+    'nor one be gained',
+  );
+  t.match(adoptVerdict(member, { anything: 1 }, vars), { verdict: 'pass' }, 'ours is no question');
+});
+
+// --- releases ---
+
+t.test('releases: order, downgrades, skipped minor versions', async (t) => {
+  t.ok(compareVersions('v1.36.2+k3s1', 'v1.36.10+k3s1') < 0);
+  t.ok(compareVersions('v1.36.2+k3s2', 'v1.36.2+k3s1') > 0);
+  t.ok(skipsMinor('v1.34.1+k3s1', 'v1.36.2+k3s1'));
+  t.notOk(skipsMinor('v1.35.9+k3s3', 'v1.36.2+k3s1'));
+  const state = (version: string): K3sState => ({ ...member, version });
+  t.match(versionVerdict(state('v1.36.3+k3s1'), released, defaults), { verdict: 'refuse', what: /older/ });
+  t.match(versionVerdict(state('v1.34.1+k3s1'), released, defaults), { verdict: 'refuse', what: /every minor/ });
+  t.match(versionVerdict(state('v1.35.1+k3s1'), released, { ...defaults, k3s_channel: 'stable' }), {
+    verdict: 'pass',
+    evidence: 'channel stable is v1.36.2+k3s1',
+  });
+});
+
+t.test('a release file read back says the same, and the first server that found one is believed', async (t) => {
+  t.ok(released.ok);
+  if (released.ok) t.same(parseRelease(releaseFile(defaults, released)), released);
+  const found = new Map<string, Release>([
+    ['server-1', { ok: false, why: 'away' }],
+    ['server-2', released],
+  ]);
+  t.same(chosen(servers, found), released);
+  t.same(chosen(servers, new Map([['server-1', { ok: false, why: 'away' }]])), { ok: false, why: 'away' });
+});
