@@ -158,14 +158,14 @@ function reason(message: string): string {
 }
 
 /** Architectures by the name Go, Debian and container images use, from what `uname -m` says. */
-const ARCHITECTURES: Readonly<Record<string, string>> = {
-  x86_64: 'amd64',
-  aarch64: 'arm64',
-  armv7l: 'arm',
-  armv6l: 'arm',
-  armhf: 'arm',
-  i686: '386',
-};
+const ARCHITECTURES: ReadonlyMap<string, string> = new Map([
+  ['x86_64', 'amd64'],
+  ['aarch64', 'arm64'],
+  ['armv7l', 'arm'],
+  ['armv6l', 'arm'],
+  ['armhf', 'arm'],
+  ['i686', '386'],
+]);
 
 /**
  * The entry of a per-architecture table: `byArch({ amd64: ..., arm64: ... }, facts.arch)`. Takes `uname -m`'s names and the
@@ -173,10 +173,10 @@ const ARCHITECTURES: Readonly<Record<string, string>> = {
  * @throws UserError when the table has none for this architecture.
  */
 export function byArch<T>(table: Readonly<Record<string, T>>, arch: string): T {
-  const name = ARCHITECTURES[arch] ?? arch;
+  const name = ARCHITECTURES.get(arch) ?? arch;
   for (const key of [arch, name]) {
-    const entry = table[key];
-    if (Object.hasOwn(table, key) && entry !== undefined) return entry;
+    const entry = Object.hasOwn(table, key) ? table[key] : undefined;
+    if (entry !== undefined) return entry;
   }
   const near = didYouMean(name, Object.keys(table));
   throw new UserError({

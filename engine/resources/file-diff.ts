@@ -29,21 +29,24 @@ export function renderDiff(path: string, found: Buffer, content: Content): strin
   const from = isSecret(content) ? withoutOldSecrets(found.toString(), to) : mask(found.toString());
   const patch = createTwoFilesPatch(path, path, from, to, 'found', 'wanted', { context: 3, timeout: 2000 });
   if (patch === undefined) return `${path}: too different to show a diff`;
-  const lines = patch.split('\n').slice(1);
+  // The first two lines name the file once more.
+  const lines = patch.split('\n').slice(2);
   const more = lines.length - SHOWN;
   return more > 0 ? `${lines.slice(0, SHOWN).join('\n')}\n... ${more} more lines` : lines.join('\n');
 }
 
 /**
  * The file found may hold an older secret that this process never knew. Of a line that the wanted text does not have too,
- * only the part up to `:` or `=` is shown.
+ * only the part up to `:` or `=` is shown, marked as found so that it is no line of the wanted text.
  */
 function withoutOldSecrets(found: string, wanted: string): string {
   const kept = new Set(wanted.split('\n'));
   return mask(found)
     .split('\n')
     .map((line) =>
-      kept.has(line) && !line.includes(MASK) ? line : line.replace(/(^\s*#?[\w.-]*\s*[:=]?\s*).*\S.*$/, `$1${MASK}`),
+      kept.has(line) && !line.includes(MASK)
+        ? line
+        : line.replace(/(^\s*#?[\w.-]*\s*[:=]?\s*).*\S.*$/, `$1${MASK} (found)`),
     )
     .join('\n');
 }

@@ -81,7 +81,7 @@ fi
 ${hwStage} ${path} ${next} || exit
 ${write(content, next)} || ${hwDrop} ${next}
 ${hwOwn} ${next} ${own.mode} ${owner} || ${hwDrop} ${next}
-${validate ? sh`{ ${validate(sh`${next}`)}\n} || { echo 'heartwood: not valid' >&2; false; } || ${hwDrop} ${next}` : sh``}
+${validate ? sh`( ${validate(sh`${next}`)}\n) || { echo 'heartwood: not valid' >&2; false; } || ${hwDrop} ${next}` : sh``}
 ${hwSwap} ${next} ${path} || ${hwDrop} ${next}`,
     undo: { kind: 'keep', paths: [path] },
     detail: fileDiff(path, content),

@@ -40,7 +40,7 @@ case $1 in
   1) echo api=yes; echo applied=no ;;
   *)
     case $2 in
-      *'no matches for kind'*|*'ould not find the requested resource'*|*'not found'*) echo api=yes ;;
+      *'no matches for kind'*|*'ould not find the requested resource'*|*'(NotFound)'*) echo api=yes ;;
       *) echo api=no ;;
     esac
     echo applied=no; hw_kv why "\${2##*

@@ -2,7 +2,7 @@
  * The contract that every resource keeps, on a real host: check predicts apply; twice is once; cut at every boundary, it
  * converges; no secret shows; a failure is explained. A resource is brought under it by a table of {@link Example}s.
  */
-import type { Session, Step, StepResult } from '../../engine/remote/session.ts';
+import type { Session, Step } from '../../engine/remote/session.ts';
 import type { Resource } from '../../engine/resource.ts';
 import { Script, sh } from '../../engine/script.ts';
 import type { Secret } from '../../engine/secret.ts';
@@ -115,18 +115,23 @@ interface Text {
 }
 
 async function one(session: Session, script: Script, timeout = 120): Promise<Text> {
-  return all(session, [{ id: 'one', script, timeout }]).then(
-    ([result]) => result ?? { exitCode: 255, stdout: '', stderr: 'no answer' },
-  );
+  const [text] = await all(session, [script], timeout);
+  return text;
 }
 
-async function all(session: Session, steps: readonly Step[]): Promise<readonly Text[]> {
-  const text = (result: StepResult): Text => ({
+/** Runs scripts in one round trip. */
+async function all<T extends readonly Script[]>(
+  session: Session,
+  scripts: readonly [...T],
+  timeout = 120,
+): Promise<{ readonly [K in keyof T]: Text }> {
+  const results = await session.run(scripts.map((script, i): Step => ({ id: `s${i}`, script, timeout })));
+  const texts = results.map((result) => ({
     exitCode: result.outcome === 'ran' ? result.exitCode : 255,
     stdout: result.stdout.toString(),
     stderr: result.stderr.toString() + (result.outcome === 'ran' ? '' : result.outcome),
-  });
-  return (await session.run(steps)).map(text);
+  }));
+  return texts as { readonly [K in keyof T]: Text };
 }
 
 /** One example being tried. */
@@ -151,8 +156,8 @@ class Trial {
 
   /** Nothing to do: the probe says so, and looking has changed nothing. */
   async #holds(): Promise<Finding> {
-    await this.#prepare();
-    const [before, found, after] = [await this.#look(), await this.#probe(), await this.#look()];
+    const { before, found } = await this.#start();
+    const { looks: after } = await this.#end();
     return {
       clause: 'what holds is left alone',
       problems: [
@@ -163,12 +168,11 @@ class Trial {
   }
 
   async #fails(pattern: RegExp): Promise<Finding> {
-    await this.#prepare();
-    const [before, found] = [await this.#look(), await this.#probe()];
+    const { before, found } = await this.#start();
     const change = await this.#change(found);
     const explained = this.#resource.explain?.(change);
     const told = explained ? `${explained.what} (${explained.tryThis ?? ''})` : `nothing; it said: ${change.stderr}`;
-    const after = await this.#look();
+    const { looks: after } = await this.#end();
     return {
       clause: 'a failure is explained, and leaves things as they were',
       problems: [
@@ -180,27 +184,22 @@ class Trial {
   }
 
   async #changes(): Promise<Finding[]> {
-    await this.#prepare();
-    const start = await this.#look();
-    const found = await this.#probe();
-    const afterProbe = await this.#look();
-    const oldWhole = await this.#whole();
+    const { before, found, whole: oldWhole } = await this.#start();
+    const { looks: probed } = await this.#end();
+    await this.#seeDetail();
     const change = await this.#change(found);
-    const reached = await this.#probe();
-    const end = await this.#look();
-    const newWhole = await this.#whole();
+    const { found: reached, looks: end, whole: newWhole } = await this.#end();
     const predicted: Finding = {
       clause: 'check predicts apply',
       problems: [
         ...(differing(found, this.#resource).length > 0 ? [] : ['the probe found nothing to do']),
-        ...(start === afterProbe ? [] : [`the probe changed ${start} to ${afterProbe}`]),
+        ...(before === probed ? [] : [`the probe changed ${before} to ${probed}`]),
         ...(change.exitCode === 0 ? [] : [`the change failed: ${change.exitCode} ${change.stderr}`]),
         ...this.#unmet(reached),
       ],
     };
     if (predicted.problems.length > 0) return [predicted];
-    const reachedAgain = await this.#probe();
-    const afterAll = await this.#look();
+    const { found: reachedAgain, looks: afterAll } = await this.#end();
     const idempotent: Finding = {
       clause: 'twice is once',
       problems: [...this.#unmet(reachedAgain), ...(end === afterAll ? [] : [`${end} became ${afterAll}`])],
@@ -211,23 +210,25 @@ class Trial {
   async #cuts(oldWhole: string, newWhole: string, end: string): Promise<Finding> {
     const problems: string[] = [];
     const cut = async (name: string, how: (change: Script) => Script): Promise<number> => {
-      await this.#prepare();
-      const found = await this.#probe();
-      const [ran, counted] = await all(this.#session, [
-        { id: 'cut', script: how(this.#wholeChange(found)), timeout: 120 },
-        { id: 'count', script: sh`wc -l < ${HOOK}/count; cat ${HOOK}/argv`, timeout: 10 },
+      const { found } = await this.#start();
+      const { whole: wholeScript = sh`` } = this.#example;
+      const [ran, counted, whole, probed] = await all(this.#session, [
+        how(this.#wholeChange(found)),
+        sh`wc -l < ${HOOK}/count; cat ${HOOK}/argv`,
+        wholeScript,
+        this.#resource.probe,
       ]);
-      const [count = '0', ...argv] = counted?.stdout.split('\n') ?? [];
+      const [count = '0', ...argv] = counted.stdout.split('\n');
       this.#seen.push(...argv);
-      if (name === NOWHERE && ran?.exitCode !== 0) problems.push(`not cut, but: ${ran?.exitCode} ${ran?.stderr}`);
-      const whole = await this.#whole();
-      if (whole !== oldWhole && whole !== newWhole) problems.push(`cut ${name}: half-done: ${whole}`);
-      const left = await this.#probe();
+      const problem = (what: string): number => problems.push(`cut ${name}: ${what}`);
+      if (name === NOWHERE && ran.exitCode !== 0) problem(`it failed: ${ran.exitCode} ${ran.stderr}`);
+      if (whole.stdout !== oldWhole && whole.stdout !== newWhole) problem(`half-done: ${whole.stdout}`);
+      const left = this.#read(probed);
       const change = differing(left, this.#resource).length > 0 ? await this.#change(left) : undefined;
-      if (change && change.exitCode !== 0) problems.push(`cut ${name}: the next run failed: ${change.stderr}`);
-      problems.push(...this.#unmet(await this.#probe()).map((problem) => `cut ${name}: ${problem}`));
-      const after = await this.#look();
-      if (after !== end) problems.push(`cut ${name}: ended with ${after} instead of ${end}`);
+      if (change && change.exitCode !== 0) problem(`the next run failed: ${change.stderr}`);
+      const { found: reached, looks } = await this.#end();
+      this.#unmet(reached).forEach(problem);
+      if (looks !== end) problem(`ended with ${looks} instead of ${end}`);
       return Number(count);
     };
     const boundaries = await cut(NOWHERE, (change) => hooked(change, 0));
@@ -263,26 +264,38 @@ class Trial {
       : differing(state, this.#resource).map((difference) => `after it, ${difference}`);
   }
 
-  async #prepare(): Promise<void> {
-    const { exitCode, stderr, stdout } = await one(
-      this.#session,
-      sh`${fresh} || exit\n${this.#example.prepare ?? sh``}`,
-    );
-    if (exitCode !== 0) throw new Error(`${this.#example.name}: it could not be prepared: ${stdout}${stderr}`);
+  /** Prepares, looks, probes. */
+  async #start(): Promise<{ before: string; whole: string; found: State }> {
+    const { state = sh``, whole = sh``, prepare = sh`` } = this.#example;
+    const [prepared, files, states, wholes, probed] = await all(this.#session, [
+      sh`${fresh} || exit\n${prepare}`,
+      everything,
+      state,
+      whole,
+      this.#resource.probe,
+    ]);
+    if (prepared.exitCode !== 0) {
+      throw new Error(`${this.#example.name}: it could not be prepared: ${prepared.stdout}${prepared.stderr}`);
+    }
+    const before = files.stdout + states.stdout + wholes.stdout;
+    return { before, whole: wholes.stdout, found: this.#read(probed) };
   }
 
-  async #look(): Promise<string> {
+  /** Probes, and looks with other eyes. */
+  async #end(): Promise<{ looks: string; whole: string; found: State }> {
     const { state = sh``, whole = sh`` } = this.#example;
-    const texts = await Promise.all([everything, state, whole].map((script) => one(this.#session, script)));
-    return texts.map(({ stdout }) => stdout).join('');
+    const [probed, files, states, wholes] = await all(this.#session, [this.#resource.probe, everything, state, whole]);
+    const looks = files.stdout + states.stdout + wholes.stdout;
+    return { looks, whole: wholes.stdout, found: this.#read(probed) };
   }
 
-  async #whole(): Promise<string> {
-    return this.#example.whole ? (await one(this.#session, this.#example.whole)).stdout : '';
+  /** What `--diff` would show. */
+  async #seeDetail(): Promise<void> {
+    const { detail } = this.#resource;
+    if (detail) this.#seen.push(await detail.render((await one(this.#session, detail.script)).stdout));
   }
 
-  async #probe(): Promise<State> {
-    const { exitCode, stdout, stderr } = await one(this.#session, this.#resource.probe);
+  #read({ exitCode, stdout, stderr }: Text): State {
     if (exitCode !== 0 || stderr !== '') throw new Error(`${this.#example.name}: the probe: ${exitCode} ${stderr}`);
     this.#seen.push(stdout);
     return parseState(stdout);

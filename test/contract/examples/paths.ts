@@ -74,7 +74,7 @@ export const files: readonly Example[] = [
     resource: file({
       path,
       content: 'bad\n',
-      validate: (candidate) => sh`grep good ${candidate} || { echo no good here >&2; false; }`,
+      validate: (candidate) => sh`grep good ${candidate} || { echo no good here >&2; exit 3; }`,
     }),
     prepare: old,
     whole,
