@@ -1,0 +1,54 @@
+/** Where a variable comes from and what it beat: `npx tsx scripts/why.ts k3s_version node-1 -i hosts`. */
+import { main } from '../engine/cli/main.ts';
+import { helpText, type OptionTable, parseCommandLine } from '../engine/cli/options.ts';
+import { didYouMean, ExitCode, UserError } from '../engine/errors.ts';
+import { loadInventory } from '../engine/inventory/load.ts';
+import { whyLines } from '../engine/inventory/show.ts';
+import { secretNames } from '../engine/vars/secrets.ts';
+import { loadRole, roleNames } from '../roles/load.ts';
+
+const OPTIONS = {
+  inventory: { kind: 'list', short: 'i', value: 'PATH', help: 'inventory file, folder or host list; may be repeated' },
+  'extra-vars': { kind: 'list', short: 'e', value: 'VARS', help: 'variables that win over all others' },
+  help: { kind: 'flag', short: 'h', help: 'show this' },
+} as const satisfies OptionTable;
+
+await main(async () => {
+  const { values, words } = parseCommandLine(process.argv.slice(2), OPTIONS);
+  const usage = 'npx tsx scripts/why.ts VARIABLE HOSTS -i INVENTORY';
+  if (values.help) {
+    const about =
+      'Shows every place that sets a variable for a host, strongest first. What a play or a role call sets is not among\n' +
+      'them: it beats the inventory and loses to -e. Secrets are shown as ***.';
+    console.log(helpText(usage, about, OPTIONS));
+    return ExitCode.ok;
+  }
+  const [name, pattern, ...more] = words;
+  if (name === undefined || pattern === undefined || more.length > 0 || values.inventory.length === 0) {
+    throw new UserError({ what: 'which variable, of which host, in which inventory?', allowed: usage }, ExitCode.usage);
+  }
+  const inventory = await loadInventory({ sources: values.inventory, extraVars: values['extra-vars'] });
+  const roles = await Promise.all(roleNames().map(async (role) => (await loadRole(role)).role));
+  const defaults = roles.flatMap((role) => {
+    const declared = role.vars.properties[name];
+    if (declared?.default === undefined) return [];
+    return [{ value: declared.default, at: undefined, source: `default of role ${role.name}` }];
+  });
+  const secrets = secretNames(roles.map((role) => role.vars));
+  const answers = inventory.select(pattern).map((host) => whyLines(host, name, defaults, secrets));
+  const told = answers.filter((lines) => lines.length > 0);
+  if (told.length === 0) {
+    const declared = roles.flatMap((role) => Object.keys(role.vars.properties));
+    const known = [...inventory.select(pattern).flatMap((host) => host.variableNames()), ...declared];
+    const near = didYouMean(
+      name,
+      known.filter((each) => each !== name),
+    );
+    throw new UserError({
+      what: `${name} is set nowhere for ${pattern}`,
+      tryThis: near && `did you mean "${near}"?`,
+    });
+  }
+  console.log(told.map((lines) => lines.join('\n')).join('\n\n'));
+  return ExitCode.ok;
+});
