@@ -111,7 +111,7 @@ export function processesIn(group: string): number[] {
 /** Kills every process in `group`, also frozen ones, and waits until none is left. */
 export async function killGroup(group: string): Promise<void> {
   if (directoriesOf(group).length === 0) return;
-  setFrozen(group, false);
+  thawAll(group);
   for (let tries = 0; ; tries++) {
     const ids = processesIn(group);
     if (ids.length === 0) return;
@@ -161,6 +161,20 @@ export function setFrozen(group: string, frozen: boolean): void {
       writeFileSync(join(directory, 'freezer.state'), frozen ? 'FROZEN' : 'THAWED');
     const file = join(directory, 'cgroup.freeze');
     if (hierarchy.version === 2 && existsSync(file)) writeFileSync(file, frozen ? '1' : '0');
+  }
+}
+
+/** Thaws `group` and every group below it that was frozen by itself: frozen processes of version 1 don't even die. */
+function thawAll(group: string): void {
+  for (const directory of directoriesOf(group)) {
+    for (const below of subtree(directory)) {
+      for (const [file, text] of [
+        ['freezer.state', 'THAWED'],
+        ['cgroup.freeze', '0'],
+      ] as const) {
+        if (existsSync(join(below, file))) writeFileSync(join(below, file), text);
+      }
+    }
   }
 }
 

@@ -25,7 +25,7 @@ import { $, type Say } from './local.ts';
 import { withLock } from './lock.ts';
 import { claimMachine, releaseMachine } from './machine.ts';
 import { type MirrorFailure, readMirrorConfig, writeMirrorConfig } from './mirror.ts';
-import { allStates, directoryOf, gatewayAddress, type LabState, labDirectory, readState } from './names.ts';
+import { allStates, directoryOf, gatewayAddress, type LabState, labDirectory, readState, vipAddress } from './names.ts';
 import { freeNumber, makeSwitch, removeNetwork } from './network.ts';
 import { prepare } from './prepare.ts';
 import { rootOf } from './root.ts';
@@ -54,6 +54,12 @@ export class Lab {
   static async up(request: LabRequest & { readonly name?: string } = {}, say: Say = () => {}): Promise<Lab> {
     const shape = completeShape(request);
     const name = request.name ?? 'default';
+    if (!/^[a-z0-9][a-z0-9-]{0,40}$/.test(name) || name === 'cache') {
+      throw new UserError({
+        what: `a lab can't be called "${name}"`,
+        allowed: 'lower-case letters, digits and hyphens; not cache',
+      });
+    }
     await prepare(shape, say);
     const state = await withLock('machine', async () => {
       if (readState(name)) {
@@ -122,7 +128,7 @@ export class Lab {
 
   /** An address of the lab's subnet that no host has, for a virtual IP. */
   get vip(): string {
-    return `10.89.${this.state.number}.100`;
+    return vipAddress(this.state.number);
   }
 
   /** The base URL of the lab's mirror: `<mirror>/v1.36.2+k3s1/k3s`, `<mirror>/v1-release/channels/stable`. */
@@ -182,6 +188,20 @@ export class Lab {
    * in the kernel, so also after the process that booted it was killed at any moment.
    */
   async down(): Promise<void> {
+    // What a killed `up` had started may still come in between: a mount, a host about to boot.
+    for (let tries = 0; ; tries++) {
+      try {
+        await this.#remove();
+        return;
+      } catch (error) {
+        if (tries === 5) throw error;
+        await sleep(200);
+      }
+    }
+  }
+
+  /** One go at taking everything away; what is gone already is no error. */
+  async #remove(): Promise<void> {
     const { name, number } = this.state;
     await killGroup(groupOfLab(number));
     await unmountBelow(directoryOf(name));

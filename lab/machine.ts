@@ -56,7 +56,8 @@ function raiseInotify(say: Say): void {
 
 /**
  * Has the kernel run programs of `arch` by qemu, also inside hosts, which haven't got qemu: with the flag F the kernel
- * opens the emulator now, not where it is called (kernel documentation: admin-guide/binfmt-misc.rst).
+ * opens the emulator now, not where it is called; with C a set-uid program (sudo) gets its rights, which Debian's own
+ * registration doesn't give (kernel documentation: admin-guide/binfmt-misc.rst).
  */
 export async function registerEmulator(arch: Architecture, say: Say): Promise<void> {
   const cpu = cpuOf(arch);
@@ -72,16 +73,19 @@ export async function registerEmulator(arch: Architecture, say: Say): Promise<vo
     });
   }
   // The file's line, made ours: `:name:M::magic:mask:interpreter:flags`.
-  const [, , ...rest] = readFileSync(config, 'utf8').trim().split(':');
-  const magic = (rest[2] ?? '').replaceAll('\\x', '').toLowerCase();
+  const [, , type, offset, magicText = '', mask, interpreter, flags] = readFileSync(config, 'utf8').trim().split(':');
+  const magic = magicText.replaceAll('\\x', '').toLowerCase();
   const registered = readdirSync(binfmt).some((entry) => {
     if (entry === 'register' || entry === 'status') return false;
     const text = readFileSync(join(binfmt, entry), 'utf8');
-    return text.startsWith('enabled') && text.includes(`magic ${magic}\n`) && /^flags: .*F/m.test(text);
+    return text.startsWith('enabled') && text.includes(`magic ${magic}\n`) && /^flags: (?=.*F).*C/m.test(text);
   });
   if (registered) return;
   const name = `heartwood-${cpu}`;
   writeFileSync(join(notes, `emulator-${arch}`), name);
-  writeFileSync(join(binfmt, 'register'), `:${name}:${rest.join(':')}`);
+  writeFileSync(
+    join(binfmt, 'register'),
+    [`:${name}`, type, offset, magicText, mask, interpreter, `${flags}C`].join(':'),
+  );
   say(`registered ${cpu} emulation with the kernel while a lab is up`);
 }

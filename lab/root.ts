@@ -9,6 +9,7 @@ import { UserError } from '../engine/errors.ts';
 import { $, type Say } from './local.ts';
 import { withLock } from './lock.ts';
 import { cacheDirectory } from './names.ts';
+import { machineArchitecture } from './prepare.ts';
 import type { Architecture } from './shape.ts';
 
 /** What tells one root from another. */
@@ -45,6 +46,12 @@ const packages = [
   'libfaketime',
 ];
 
+/**
+ * What an emulated root has in the machine's own architecture, since qemu-user doesn't know netfilter's sockets and some
+ * ioctls: `iptables -V` and so ufw fail under it, and `ss` crashes. Such programs run beside the others as they are.
+ */
+const notEmulated = ['iptables', 'nftables', 'iproute2', 'conntrack', 'ethtool', 'arping'];
+
 /** Units that a host which lives for minutes does without: consoles, timers, and hardware it hasn't got. */
 const masked = [
   'apt-daily.timer',
@@ -66,6 +73,12 @@ const masked = [
   'dev-hugepages.mount',
   'dev-mqueue.mount',
 ];
+
+/**
+ * Units that load a credential, which no host has, and for which each is given a mount of its own: that takes time, and
+ * fails under emulation. They are told not to.
+ */
+const services = ['systemd-sysctl', 'systemd-sysusers', 'systemd-tmpfiles-setup', 'systemd-tmpfiles-setup-dev'];
 
 /** Files written into the root. */
 const files: Readonly<Record<string, string>> = {
@@ -104,7 +117,19 @@ const dpkgOptions = ['man', 'doc', 'locale', 'info', 'lintian'].map((name) => `p
 
 /** The hash that names the root of this kind in the cache. */
 export function recipeHash(kind: RootKind): string {
-  const recipe = JSON.stringify([suite, kind, packages, masked, files, earlyHook, hooks, dpkgOptions]);
+  const recipe = JSON.stringify([
+    suite,
+    kind,
+    machineArchitecture(),
+    notEmulated,
+    services,
+    packages,
+    masked,
+    files,
+    earlyHook,
+    hooks,
+    dpkgOptions,
+  ]);
   return createHash('sha256').update(recipe).digest('hex').slice(0, 12);
 }
 
@@ -124,12 +149,15 @@ export async function rootOf(kind: RootKind, say: Say): Promise<string> {
 async function make(kind: RootKind, root: string, say: Say): Promise<void> {
   const started = Date.now();
   say(`making the ${kind.arch} root (once; ${kind.arch === 'arm64' ? 'emulated, some minutes' : 'about two minutes'})`);
-  const unfinished = `${root}.unfinished`;
-  await removeRoot(unfinished);
   mkdirSync(dirname(root), { recursive: true });
-  const include = [...packages, ...(kind.ufw ? ['ufw'] : [])].join(',');
+  await removeUnfinished(dirname(root));
+  const unfinished = `${root}${unfinishedMark}${process.pid}`;
+  const machine = machineArchitecture() ?? kind.arch;
+  const isNative = machine === kind.arch;
+  const names = packages.map((name) => (isNative || !notEmulated.includes(name) ? name : `${name}:${machine}`));
+  const include = [...names, ...(kind.ufw ? ['ufw'] : [])].join(',');
   const options = [
-    `--architectures=${kind.arch}`,
+    `--architectures=${isNative ? kind.arch : `${kind.arch},${machine}`}`,
     '--variant=minbase',
     `--include=${include}`,
     '--format=directory',
@@ -147,7 +175,11 @@ async function make(kind: RootKind, root: string, say: Say): Promise<void> {
       tryThis: 'check that this machine reaches its Debian mirror (apt-get update)',
     });
   }
-  for (const [name, text] of Object.entries(files)) {
+  const dropIns = services.map((name) => [
+    `etc/systemd/system/${name}.service.d/lab.conf`,
+    '[Service]\nLoadCredential=\n',
+  ]);
+  for (const [name = '', text = ''] of [...Object.entries(files), ...dropIns]) {
     mkdirSync(dirname(join(unfinished, name)), { recursive: true });
     writeFileSync(join(unfinished, name), text);
   }
@@ -163,6 +195,17 @@ async function make(kind: RootKind, root: string, say: Say): Promise<void> {
   chmodSync(unfinished, 0o755);
   renameSync(unfinished, root);
   say(`made the ${kind.arch} root in ${Math.round((Date.now() - started) / 1000)} s`);
+}
+
+/** What stands in the name of a root that is being made, before the id of the process that makes it. */
+const unfinishedMark = '.unfinished-';
+
+/** Removes roots whose makers were killed. */
+async function removeUnfinished(roots: string): Promise<void> {
+  for (const name of readdirSync(roots)) {
+    const [, maker] = name.split(unfinishedMark);
+    if (maker !== undefined && !existsSync(`/proc/${maker}`)) await removeRoot(join(roots, name));
+  }
 }
 
 /** Removes a root that was left half made, with what mmdebstrap left mounted in it. */

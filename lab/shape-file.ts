@@ -101,6 +101,7 @@ export function parseShape(text: string, file: string): LabShape {
     if (typeof name === 'string' && names.has(name)) problem(offsetOf(item), `there are two hosts called "${name}"`);
     if (typeof name === 'string') names.add(name);
   }
+  problems.sort((a, b) => (a.at?.line ?? 0) - (b.at?.line ?? 0) || (a.at?.column ?? 0) - (b.at?.column ?? 0));
   if (problems.length > 0) throw new UserError(problems);
   // Every field was checked against its rule above.
   const checked = shape['hosts'] as (Partial<HostShape> & { name: string })[];
