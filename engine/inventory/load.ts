@@ -35,6 +35,7 @@ export async function loadInventory(request: InventoryRequest): Promise<Inventor
     if (folder !== undefined) folders.push(folder);
   }
   model.finish();
+  warnOfSharedNames(model, notes.warnings);
   const extra = await readExtraVars(request.extraVars ?? [], notes);
   const read = new Map<string, VarsPlace>();
   const placeAt = async (folder: string): Promise<VarsPlace> => {
@@ -52,6 +53,20 @@ export async function loadInventory(request: InventoryRequest): Promise<Inventor
   const { playbookDirectory } = request;
   const besidePlaybook = playbookDirectory === undefined ? undefined : await placeAt(shortPath(playbookDirectory));
   return new LoadedInventory(model, extra, besideInventory, besidePlaybook, playbookDirectory, notes);
+}
+
+/** A group and a host of one name are told apart by nobody; a group that holds just that host does no harm. */
+function warnOfSharedNames(model: InventoryModel, warnings: Problem[]): void {
+  for (const group of model.groups.values()) {
+    if (!model.hosts.has(group.name)) continue;
+    const names = hostNamesOf(model, group);
+    if (names.length === 1 && names[0] === group.name) continue;
+    warnings.push({
+      what: `"${group.name}" is a group and a host; a pattern with this name means the host`,
+      at: group.at,
+      tryThis: 'give one of them another name',
+    });
+  }
 }
 
 /** A folder as a person would write it: from the folder they are in, when it is below that. */

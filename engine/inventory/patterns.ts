@@ -25,7 +25,12 @@ export function selectHosts<H>(pattern: string, from: Selectable<H>): H[] {
   const terms = splitPattern(pattern, from).map(termOf);
   if (terms.length === 0) throw new UserError({ what: 'the host pattern is empty', allowed: ALLOWED });
   const plain = terms.filter((term) => term.kind === 'add');
-  const selected = new Set((plain.length > 0 ? plain : [ALL]).flatMap((term) => matches(term.text, pattern, from)));
+  // Where a host and a group share a name, Ansible takes the host, but for & and ! the group; load.ts warns.
+  const named = (text: string): readonly H[] => {
+    const host = from.hosts.get(text);
+    return host === undefined ? matches(text, pattern, from) : [host];
+  };
+  const selected = new Set((plain.length > 0 ? plain : [ALL]).flatMap((term) => named(term.text)));
   for (const term of terms.filter((each) => each.kind === 'keep')) {
     const kept = new Set(matches(term.text, pattern, from));
     for (const host of selected) if (!kept.has(host)) selected.delete(host);

@@ -141,6 +141,16 @@ t.test('localhost is there without being named', async (t) => {
   t.ok(host && !host.implicit && connectionOf(host).transport === 'ssh', 'a named one is a host like others');
 });
 
+t.test('a host and a group of one name: a warning, and the host is meant, as in Ansible', async (t) => {
+  const inventory = await inventoryOf(t, { hosts: '[a]\na\nb\n[b]\nb\n' });
+  t.match(inventory.warnings, [
+    { what: '"a" is a group and a host; a pattern with this name means the host', at: { line: 1 } },
+  ]);
+  t.equal(inventory.warnings.length, 1, 'a group of just that host is no matter');
+  t.equal(names(inventory.select('a')), 'a');
+  t.equal(names(inventory.select('all:!a')), '');
+});
+
 t.test('connections', async (t) => {
   const of = async (hosts: string, options = {}): Promise<unknown> => {
     const [host] = (await inventoryOf(t, { hosts })).hosts;
