@@ -83,7 +83,7 @@ export class Sshd {
       port: this.port,
       user: userInfo().username,
       privateKeyFile: this.clientKey,
-      sshArgs: this.knownHosts([`[127.0.0.1]:${this.port} ${this.publicKey('ed25519')}`]),
+      sshArgs: more.sshArgs ?? this.knownHosts([`[127.0.0.1]:${this.port} ${this.publicKey('ed25519')}`]),
       connectTimeout: 10,
       hostKeys: 'strict',
       ...more,

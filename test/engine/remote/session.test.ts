@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { openSession } from '../../../engine/remote/open.ts';
 import type { Connection } from '../../../engine/remote/session.ts';
-import { sessionSuite } from '../../support/session-suite.ts';
+import { refusalSuite, sessionSuite } from '../../support/session-suite.ts';
 import { Sshd } from '../../support/sshd.ts';
 
 const here: Connection = {
@@ -29,7 +29,7 @@ for (const [name, path] of Object.entries(shells)) {
     const folder = mkdtempSync(join(tmpdir(), 'heartwood-sh-'));
     t.teardown(() => rmSync(folder, { recursive: true }));
     symlinkSync(path, join(folder, 'sh'));
-    sessionSuite(t, async () => {
+    const open = async () => {
       const before = process.env['PATH'];
       process.env['PATH'] = `${folder}:${before}`;
       try {
@@ -37,7 +37,9 @@ for (const [name, path] of Object.entries(shells)) {
       } finally {
         process.env['PATH'] = before;
       }
-    });
+    };
+    sessionSuite(t, open);
+    if (name === 'busybox') refusalSuite(t, open);
     t.end();
   });
 }
@@ -45,5 +47,7 @@ for (const [name, path] of Object.entries(shells)) {
 t.test('ssh', async (t) => {
   const sshd = await Sshd.start();
   t.teardown(() => sshd.stop());
-  sessionSuite(t, () => openSession(sshd.connection()));
+  const open = () => openSession(sshd.connection());
+  sessionSuite(t, open);
+  refusalSuite(t, open);
 });

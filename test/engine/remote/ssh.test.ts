@@ -1,0 +1,303 @@
+/** What only ssh can do wrong: host keys, logging in, links that break, ways through other hosts. */
+import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import t, { type Test } from 'tap';
+import { openSession, sessionOpener } from '../../../engine/remote/open.ts';
+import { type Connection, LinkError } from '../../../engine/remote/session.ts';
+import { sh } from '../../../engine/script.ts';
+import { Secret } from '../../../engine/secret.ts';
+import { gone, step, text } from '../../support/session-suite.ts';
+import { freePort, newKey, Sshd } from '../../support/sshd.ts';
+
+// Nobody's configuration but the test's.
+delete process.env['SSH_AUTH_SOCK'];
+
+const sshd = await Sshd.start({ hostKeys: ['ed25519', 'ecdsa', 'rsa'] });
+t.teardown(() => sshd.stop());
+const name = `[127.0.0.1]:${sshd.port}`;
+
+/** The error of a connection that must not come about. */
+async function refused(connection: Connection): Promise<LinkError> {
+  try {
+    const session = await openSession(connection);
+    await session.close();
+  } catch (error) {
+    if (error instanceof LinkError) return error;
+    throw error;
+  }
+  throw new Error('it was let in');
+}
+
+async function works(t: Test, connection: Connection): Promise<void> {
+  const session = await openSession(connection);
+  t.equal(text((await session.run([step('hello', sh`echo hello`)]))[0]), 'hello\n');
+  await session.close();
+}
+
+const trusting = (...lines: string[]) => sshd.connection({ sshArgs: sshd.knownHosts(lines) });
+
+t.test('a key in known_hosts is enough, whichever of the host’s keys it is', async (t) => {
+  for (const kind of ['ed25519', 'ecdsa', 'rsa'] as const) await works(t, trusting(`${name} ${sshd.publicKey(kind)}`));
+});
+
+t.test('an unknown key is refused with its fingerprint, and accepted for good where that is asked for', async (t) => {
+  const error = await refused(trusting(`otherhost ${sshd.publicKey('ed25519')}`));
+  t.match(error, { phase: 'host key', problem: { host: 'testhost', tryThis: /--accept-new-host-keys/ } });
+  t.match(error.problem.what, `${name} is not known: ssh-ed25519 ${sshd.fingerprint('ed25519')}`);
+  const connection = trusting();
+  appendFileSync(join(sshd.folder, 'known_hosts'), '# no line break');
+  await works(t, { ...connection, hostKeys: 'accept-new' });
+  t.equal(
+    readFileSync(join(sshd.folder, 'known_hosts'), 'utf8'),
+    `# no line break\n${name} ${sshd.publicKey('ed25519')}\n`,
+  );
+  await works(t, connection);
+  const hashing = trusting();
+  const sshArgs = [...(hashing.sshArgs ?? []), '-o', 'HashKnownHosts=yes', '-o', 'StrictHostKeyChecking=no'];
+  await works(t, { ...hashing, sshArgs });
+  t.match(readFileSync(join(sshd.folder, 'known_hosts'), 'utf8'), /^\|1\|\S+\|\S+ ssh-ed25519 \S+\n$/);
+  await works(t, hashing);
+});
+
+t.test('a changed key is refused whatever is asked for, with the place of the old one', async (t) => {
+  newKey(join(sshd.folder, 'old'), 'ed25519');
+  const old = readFileSync(join(sshd.folder, 'old.pub'), 'utf8').split(' ').slice(0, 2).join(' ');
+  const connection = trusting('# a comment', `${name} ${old}`);
+  for (const hostKeys of ['strict', 'accept-new'] as const) {
+    const error = await refused({ ...connection, hostKeys });
+    t.equal(error.phase, 'host key');
+    t.match(error.problem.what, /has changed/);
+    t.match(error.problem.what, `${join(sshd.folder, 'known_hosts')}:2`);
+    t.match(error.problem.tryThis, `ssh-keygen -R '${name}'`);
+  }
+});
+
+t.test('a revoked key is refused, an authority alone is not enough', async (t) => {
+  const key = sshd.publicKey('ed25519');
+  const revoked = await refused(trusting(`${name} ${key}`, `@revoked * ${key}`));
+  t.match(revoked, { phase: 'host key', problem: { what: /revoked at .*known_hosts:2/ } });
+  const authority = await refused(trusting(`@cert-authority * ${key}`));
+  t.match(authority, { phase: 'host key', problem: { what: /known_hosts:1 names an authority/ } });
+});
+
+t.test('who is not let in learns what was tried', async (t) => {
+  newKey(join(sshd.folder, 'stranger'), 'ed25519');
+  newKey(join(sshd.folder, 'locked'), 'ed25519', 'a passphrase');
+  const wrongKey = await refused(sshd.connection({ privateKeyFile: join(sshd.folder, 'stranger') }));
+  t.match(wrongKey, { phase: 'authenticate', problem: { host: 'testhost', allowed: /publickey/ } });
+  t.match(wrongKey.problem.what, /does not let \S+ in; tried: key \S+stranger$/);
+  const locked = await refused(sshd.connection({ privateKeyFile: join(sshd.folder, 'locked') }));
+  t.match(locked.problem.what, /locked \(encrypted: add it to ssh-agent, not offered\)/);
+  const missing = await refused(
+    sshd.connection({ privateKeyFile: join(sshd.folder, 'nowhere'), password: new Secret('swordfish-1') }),
+  );
+  t.match(missing.problem.what, /nowhere \(not there, not offered\)/);
+  t.notMatch(JSON.stringify(missing.problem), /swordfish/);
+});
+
+t.test('a host that cannot be reached says why', async (t) => {
+  const nobody = await refused(sshd.connection({ port: await freePort() }));
+  t.match(nobody, { phase: 'connect', problem: { what: /nothing listens at 127.0.0.1:\d+/ } });
+  const nowhere = await refused(sshd.connection({ address: 'no-such-host.invalid' }));
+  t.match(nowhere, { phase: 'connect', problem: { what: /no-such-host.invalid/, tryThis: /ansible_host|DNS/ } });
+  const silent = createServer();
+  const port = await listening(t, silent);
+  const mute = await refused(sshd.connection({ port, connectTimeout: 0.3 }));
+  t.match(mute, { phase: 'connect', problem: { what: /took the connection, but sshd did not answer within 0.3 s/ } });
+  const other = createServer((socket) => socket.end('220 smtp ready\r\n').on('error', () => {}));
+  const wrong = await refused(sshd.connection({ port: await listening(t, other), connectTimeout: 3 }));
+  t.equal(wrong.phase, 'connect');
+  const options = await refused(sshd.connection({ sshArgs: ['-o', 'ProxyJmp=x'] }));
+  t.match(options, {
+    phase: 'connect',
+    problem: { what: /ProxyJmp is not supported/, tryThis: 'did you mean ProxyJump?' },
+  });
+});
+
+t.test('a user without a shell is told so', async (t) => {
+  const closed = await Sshd.start({ config: ['ForceCommand echo this account is closed'] });
+  t.teardown(() => closed.stop());
+  const error = await refused(closed.connection());
+  t.match(error, { phase: 'connect', problem: { what: /no shell would start.*: this account is closed/ } });
+});
+
+t.test('many log in at once although the host takes few at a time', async (t) => {
+  const busy = await Sshd.start({ config: ['MaxStartups 2:100:2'] });
+  t.teardown(() => busy.stop());
+  const sessions = await Promise.all(Array.from({ length: 8 }, () => openSession(busy.connection())));
+  const answers = await Promise.all(sessions.map((session, i) => session.run([step('hello', sh`echo ${i}`)])));
+  t.same(
+    answers.map(([result]) => text(result)),
+    sessions.map((_, i) => `${i}\n`),
+  );
+  await Promise.all(sessions.map((session) => session.close()));
+});
+
+t.test('where one channel is all there is, a step that will not end costs the link', async (t) => {
+  const narrow = await Sshd.start({ config: ['MaxSessions 1'] });
+  t.teardown(() => narrow.stop());
+  const session = await openSession(narrow.connection());
+  await t.rejects(session.run([step('hangs', sh`exec sleep 2`, { timeout: 0.2 })]), {
+    message: /timed out and could not be stopped, while hangs was running/,
+  });
+  await session.close();
+});
+
+t.test('a link that breaks is named with its step, and the host goes on to the end of that step only', async (t) => {
+  for (const how of ['reset', 'silent'] as const) {
+    const relay = await Relay.start(t, sshd.port);
+    const connection = sshd.connection({
+      port: relay.port,
+      sshArgs: [
+        ...sshd.knownHosts([`[127.0.0.1]:${relay.port} ${sshd.publicKey('ed25519')}`]),
+        ...['-o', 'ServerAliveInterval=1', '-o', 'ServerAliveCountMax=1'],
+      ],
+    });
+    const session = await openSession(connection);
+    const file = join(sshd.folder, `ran-${how}`);
+    const pids = await session.run([step('pid', sh`echo $$`)]);
+    const running = session.run(
+      [
+        step('long', sh`sleep 0.5; echo ended >>${file}; sleep 2; echo ended >>${file}`),
+        step('next', sh`echo next >>${file}`),
+      ],
+      { started: () => relay.cut(how) },
+    );
+    const error = await running.catch((error: unknown) => error);
+    t.ok(error instanceof LinkError);
+    t.match(error, { phase: 'lost', step: 'long', problem: { host: 'testhost' } });
+    if (how === 'silent') t.match(error, { message: /no answer for 2 s/ });
+    await session.close();
+    relay.end();
+    await gone(Number(text(pids[0])));
+    await sleep(500);
+    t.equal(readFileSync(file, 'utf8'), 'ended\nended\n');
+  }
+});
+
+t.test('jump hosts are shared, and their keys verified too', async (t) => {
+  const relay = await Relay.start(t, sshd.port);
+  const inner = await Sshd.start();
+  t.teardown(() => inner.stop());
+  const known = [
+    `[127.0.0.1]:${relay.port} ${sshd.publicKey('ed25519')}`,
+    `[127.0.0.1]:${inner.port} ${inner.publicKey('ed25519')}`,
+  ];
+  writeFileSync(join(inner.folder, 'authorized'), readFileSync(`${sshd.clientKey}.pub`));
+  const sshArgs = [...sshd.knownHosts(known, 'through'), '-J', `127.0.0.1:${relay.port}`];
+  const connection = inner.connection({ sshArgs, privateKeyFile: sshd.clientKey });
+  const open = sessionOpener();
+  const sessions = await Promise.all([open(connection), open(connection), open(connection)]);
+  const answers = await Promise.all(
+    sessions.map((session) => session.run([step('port', sh`echo "\${SSH_CONNECTION##* }"`)])),
+  );
+  t.same(
+    answers.map(([result]) => text(result)),
+    Array(3).fill(`${inner.port}\n`),
+  );
+  t.equal(relay.connections, 1);
+  await Promise.all(sessions.map((session) => session.close()));
+  await relay.idle();
+  t.pass('the link to the jump host ended with the last session');
+  const strange = await refused({
+    ...connection,
+    sshArgs: [...sshd.knownHosts(known.slice(1), 'half'), '-J', `127.0.0.1:${relay.port}`],
+  });
+  t.match(strange, { phase: 'host key', problem: { host: 'jump host 127.0.0.1' } });
+  const port = await freePort();
+  const far = await refused({ ...connection, port, sshArgs });
+  t.match(far, { phase: 'connect', problem: { host: 'testhost', what: /through/ } });
+});
+
+t.test('a proxy command may be the way', async (t) => {
+  const script = join(sshd.folder, 'proxy.mjs');
+  writeFileSync(
+    script,
+    `import { connect } from 'node:net';
+     const socket = connect(Number(process.argv[3]), process.argv[2]);
+     process.stdin.pipe(socket).pipe(process.stdout);`,
+  );
+  const way = ['-o', `ProxyCommand=${process.execPath} ${script} %h %p`];
+  const connection = sshd.connection();
+  await works(t, { ...connection, sshArgs: [...(connection.sshArgs ?? []), ...way] });
+});
+
+t.test('the user’s ssh configuration counts', async (t) => {
+  const config = join(sshd.folder, 'ssh_config');
+  sshd.knownHosts([`testalias ${sshd.publicKey('rsa')}`], 'aliased');
+  writeFileSync(
+    config,
+    `Host web\n  HostName 127.0.0.1\n  Port ${sshd.port}\n  HostKeyAlias testalias\n  IdentityFile ${sshd.clientKey}\n` +
+      `  UserKnownHostsFile ${join(sshd.folder, 'aliased')}\n`,
+  );
+  await works(t, {
+    name: 'web',
+    transport: 'ssh',
+    address: 'web',
+    sshArgs: ['-F', config],
+    connectTimeout: 10,
+    hostKeys: 'strict',
+  });
+});
+
+/** Stands between us and an sshd, to be cut. */
+class Relay {
+  readonly port: number;
+  connections = 0;
+  readonly #sockets: Socket[] = [];
+  #silent = false;
+
+  private constructor(port: number) {
+    this.port = port;
+  }
+
+  static async start(t: Test, target: number): Promise<Relay> {
+    const server = createServer();
+    const relay = new Relay(await listening(t, server));
+    server.on('connection', (near) => relay.#join(near, connect(target, '127.0.0.1')));
+    return relay;
+  }
+
+  #join(near: Socket, far: Socket): void {
+    this.connections++;
+    this.#sockets.push(near, far);
+    for (const [from, to] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      from.on('data', (data) => !this.#silent && to.write(data));
+      from.on('error', () => {});
+      from.on('close', () => !this.#silent && to.destroy());
+    }
+  }
+
+  /** `reset`: both sides are told. `silent`: nobody is, nothing comes through. */
+  cut(how: 'reset' | 'silent'): void {
+    if (how === 'silent') this.#silent = true;
+    else this.end();
+  }
+
+  end(): void {
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  async idle(): Promise<void> {
+    while (this.#sockets.some((socket) => !socket.destroyed)) await sleep(20);
+  }
+}
+
+/** Listens on a loopback port until the test ends. */
+async function listening(t: Test, server: Server): Promise<number> {
+  const open = new Set<Socket>();
+  server.on('connection', (socket) => open.add(socket));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => {
+    for (const socket of open) socket.destroy();
+    server.close();
+  });
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  return address.port;
+}
