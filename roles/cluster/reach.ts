@@ -170,24 +170,24 @@ const FLOW = /udp +17 +(\d+) +src=(\S+) dst=(\S+) sport=(\d+) dport=(\d+)/g;
 const NEW_FLOWS = 3;
 
 /**
- * Did datagrams that were sent from `from` to `to` a moment ago arrive? Compares the newest flows in the sender's table with the
- * receiver's; datagrams must have been sent in an earlier stage, by {@link reachable}, so that they are on both or dropped.
- * `unknown` where one side tracks no connections.
+ * Did datagrams that were sent from `from` to `to` in an earlier stage, by {@link reachable}, arrive? The newest flows in the
+ * sender's table are looked for in the receiver's. Where the sender tracks no connections, any flow that the receiver has is
+ * believed, half a minute old at most. `unknown` where the receiver tracks none.
  */
 export function udpArrival(
   { from, to, port }: { readonly from: string; readonly to: string; readonly port: number },
   atSender: Flows | undefined,
   atReceiver: Flows | undefined,
 ): 'open' | 'dropped' | 'unknown' {
-  const between = (table: Flows): readonly Flow[] =>
-    table.flows.filter((flow) => flow.source === from && flow.destination === to && flow.port === port);
-  if (!atSender?.tracking || !atReceiver?.tracking) return 'unknown';
+  const between = (table: Flows | undefined): readonly Flow[] =>
+    table?.flows.filter((flow) => flow.source === from && flow.destination === to && flow.port === port) ?? [];
+  if (!atReceiver?.tracking) return 'unknown';
   const sent = between(atSender);
-  if (sent.length === 0) return 'unknown';
-  const newest = Math.max(...sent.map(({ remaining }) => remaining));
   const arrived = new Set(between(atReceiver).map(({ sourcePort }) => sourcePort));
+  const newest = Math.max(...sent.map(({ remaining }) => remaining));
   const recent = sent.filter(({ remaining }) => remaining >= newest - NEW_FLOWS);
-  return recent.some(({ sourcePort }) => arrived.has(sourcePort)) ? 'open' : 'dropped';
+  const came = sent.length === 0 ? arrived.size > 0 : recent.some(({ sourcePort }) => arrived.has(sourcePort));
+  return came ? 'open' : 'dropped';
 }
 
 /** Is the way closed, as far as can be known? */

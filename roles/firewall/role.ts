@@ -23,7 +23,7 @@ import { type FirewallFound, firewallFound } from './facts.ts';
 import { clusterRules, type FirewallVars, furtherRules, isInPlace, OWN, peersOf, ruleChanges } from './rules.ts';
 import { sshPorts, sshRules } from './ssh.ts';
 import { firewallVars } from './vars.ts';
-import { attempts, targetsAt, wayTask } from './verify.ts';
+import { attempts, targetsAt, wayLater, wayTask } from './verify.ts';
 
 type Ask = AskContext<FirewallVars>;
 
@@ -154,19 +154,16 @@ export const firewall = defineRole({
           ips: nodeIps(nodesOf(context), facts.networks),
           flannelBackend: vars.k3s_flannel_backend,
         };
-        // In check mode the rules may not be there yet, and packets would tell about the old ones.
-        const when = isInPlace([...ssh, ...cluster], facts.firewall);
-        const incoming = others(context, nodesOf(context)).map((from) => {
+        const peers = others(context, nodesOf(context));
+        if (!isInPlace([...ssh, ...cluster], facts.firewall)) {
+          return [...peers.map((from) => wayLater(from, host)), ...outside(context).map((to) => wayLater(host, to))];
+        }
+        const incoming = peers.map((from) => {
           const tcp = facts.fromServers.get(from.name) ?? facts.fromAgents.get(from.name);
           return wayTask({ ...way, from, to: host, tcp }, true);
         });
-        const outgoing = outside(context).map((to) => {
-          const tcp = facts.out.filter(
-            ({ address }) => targetsAt(host, [to], 'tcp', way.flannelBackend)[0]?.address === address,
-          );
-          return wayTask({ ...way, from: host, to, tcp }, false);
-        });
-        return [...incoming, ...outgoing].map((one) => ({ ...one, options: { ...one.options, when } }));
+        const outgoing = outside(context).map((to) => wayTask({ ...way, from: host, to, tcp: facts.out }, false));
+        return [...incoming, ...outgoing];
       },
     }),
   ],
