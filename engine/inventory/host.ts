@@ -101,6 +101,7 @@ export class LoadedHost implements InventoryHost {
   readonly #sources: Sources;
   readonly #layers: readonly VarLayer[];
   #groups: readonly GroupModel[] | undefined;
+  #found: readonly VarSet[] | undefined;
   readonly #values = new Map<string, unknown>();
   /** Names being resolved, to find values that refer to themselves. */
   readonly #resolving: string[] = [];
@@ -150,7 +151,7 @@ export class LoadedHost implements InventoryHost {
 
   variableNames(): readonly string[] {
     const names = new Set<string>();
-    for (const set of this.#sets()) for (const name of set.keys()) names.add(name);
+    for (const set of this.#sets) for (const name of set.keys()) names.add(name);
     for (const layer of this.#layers) for (const name of Object.keys(layer.vars)) names.add(name);
     return [...names].sort();
   }
@@ -159,7 +160,7 @@ export class LoadedHost implements InventoryHost {
     const layers = this.#layers.flatMap(({ source, vars }): Located[] =>
       vars[name] === undefined ? [] : [{ value: vars[name], at: undefined, source }],
     );
-    const [extra = [], ...rest] = this.#sets().map((set) => set.get(name) ?? []);
+    const [extra = [], ...rest] = this.#sets.map((set) => set.get(name) ?? []);
     return [...new Set([...extra, ...layers, ...rest.flat()])];
   }
 
@@ -168,7 +169,12 @@ export class LoadedHost implements InventoryHost {
    * host's (playbook's host_vars, inventory's host_vars, inventory), groups' files (playbook's, inventory's, each the
    * deepest group first), those of `all`, groups in the inventory itself, `all` in it.
    */
-  #sets(): VarSet[] {
+  get #sets(): readonly VarSet[] {
+    this.#found ??= this.#findSets();
+    return this.#found;
+  }
+
+  #findSets(): readonly VarSet[] {
     const { extra, besideInventory, besidePlaybook } = this.#sources;
     const inventories = [...besideInventory].reverse();
     const places = [...(besidePlaybook ? [[besidePlaybook]] : []), inventories];

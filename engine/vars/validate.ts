@@ -76,7 +76,16 @@ function validatorOf(schema: VarsSchema): ValidateFunction {
 function loadAjv(): Ajv {
   const require = createRequire(import.meta.url);
   const { Ajv: Constructor } = require('ajv') as typeof import('ajv');
-  const made = new Constructor({ allErrors: true, useDefaults: true, strict: true, verbose: true });
+  const made = new Constructor({
+    allErrors: true,
+    useDefaults: true,
+    strict: true,
+    verbose: true,
+    // Schemas are ours and typed; checking and optimising them costs more than it saves.
+    meta: false,
+    validateSchema: false,
+    code: { optimize: false },
+  });
   made.addKeyword({ keyword: 'secret', schemaType: 'boolean' });
   for (const [name, format] of Object.entries(FORMATS)) made.addFormat(name, format.test);
   return made;
