@@ -10,6 +10,11 @@ export interface FactOutput {
   readonly stdout: string;
   readonly stderr: string;
   readonly exitCode: number;
+  /**
+   * The controller's clock when the script had ended, in seconds since 1970; late by what the network takes. With it a fact
+   * can tell how far a host's clock is off. Undefined where nothing was sent (tests).
+   */
+  readonly at?: number | undefined;
 }
 
 /** Something a host can be asked. Two facts with the same script are asked once. */

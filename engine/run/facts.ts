@@ -28,10 +28,12 @@ export async function askFacts(
 
   const results = new Map<string, readonly StepResult[]>();
   const unreachable = new Map<string, string>();
+  const arrived = new Map<string, number>();
   await Promise.all(
     [...questions.batches].map(async ([name, steps]) => {
       const host = run.options.inventory.hosts.find((candidate) => candidate.name === name);
       const answers = host && (await run.send(host, steps, to));
+      arrived.set(name, Date.now() / 1000);
       if (answers) results.set(name, answers);
       else unreachable.set(name, run.pool.whyUnreachable(name)?.what ?? 'it is not in the inventory');
     }),
@@ -41,7 +43,7 @@ export async function askFacts(
   for (const asker of askers) {
     const { host, ask, requests } = asker;
     if (!run.isIn(host)) continue;
-    const answers = questions.answers(host.name, requests, results, unreachable);
+    const answers = questions.answers(host.name, requests, results, unreachable, arrived);
     if (answers.ok) {
       contexts.set(asker, { ...ask, facts: answers.facts as FactAnswers<FactRequests> });
     } else {

@@ -47,25 +47,26 @@ export class Questions {
 
   /**
    * One asker's answers. `results` has the step results of each host that was reached; `unreachable` says why others were
-   * not.
+   * not; `arrived` is when each host's answer was here, in seconds since 1970.
    */
   answers(
     asker: string,
     requests: FactRequests,
     results: ReadonlyMap<string, readonly StepResult[]>,
     unreachable: ReadonlyMap<string, string>,
+    arrived: ReadonlyMap<string, number> = new Map(),
   ): Answers {
     const facts: Record<string, unknown> = {};
     for (const [name, request] of Object.entries(requests)) {
       if (!('fact' in request)) {
-        const answer = this.#answer(asker, request, results, unreachable);
+        const answer = this.#answer(asker, request, results, unreachable, arrived);
         if ('why' in answer) return { ok: false, missing: answer };
         facts[name] = answer.value;
         continue;
       }
       const values = new Map<string, unknown>();
       for (const host of request.of) {
-        const answer = this.#answer(host.name, request.fact, results, unreachable);
+        const answer = this.#answer(host.name, request.fact, results, unreachable, arrived);
         if ('value' in answer) values.set(host.name, answer.value);
         else if (request.unreachable === 'fail' || results.has(host.name)) return { ok: false, missing: answer };
       }
@@ -79,16 +80,21 @@ export class Questions {
     fact: Fact<unknown>,
     results: ReadonlyMap<string, readonly StepResult[]>,
     unreachable: ReadonlyMap<string, string>,
+    arrived: ReadonlyMap<string, number>,
   ): { readonly value: unknown } | NoAnswer {
     const no = (why: string): NoAnswer => ({ host, fact: fact.name, why });
     const step = this.#byHost.get(host)?.get(fact.script.reveal());
-    const result = results.get(host)?.find((candidate) => candidate.id === step?.id);
+    const all = results.get(host) ?? [];
+    const index = all.findIndex((candidate) => candidate.id === step?.id);
+    const result = all[index];
     if (!result) return no(unreachable.get(host) ?? 'the host did not answer');
     if (result.outcome === 'timed out') return no(`no answer within ${PROBE_TIMEOUT} s`);
     if (result.outcome !== 'ran') return no('the run was stopped');
     const stderr = result.stderr.toString();
+    const end = arrived.get(host);
+    const at = end && all.slice(index + 1).reduce((time, { duration }) => time - duration, end);
     try {
-      return { value: fact.parse({ stdout: result.stdout.toString(), stderr, exitCode: result.exitCode }) };
+      return { value: fact.parse({ stdout: result.stdout.toString(), stderr, exitCode: result.exitCode, at }) };
     } catch (error) {
       const said = stderr.trim() ? `; stderr: ${stderr.trim().slice(-500)}` : '';
       return no(`${error instanceof Error ? error.message : String(error)} (exit code ${result.exitCode}${said})`);

@@ -35,6 +35,8 @@ export interface System {
   readonly systemd: boolean;
   /** Its clock when it answered: seconds since 1970, UTC. */
   readonly clock: number;
+  /** Seconds by which its clock is ahead of the controller's, behind where negative; exact to the delay of the network. */
+  readonly clockOffset: number;
 }
 
 /** `uname -m` to {@link Architecture}. */
@@ -64,7 +66,7 @@ ${hwKv} product_uuid "$(cat /sys/class/dmi/id/product_uuid 2>/dev/null)"
 ${hwKv} model "$(tr -d '\\000' 2>/dev/null </proc/device-tree/model)"
 if [ -d /run/systemd/system ]; then echo systemd=yes; else echo systemd=no; fi
 ${hwKv} clock "$(date +%s.%N)"`,
-  parse: ({ stdout }) => parseSystem(stdout),
+  parse: ({ stdout, at }) => parseSystem(stdout, at),
   example: {
     arch: 'amd64',
     machine: 'x86_64',
@@ -79,10 +81,11 @@ ${hwKv} clock "$(date +%s.%N)"`,
     model: '',
     systemd: true,
     clock: 1_790_000_000,
+    clockOffset: 0,
   },
 });
 
-function parseSystem(output: string): System {
+function parseSystem(output: string, at: number | undefined): System {
   const state = parseState(output);
   const text = (key: string): string => state[key] ?? '';
   // busybox's date may not know %N and print it as it is.
@@ -107,5 +110,6 @@ function parseSystem(output: string): System {
     model: text('model'),
     systemd: text('systemd') === 'yes',
     clock,
+    clockOffset: at === undefined ? 0 : clock - at,
   };
 }
