@@ -3,6 +3,7 @@ import { didYouMean, type Problem } from '../errors.ts';
 import type { Located, VarLayer } from '../inventory/inventory.ts';
 import { isMapping } from '../inventory/yaml.ts';
 import type { VarsSchema } from './schema.ts';
+import type { DeclaresVars } from './validate.ts';
 
 /** A variable that was set somewhere. */
 export interface NamedDefinition {
@@ -11,27 +12,30 @@ export interface NamedDefinition {
 }
 
 /**
- * Names that begin like a role's variables, are nearly one of them, and are none. A name that another value refers to
- * (`{{ k3s_base }}`) is a variable of the user's own.
+ * Names that are nearly a role's variable, or begin with a role's own name (`firewall_` of the role firewall), and are
+ * none of those declared. A name that another value refers to (`{{ k3s_base }}`) is a variable of the user's own.
  */
-export function misspeltVariables(set: Iterable<NamedDefinition>, schemas: Iterable<VarsSchema>): Problem[] {
-  const declared = new Set([...schemas].flatMap((schema) => Object.keys(schema.properties)));
+export function misspeltVariables(set: Iterable<NamedDefinition>, roles: readonly DeclaresVars[]): Problem[] {
+  const declared = new Set(roles.flatMap((role) => Object.keys(role.vars.properties)));
+  // Roles that are not here may share the first word (k3s_ of k3s-server), but hardly the whole name.
+  const ownPrefixes = roles.map((role) => `${role.name.replaceAll('-', '_')}_`);
   const byPrefix = groupByPrefix(declared);
   const referred = new Set<string>();
-  const suspects: { near: string; given: NamedDefinition }[] = [];
+  const suspects: { near: string | undefined; given: NamedDefinition }[] = [];
   for (const given of set) {
     collectReferences(given.definition.value, referred);
     if (declared.has(given.name) || given.name.startsWith('ansible_')) continue;
     const near = nearest(given.name, byPrefix.get(prefixOf(given.name)) ?? []);
-    if (near !== undefined) suspects.push({ near, given });
+    const isOwn = ownPrefixes.some((prefix) => given.name.startsWith(prefix));
+    if (near !== undefined || isOwn) suspects.push({ near, given });
   }
   return suspects
     .filter(({ given }) => !referred.has(given.name))
     .map(({ near, given: { name, definition } }) => ({
       what: `unknown variable "${name}"${definition.at ? '' : ` (set by ${definition.source})`}`,
       at: definition.at,
-      allowed: `the variables of the roles: ${(byPrefix.get(prefixOf(name)) ?? []).join(', ')}`,
-      tryThis: `did you mean "${near}"?`,
+      allowed: `the variables of the roles: ${(byPrefix.get(prefixOf(name)) ?? [...declared]).join(', ')}`,
+      tryThis: near === undefined ? undefined : `did you mean "${near}"?`,
     }));
 }
 

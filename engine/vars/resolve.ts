@@ -31,12 +31,12 @@ export function resolverFor(plays: readonly Play[], inventory: Inventory): Resol
 }
 
 function misspeltIn(plays: readonly Play[], inventory: Inventory): Problem[] {
-  const schemas = plays.flatMap((play) => play.roles.map((call) => call.role.vars));
+  const roles = plays.flatMap((play) => play.roles.map((call) => call.role));
   const ofPlays = plays.flatMap((play) =>
     Object.entries(play.vars ?? {}).map(([name, value]) => ({
       name,
       definition: { value, at: undefined, source: `play "${play.name}"` },
     })),
   );
-  return misspeltVariables([...inventory.allDefinitions(), ...ofPlays], schemas);
+  return misspeltVariables([...inventory.allDefinitions(), ...ofPlays], roles);
 }

@@ -50,6 +50,8 @@ const SCHEMA = {
 } as const satisfies VarsSchema;
 
 const ROLE = { name: 'k3s', vars: SCHEMA };
+/** Its name is not how its variables begin. */
+const THE_ROLE = { name: 'k3s-server', vars: SCHEMA };
 
 type Files = Readonly<Record<string, string>>;
 
@@ -234,7 +236,7 @@ t.test('misspelt variables are found wherever they are set', async (t) => {
     'host_vars/n.yml': 'k3s_ver_sion: v1\n',
   };
   const { inventory } = await check(files, ['k3s_flga=yes']);
-  const found = misspeltVariables(inventory.allDefinitions(), [SCHEMA]).map(({ what, at, tryThis }) => [
+  const found = misspeltVariables(inventory.allDefinitions(), [THE_ROLE]).map(({ what, at, tryThis }) => [
     what,
     at && `${at.file.replace(/.*hw-inventory-\w+\//, '')}:${at.line}:${at.column}`,
     tryThis,
@@ -250,10 +252,28 @@ t.test('misspelt variables are found wherever they are set', async (t) => {
     'group_vars/all.yml': 'k3s_agent_args: 1\nk3s_vresion: v2\nk3s_version: "{{ k3s_vresion }}"\n',
   });
   t.same(
-    misspeltVariables(other.allDefinitions(), [SCHEMA]),
+    misspeltVariables(other.allDefinitions(), [THE_ROLE]),
     [],
     'another name, and one that is referred to, are the own business of the user',
   );
+
+  const { inventory: own } = await check({ 'group_vars/all.yml': 'firewall_xyz: 1\nfirewalld: 1\n' });
+  const firewall = {
+    name: 'firewall',
+    vars: { properties: { firewall_rules: { type: 'string', description: '' } } },
+  } as const;
+  t.match(
+    misspeltVariables(own.allDefinitions(), [firewall]),
+    [
+      {
+        what: 'unknown variable "firewall_xyz"',
+        allowed: 'the variables of the roles: firewall_rules',
+        tryThis: undefined,
+      },
+    ],
+    "a name that begins with a role's own name is the role's",
+  );
+  t.equal(misspeltVariables(own.allDefinitions(), [firewall]).length, 1);
 });
 
 t.test("a run's variables: role call over play over inventory, -e over all; every problem at once", async (t) => {
