@@ -34,7 +34,7 @@ func CloudControllerArgs(n *cluster.Node, settings cluster.Settings) []string {
 	args := Args{
 		"allocate-node-cidrs": "true", "authentication-kubeconfig": kubeconfig, "authorization-kubeconfig": kubeconfig, "bind-address": "127.0.0.1",
 		"cloud-config": n.Server("etc/cloud-config.yaml"), "cloud-provider": "k3s", "cluster-cidr": settings.ClusterIPRange.String(), "configure-cloud-routes": "false",
-		"controllers": "*,-route-controller,-cloud-node-lifecycle-controller,-service-lb-controller", "kubeconfig": kubeconfig,
+		"controllers": "*,-node-route-controller,-cloud-node-lifecycle-controller,-service-lb-controller", "kubeconfig": kubeconfig,
 		"leader-elect-resource-name": "k3s-cloud-controller-manager", "node-status-update-frequency": "1m0s", "profiling": "false", "secure-port": "10258",
 	}
 	words := args.With(n.Config.List("kube-cloud-controller-manager-arg")).Words()

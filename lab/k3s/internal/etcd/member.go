@@ -212,14 +212,26 @@ func (m *Member) entomb() {
 	logrus.Info("This node has been removed from the cluster - please restart k3s to rejoin the cluster")
 }
 
-// Stop stops the member, handing its leadership over where it has it.
+// Stop stops the member after handing its leadership over where it has it. It does not wait for its clients to go: the
+// apiserver's watches would keep it for seconds, and they end with this process anyway.
 func (m *Member) Stop() {
 	if m.server == nil {
 		return
 	}
 	logrus.Info("Stopping etcd server...")
-	m.server.Close()
-	logrus.Info("etcd server stopped")
+	stopped := make(chan struct{})
+	go func() {
+		if err := m.server.Server.TryTransferLeadershipOnShutdown(); err != nil {
+			logrus.Warnf("Failed to hand over etcd leadership: %v", err)
+		}
+		m.server.Server.HardStop()
+		close(stopped)
+	}()
+	select {
+	case <-stopped:
+		logrus.Info("etcd server stopped")
+	case <-time.After(5 * time.Second):
+	}
 }
 
 // Test tells why this server's member does not serve yet, or nil: it is up, a voter, and known to the cluster.

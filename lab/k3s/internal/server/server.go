@@ -100,11 +100,15 @@ func Run(ctx context.Context, n *cluster.Node, startAgent func(ctx context.Conte
 	case err = <-failed:
 	case err = <-s.member.Failed:
 	}
-	notify.Send("STOPPING=1")
-	s.supervisor.Close()
-	if shutdown, ok := err.(Shutdown); ok {
+	shutdown, asked := err.(Shutdown)
+	if err != nil && !asked {
+		return err // the caller ends the process at once
+	}
+	if asked {
 		logrus.Errorf("Shutdown request received: %q", shutdown.Why)
 	}
+	notify.Send("STOPPING=1")
+	s.supervisor.Close()
 	s.member.Stop()
 	return err
 }
