@@ -1,5 +1,7 @@
 /** A play: which roles, on which hosts, in which order. Keywords are Ansible's. */
+import type { Position } from './errors.ts';
 import type { RoleCall } from './role.ts';
+import { callerOf } from './task.ts';
 
 /** What {@link play} takes. */
 export interface PlayDeclaration {
@@ -7,6 +9,8 @@ export interface PlayDeclaration {
   /** A pattern over the inventory: `k3s_cluster`, `server[0]`, `server:!node-1`. */
   readonly hosts: string;
   readonly roles: readonly RoleCall[];
+  /** True: where the inventory has no such group or host, the play is left out. Default: that is an error. */
+  readonly optional?: boolean;
   /**
    * How many hosts go through the roles together: a number, a percentage (`"30%"`), or a list of them for growing batches.
    * Default: all.
@@ -28,12 +32,15 @@ export interface PlayDeclaration {
 /** A batch size: hosts, or a percentage of the play's hosts. */
 export type Serial = number | `${number}%`;
 
-/** A play. */
-export type Play = PlayDeclaration;
+/** A play. Made by {@link play}. */
+export interface Play extends PlayDeclaration {
+  /** The line of the playbook that made it. */
+  readonly at?: Position | undefined;
+}
 
 /** Declares a play. */
 export function play(declaration: PlayDeclaration): Play {
-  return declaration;
+  return { ...declaration, at: callerOf(play) };
 }
 
 /** A playbook: its title and its plays, in order. */

@@ -18,9 +18,9 @@ await playbook('Install k3s', [
   play({ name: 'Every node', hosts: 'k3s_cluster', roles: [preflight(), firewall()], tags: ['prepare'] }),
   play({ name: 'Servers that are members already', hosts: 'server', roles: [k3sWake()] }),
   play({ name: 'First server', hosts: 'server[0]', roles: [k3sServer()] }),
-  play({ name: 'Other servers, one at a time', hosts: 'server[1:]', serial: 1, roles: [k3sServer()] }),
+  play({ name: 'Other servers, one at a time', hosts: 'server[1:]', optional: true, serial: 1, roles: [k3sServer()] }),
   play({ name: 'An address for the API', hosts: 'server', roles: [kubeVip()] }),
-  play({ name: 'Agents', hosts: 'agent', roles: [k3sAgent()] }),
+  play({ name: 'Agents', hosts: 'agent', optional: true, roles: [k3sAgent()] }),
   play({ name: 'The whole cluster', hosts: 'server', roles: [k3sVerify()] }),
   play({ name: 'A kubeconfig for you', hosts: 'localhost', roles: [kubeconfig()], become: false }),
 ]);

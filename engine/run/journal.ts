@@ -1,7 +1,7 @@
 /** `.heartwood/runs/<id>/events.jsonl`: the run's events, a JSON object a line, secrets masked. Schema: docs/events.md. */
 import { createHash, randomBytes } from 'node:crypto';
 import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { EventListener } from '../events.ts';
 import { mask } from '../secret.ts';
 
@@ -11,23 +11,27 @@ export function newRunId(now: Date): string {
   return `${time}-${createHash('sha256').update(randomBytes(16)).digest('hex').slice(0, 6)}`;
 }
 
-/** A run's journal on disk. Written line by line, so that what happened before a crash is there. */
+/** A run's journal on disk, begun with its first event. Written line by line, so that what happened before a crash is there. */
 export class Journal {
-  readonly directory: string;
-  readonly #file: number;
+  /** Its file. */
+  readonly path: string;
+  #file: number | undefined;
 
   constructor(root: string, runId: string) {
-    this.directory = join(root, 'runs', runId);
-    mkdirSync(this.directory, { recursive: true, mode: 0o700 });
-    this.#file = openSync(join(this.directory, 'events.jsonl'), 'a', 0o600);
+    this.path = join(root, 'runs', runId, 'events.jsonl');
   }
 
   /** Hears the run's events. */
   readonly listener: EventListener = (event) => {
+    if (this.#file === undefined) {
+      mkdirSync(dirname(this.path), { recursive: true, mode: 0o700 });
+      this.#file = openSync(this.path, 'a', 0o600);
+    }
     writeSync(this.#file, `${mask(JSON.stringify(event))}\n`);
   };
 
   close(): void {
-    closeSync(this.#file);
+    if (this.#file !== undefined) closeSync(this.#file);
+    this.#file = undefined;
   }
 }

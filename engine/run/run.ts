@@ -1,8 +1,9 @@
 /** A run: variables checked, hosts checked, then play by play, batch by batch, role by role. */
 import pLimit from 'p-limit';
-import { ExitCode, type Problem, UserError } from '../errors.ts';
+import { ExitCode, type Position, type Problem, UserError } from '../errors.ts';
 import type { HostRecap } from '../events.ts';
-import type { InventoryHost } from '../inventory/inventory.ts';
+import type { Inventory, InventoryHost } from '../inventory/inventory.ts';
+import type { Play, Play } from '../play.ts';
 import type { RoleCall } from '../role.ts';
 import { runChecks } from './checks.ts';
 import { type PlayRun, RunContext } from './context.ts';
@@ -11,7 +12,7 @@ import type { RunOptions } from './options.ts';
 import { SessionPool } from './pool.ts';
 import { batches } from './serial.ts';
 import { runStage } from './stage.ts';
-import { mayBeSelected } from './tags.ts';
+import { checkTags, mayBeSelected } from './tags.ts';
 import { inheritedTags } from './units.ts';
 
 /** How a run ended. */
@@ -50,6 +51,8 @@ export async function run(options: RunOptions): Promise<RunResult> {
     hosts: names,
     version: options.version,
   });
+  for (const problem of options.inventory.warnings) events.emit({ type: 'warning', problem });
+  for (const problem of options.inventory.warnings) events.emit({ type: 'warning', problem });
   options.interruption.onRequest((how) => {
     events.emit({ type: 'interrupted', how });
     void pool.interrupt(how);
@@ -70,21 +73,54 @@ export async function run(options: RunOptions): Promise<RunResult> {
   return { exitCode, recap: context.recap(hosts) };
 }
 
-/** The plays with their hosts, of which none may be misspelt; a play whose hosts `--limit` leaves out stays, empty. */
-export function playsOf(options: Pick<RunOptions, 'playbook' | 'inventory' | 'limit'>): readonly PlayRun[] {
+/**
+ * The plays with their hosts. A play whose hosts `--limit` leaves out, or whose group is empty, stays, without hosts.
+ * @throws UserError when a pattern names what the inventory has not, when no play has any host, on a tag that nothing has.
+ */
+export function playsOf(options: Pick<RunOptions, 'playbook' | 'inventory' | 'limit' | 'tags'>): readonly PlayRun[] {
   const { playbook, inventory, limit } = options;
-  const limited = limit === undefined ? undefined : new Set(inventory.select(limit));
+  checkTags(tagsOf(playbook.plays), options.tags);
+  const groups = [...inventory.groups.keys()].join(', ');
+  const limited = limit === undefined ? undefined : new Set(selectFor(inventory, limit, `--limit ${limit}`));
   if (limited?.size === 0) {
     throw new UserError({
       what: `--limit ${limit} matches no host`,
-      allowed: `a pattern over ${inventory.files.join(', ') || 'the inventory'}`,
-      tryThis: '--list-hosts shows the hosts of each play',
+      allowed: `a pattern over the hosts and the groups ${groups}`,
+      tryThis: '--list-hosts without --limit shows the hosts of each play',
     });
   }
-  return playbook.plays.map((play) => ({
+  const plays = playbook.plays.map((play) => ({
     play,
-    hosts: inventory.select(play.hosts).filter((host) => limited?.has(host) ?? true),
+    hosts: selectFor(inventory, play.hosts, `play "${play.name}"`, play.at).filter(
+      (host) => limited?.has(host) ?? true,
+    ),
   }));
+  if (plays.every(({ hosts }) => hosts.length === 0)) {
+    const patterns = [...new Set(plays.map(({ play }) => play.hosts))].join('; ');
+    throw new UserError({
+      what: `no play has a host${limit === undefined ? '' : ` with --limit ${limit}`}: they are for ${patterns}`,
+      at: limit === undefined ? playbook.plays[0]?.at : undefined,
+      allowed: `at least one host in them; the groups of ${inventory.files.join(', ') || 'the inventory'}: ${groups}`,
+    });
+  }
+  return plays;
+}
+
+/** Selects hosts, saying on whose behalf where the pattern is wrong. */
+function selectFor(inventory: Inventory, pattern: string, whose: string, at?: Position): readonly InventoryHost[] {
+  try {
+    return inventory.select(pattern);
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    throw new UserError(error.problems.map((problem) => ({ at, ...problem, what: `${whose}: ${problem.what}` })));
+  }
+}
+
+/** Every tag that `--tags` could name. */
+function tagsOf(plays: readonly Play[]): ReadonlySet<string> {
+  return new Set(
+    plays.flatMap((play) => play.roles.flatMap((call) => [...inheritedTags(play, call), ...call.role.tags])),
+  );
 }
 
 /** Every role's variables for every host of its play, or every problem with them at once. */
@@ -151,7 +187,7 @@ async function runBatch(
   return batch.some((host) => run.isIn(host));
 }
 
-function endsPlay(run: RunContext, play: PlayRun['play'], batch: readonly InventoryHost[]): boolean {
+function endsPlay(run: RunContext, play: Play, batch: readonly InventoryHost[]): boolean {
   const failed = batch.filter((host) => !run.isIn(host)).length;
   if (failed === 0) return false;
   if (play.anyErrorsFatal) return true;

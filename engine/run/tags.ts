@@ -1,9 +1,32 @@
 /** Which tasks `--tags` and `--skip-tags` select. The words `all`, `tagged`, `untagged`, `always`, `never` are Ansible's. */
+import { didYouMean, ExitCode, type Problem, UserError } from '../errors.ts';
 
 /** What the command line asked for. Empty `tags` means all. */
 export interface TagSelection {
   readonly tags: readonly string[];
   readonly skipTags: readonly string[];
+}
+
+const WORDS = ['all', 'tagged', 'untagged', 'always', 'never'];
+
+/**
+ * Sees that every tag of a selection is one of `known`: a misspelt one would leave everything out, or nothing.
+ * @throws UserError (exit code 5) with what was probably meant.
+ */
+export function checkTags(known: ReadonlySet<string>, { tags, skipTags }: TagSelection): void {
+  const problemsOf = (option: string, given: readonly string[]): Problem[] =>
+    given
+      .filter((tag) => !known.has(tag) && !WORDS.includes(tag))
+      .map((tag) => {
+        const near = didYouMean(tag, known);
+        return {
+          what: `${option} ${tag}: nothing in this playbook has that tag`,
+          allowed: [...known].sort().join(', '),
+          tryThis: near ? `did you mean "${near}"?` : '--list-tags lists them, play by play',
+        };
+      });
+  const problems = [...problemsOf('--tags', tags), ...problemsOf('--skip-tags', skipTags)];
+  if (problems.length > 0) throw new UserError(problems, ExitCode.usage);
 }
 
 /** Is a task with these tags (its own, its role's name, its role call's, its play's) selected? */
