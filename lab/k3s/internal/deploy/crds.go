@@ -48,6 +48,10 @@ func CRDs(ctx context.Context, config *rest.Config) error {
 			Versions: []apiextensions.CustomResourceDefinitionVersion{{Name: "v1", Served: true, Storage: true, AdditionalPrinterColumns: kind.columns,
 				Schema: &apiextensions.CustomResourceValidation{OpenAPIV3Schema: &apiextensions.JSONSchemaProps{Type: "object", XPreserveUnknownFields: &keep}}}},
 		}}
+		if _, err := crds.Get(ctx, name, metav1.GetOptions{}); err == nil {
+			logrus.Infof("Updating embedded CRD %s", name)
+			continue
+		}
 		logrus.Infof("Creating embedded CRD %s", name)
 		if _, err := crds.Create(ctx, crd, metav1.CreateOptions{}); err != nil && !apierrors.IsAlreadyExists(err) {
 			return fmt.Errorf("failed to create CRD %s: %w", name, err)

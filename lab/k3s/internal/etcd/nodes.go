@@ -23,6 +23,9 @@ const (
 	// RoleLabel marks nodes with an etcd member.
 	RoleLabel = "node-role.kubernetes.io/etcd"
 
+	// ControlPlaneLabel marks servers.
+	ControlPlaneLabel = "node-role.kubernetes.io/control-plane"
+
 	removeAnnotation = "etcd.k3s.cattle.io/remove"
 	finalizer        = "wrangler.cattle.io/managed-etcd-controller"
 	passwordFinal    = "wrangler.cattle.io/node"
@@ -34,10 +37,10 @@ func (m *Member) MarkNode(ctx context.Context, client kubernetes.Interface) {
 	for {
 		patch, _ := json.Marshal(map[string]any{"metadata": map[string]any{
 			"annotations": map[string]string{NameAnnotation: m.Name, AddressAnnotation: m.node.IP.String()},
-			"labels":      map[string]string{RoleLabel: "true"},
+			"labels":      map[string]string{RoleLabel: "true", ControlPlaneLabel: "true"},
 		}})
 		node, err := client.CoreV1().Nodes().Get(ctx, m.node.Name, metav1.GetOptions{})
-		if err == nil && m.server != nil && (node.Labels[RoleLabel] != "true" || node.Annotations[NameAnnotation] != m.Name) {
+		if err == nil && m.server != nil && (node.Labels[RoleLabel] != "true" || node.Labels[ControlPlaneLabel] != "true" || node.Annotations[NameAnnotation] != m.Name) {
 			_, err = client.CoreV1().Nodes().Patch(ctx, m.node.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{})
 		}
 		if err != nil && !apierrors.IsNotFound(err) && ctx.Err() == nil {
