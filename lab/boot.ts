@@ -136,7 +136,8 @@ address add ${hostAddress(state.number, index)}/24 dev eth0
 link set eth0 up
 route add default via ${gatewayAddress(state.number)}
 EOF
-  (enter ${inside}; SYSTEMD_NSPAWN_API_VFS_WRITABLE=1 exec systemd-nspawn --quiet --boot --register=no --keep-unit --machine=${host.name} \\
+  (enter ${inside}; SYSTEMD_NSPAWN_API_VFS_WRITABLE=1 SYSTEMD_NSPAWN_LOCK=0 exec systemd-nspawn --quiet --boot \\
+    --register=no --keep-unit --machine=${namespace} --hostname=${host.name} \\
     --directory=${join(directory, 'root')} --network-namespace-path=/run/netns/${namespace} \\
     --capability=all --system-call-filter='@keyring bpf @known' --console=pipe \\
     --resolv-conf=off --timezone=off --link-journal=no \\

@@ -25,7 +25,16 @@ import { $, type Say } from './local.ts';
 import { withLock } from './lock.ts';
 import { claimMachine, releaseMachine } from './machine.ts';
 import { type MirrorFailure, readMirrorConfig, writeMirrorConfig } from './mirror.ts';
-import { allStates, directoryOf, gatewayAddress, type LabState, labDirectory, readState, vipAddress } from './names.ts';
+import {
+  allStates,
+  directoryOf,
+  gatewayAddress,
+  type LabState,
+  labDirectory,
+  namespaceName,
+  readState,
+  vipAddress,
+} from './names.ts';
 import { freeNumber, makeSwitch, removeNetwork } from './network.ts';
 import { prepare } from './prepare.ts';
 import { rootOf } from './root.ts';
@@ -208,12 +217,17 @@ export class Lab {
     await withLock('machine', async () => {
       await removeNetwork(number);
       await removeGroup(groupOfLab(number));
+      for (const host of this.state.shape.hosts)
+        rmSync(join(nspawnDirectory, namespaceName(number, host.name)), { recursive: true, force: true });
       await releaseMachine();
       rmSync(directoryOf(name), { recursive: true, force: true });
       if (existsSync(labDirectory()) && readdirSync(labDirectory()).length === 0) rmdirSync(labDirectory());
     });
   }
 }
+
+/** Where systemd-nspawn leaves an empty directory for each container that it didn't end itself. */
+const nspawnDirectory = '/run/systemd/nspawn/propagate';
 
 /** Waits for all, also when one fails (so that nothing goes on behind the back of `down`), then throws the first error. */
 async function everyOne(work: readonly Promise<void>[]): Promise<void> {

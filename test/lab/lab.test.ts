@@ -50,6 +50,7 @@ function traces(name: string, number: number): string[] {
       .filter(existsSync),
     ...readdirSync('/sys/class/net').filter((link) => kernel.test(link)),
     ...(existsSync('/run/netns') ? readdirSync('/run/netns').filter((namespace) => kernel.test(namespace)) : []),
+    ...readdirSync('/run/systemd/nspawn/propagate').filter((machine) => kernel.test(machine)),
     ...[directoryOf(name)].filter(existsSync),
   ];
 }
