@@ -73,6 +73,7 @@ export const firewall = defineRole({
   name: 'firewall',
   description:
     'Turns ufw on with exactly those ports open that the nodes need between them, and proves it with packets.',
+  hosts: 'k3s_cluster',
   vars: firewallVars,
   tags: ['rules', 'verify'],
   checks: (checks) =>
