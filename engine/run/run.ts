@@ -3,7 +3,7 @@ import pLimit from 'p-limit';
 import { ExitCode, type Position, type Problem, UserError } from '../errors.ts';
 import type { HostRecap } from '../events.ts';
 import type { Inventory, InventoryHost } from '../inventory/inventory.ts';
-import type { Play, Play } from '../play.ts';
+import type { Play } from '../play.ts';
 import type { RoleCall } from '../role.ts';
 import { runChecks } from './checks.ts';
 import { type PlayRun, RunContext } from './context.ts';
@@ -29,7 +29,9 @@ export async function run(options: RunOptions): Promise<RunResult> {
   const start = performance.now();
   const plays = playsOf(options);
   const vars = resolveAll(options, plays);
-  const hosts = options.inventory.hosts.filter((host) => plays.some((play) => play.hosts.includes(host)));
+  const ofPlays = new Set(plays.flatMap((play) => play.hosts));
+  // In the inventory's order; then a localhost that only a play names.
+  const hosts = [...new Set([...options.inventory.hosts.filter((host) => ofPlays.has(host)), ...ofPlays])];
   const names = hosts.map(({ name }) => name);
   const { events } = options;
   const pool = new SessionPool({
@@ -51,7 +53,6 @@ export async function run(options: RunOptions): Promise<RunResult> {
     hosts: names,
     version: options.version,
   });
-  for (const problem of options.inventory.warnings) events.emit({ type: 'warning', problem });
   for (const problem of options.inventory.warnings) events.emit({ type: 'warning', problem });
   options.interruption.onRequest((how) => {
     events.emit({ type: 'interrupted', how });
@@ -91,9 +92,7 @@ export function playsOf(options: Pick<RunOptions, 'playbook' | 'inventory' | 'li
   }
   const plays = playbook.plays.map((play) => ({
     play,
-    hosts: selectFor(inventory, play.hosts, `play "${play.name}"`, play.at).filter(
-      (host) => limited?.has(host) ?? true,
-    ),
+    hosts: hostsOf(play, inventory).filter((host) => limited?.has(host) ?? true),
   }));
   if (plays.every(({ hosts }) => hosts.length === 0)) {
     const patterns = [...new Set(plays.map(({ play }) => play.hosts))].join('; ');
@@ -104,6 +103,15 @@ export function playsOf(options: Pick<RunOptions, 'playbook' | 'inventory' | 'li
     });
   }
   return plays;
+}
+
+function hostsOf(play: Play, inventory: Inventory): readonly InventoryHost[] {
+  try {
+    return selectFor(inventory, play.hosts, `play "${play.name}"`, play.at);
+  } catch (error) {
+    if (play.optional && error instanceof UserError) return [];
+    throw error;
+  }
 }
 
 /** Selects hosts, saying on whose behalf where the pattern is wrong. */
