@@ -91,7 +91,7 @@ t.test('a password lets in, the wrong one does not, by either of ssh’s ways to
   // Debian leaves the second way off.
   await lab
     .host('asks')
-    .read('echo KbdInteractiveAuthentication yes >/etc/ssh/sshd_config.d/00-test.conf && systemctl reload ssh');
+    .read('echo KbdInteractiveAuthentication yes >/etc/ssh/sshd_config.d/00-test.conf && systemctl restart ssh');
   for (const method of ['password', 'keyboard-interactive']) {
     const by = (password: Secret) =>
       connection('asks', {
