@@ -1,6 +1,6 @@
 /** Events as lines of text. Pure: the same lines appear on a terminal, in a pipe and in a test. */
 import { styleText } from 'node:util';
-import { formatPosition, formatProblem } from '../errors.ts';
+import { ExitCode, formatPosition, formatProblem } from '../errors.ts';
 import type { HostRecap, RunEvent, TaskFailure, TaskStatus } from '../events.ts';
 import { differences } from '../state.ts';
 
@@ -10,6 +10,8 @@ export interface FormatOptions {
   readonly verbosity: number;
   readonly diff: boolean;
   readonly color: boolean;
+  /** Where the whole of the run is recorded, for the last line of one that failed. */
+  readonly journal: string;
 }
 
 type Style = Parameters<typeof styleText>[0];
@@ -97,7 +99,12 @@ export class TextFormat {
             : 'stopping after the running step of each host (Ctrl-C again to stop it now)',
         ];
       case 'run-finished':
-        return ['', ...recapLines(event.recap, this.#mode).map((line) => this.#recapStyle(line))];
+        return [
+          '',
+          ...recapLines(event.recap, this.#mode).map((line) => this.#recapStyle(line)),
+          '',
+          this.#lastLine(event),
+        ];
       default:
         return [];
     }
@@ -127,7 +134,7 @@ export class TextFormat {
     const { status, host, task, ms } = event;
     const quiet = status === 'ok' || status === 'skipped';
     if (quiet && this.#options.verbosity === 0) return [];
-    const took = ms >= 1000 ? this.#style('dim', ` ${(ms / 1000).toFixed(1)} s`) : '';
+    const took = ms >= 1000 ? this.#style('dim', ` ${seconds(ms)}`) : '';
     const name = task.handler ? `${task.name} (handler)` : task.name;
     return [
       ...this.#header(),
@@ -170,6 +177,13 @@ export class TextFormat {
     ];
   }
 
+  #lastLine({ ms, exitCode }: RunEvent & { type: 'run-finished' }): string {
+    const took = seconds(ms);
+    if (exitCode === ExitCode.ok) return this.#style('dim', `done in ${took}`);
+    const how = exitCode === ExitCode.interrupted ? 'stopped' : 'failed';
+    return `${how} after ${took}; all that happened: ${this.#options.journal}`;
+  }
+
   #recapStyle(line: string): string {
     if (/ (failed|unreachable)=[1-9]/.test(line)) return this.#style('red', line);
     if (/ changed=[1-9]/.test(line)) return this.#style('yellow', line);
@@ -208,6 +222,12 @@ function firstLines(script: string): string {
 
 function indent(text: string): string[] {
   return text.split('\n').map((line) => `    ${line}`);
+}
+
+/** A duration for people: `3.2 s`, `2 min 5 s`. */
+export function seconds(ms: number): string {
+  if (ms < 60_000) return `${(ms / 1000).toFixed(1)} s`;
+  return `${Math.floor(ms / 60_000)} min ${Math.floor((ms % 60_000) / 1000)} s`;
 }
 
 /** `1 host`, `2 hosts`. */

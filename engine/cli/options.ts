@@ -155,24 +155,40 @@ function unknownOption(rawName: string, table: OptionTable) {
   };
 }
 
-/** The text of `--help`: how to call it, what it does, and the table. */
-export function helpText(usage: string, about: string, table: OptionTable): string {
+/** Where a help text's lines end, when the terminal does not say. */
+const HELP_WIDTH = 100;
+
+/** The text of `--help`: how to call it, what it does, and the table. `columns`: where lines end. */
+export function helpText(usage: string, about: string, table: OptionTable, columns = HELP_WIDTH): string {
   const rows = Object.entries(table).map(([name, option]) => {
     const value = option.value ? ` ${option.value}` : '';
     return [`${option.short ? `-${option.short}, ` : '    '}--${name}${value}`, option.help] as const;
   });
-  const width = Math.max(...rows.map(([left]) => left.length)) + 2;
+  const width = Math.max(...rows.map(([left]) => left.length)) + 4;
+  const codes = `0 done, 1 the playbook, its inventory or its variables are wrong (no host was touched), 2 a host failed,
+    4 a host was unreachable, 5 the command line is wrong, 99 stopped by Ctrl-C, 250 a bug in Heartwood.`;
   return [
     `Usage: ${usage}`,
     '',
     about,
     '',
     'Options:',
-    ...rows.map(([left, help]) => `  ${left.padEnd(width)}${help}`),
+    ...rows.map(([left, help]) => `  ${left}`.padEnd(width) + wrapped(help, columns - width, width)),
     '',
-    `Exit codes: 0 done, 1 the playbook or its variables are wrong, 2 a host failed, 4 a host was unreachable,`,
-    '            5 the command line is wrong, 99 stopped by Ctrl-C, 250 a bug in Heartwood.',
+    `Exit codes: ${wrapped(codes, columns - 12, 12)}`,
   ].join('\n');
+}
+
+/** Text in lines of at most `width` characters; all but the first begin at column `indent`. */
+function wrapped(text: string, width: number, indent: number): string {
+  const lines = [''];
+  for (const word of text.split(/\s+/)) {
+    const last = lines[lines.length - 1] ?? '';
+    if (last === '') lines[lines.length - 1] = word;
+    else if (last.length + 1 + word.length <= Math.max(20, width)) lines[lines.length - 1] = `${last} ${word}`;
+    else lines.push(word);
+  }
+  return lines.join(`\n${' '.repeat(indent)}`);
 }
 
 /** `a,b` and repeated options as one list, as Ansible reads `--tags`. */

@@ -1,7 +1,8 @@
 /** `playbook(...)`: the last line of a playbook's file. Reads the command line and runs the plays. */
 import { readFileSync } from 'node:fs';
 import { hostname, userInfo } from 'node:os';
-import { ExitCode } from '../errors.ts';
+import { relative } from 'node:path';
+import { ExitCode, UserError } from '../errors.ts';
 import { EventStream, type RunEvent } from '../events.ts';
 import type { Play, Playbook } from '../play.ts';
 import { mask } from '../secret.ts';
@@ -21,8 +22,7 @@ export async function playbook(title: string, plays: readonly Play[], argv = pro
   await main(async () => {
     const { values, words } = parseCommandLine(argv, PLAYBOOK_OPTIONS);
     if (values.help) {
-      const usage = `npx tsx ${process.argv[1] ?? 'playbooks/PLAYBOOK.ts'} -i INVENTORY [options]`;
-      console.log(helpText(usage, about(title, plays), PLAYBOOK_OPTIONS));
+      console.log(helpText(`${ownCommand()} -i INVENTORY [options]`, about(title, plays), PLAYBOOK_OPTIONS));
       return ExitCode.ok;
     }
     if (values.version) {
@@ -30,12 +30,18 @@ export async function playbook(title: string, plays: readonly Play[], argv = pro
       return ExitCode.ok;
     }
     if (words.length > 0) {
-      const { UserError } = await import('../errors.ts');
       const what = `${words.join(' ')}: a playbook takes options only`;
       throw new UserError({ what, tryThis: '--limit PATTERN selects hosts; --help lists the options' }, ExitCode.usage);
     }
     return runPlaybook({ title, plays }, values, argv);
   });
+}
+
+/** This command as one would type it here. */
+function ownCommand(): string {
+  const file = process.argv[1] ?? 'playbooks/PLAYBOOK.ts';
+  const near = relative('.', file);
+  return `npx tsx ${near.startsWith('..') ? file : near}`;
 }
 
 function about(title: string, plays: readonly Play[]): string {
@@ -54,6 +60,19 @@ export function version(): string {
 
 /** Runs a playbook with a parsed command line. */
 export async function runPlaybook(book: Playbook, values: PlaybookValues, argv: readonly string[]): Promise<ExitCode> {
+  try {
+    return await runAsAsked(book, values, argv);
+  } catch (error) {
+    // A program that reads our stdout is told there too; main() tells people.
+    if (values.output !== undefined && values.output !== 'text' && error instanceof UserError) {
+      const { problemReport } = await import('./reports.ts');
+      console.log(mask(problemReport(values.output === 'junit' ? 'junit' : 'json', error)));
+    }
+    throw error;
+  }
+}
+
+async function runAsAsked(book: Playbook, values: PlaybookValues, argv: readonly string[]): Promise<ExitCode> {
   const startUpMs = Math.round(performance.now());
   const [{ setUp }, { run, playsOf }, { resolverFor }] = await Promise.all([
     import('./setup.ts'),
@@ -64,7 +83,7 @@ export async function runPlaybook(book: Playbook, values: PlaybookValues, argv: 
   const { inventory } = setup;
   const tags = { tags: commaList(values.tags), skipTags: commaList(values['skip-tags']) };
   const resolveVars = resolverFor(book.plays, inventory);
-  const plays = playsOf({ playbook: book, inventory, limit: values.limit });
+  const plays = playsOf({ playbook: book, inventory, limit: values.limit, tags });
 
   if (values['list-hosts'] || values['list-tags'] || values['list-tasks']) {
     const { listHosts, listTags, listTasks } = await import('./list.ts');
@@ -86,7 +105,7 @@ export async function runPlaybook(book: Playbook, values: PlaybookValues, argv: 
   const kept: RunEvent[] = [];
   if (values.profile || values.output !== undefined) events.subscribe((event) => kept.push(event));
   const format = values.output ?? 'text';
-  if (format === 'text') await showOn(events, values);
+  if (format === 'text') await showOn(events, values, journal.path);
   const interruption = listenForInterrupts();
   try {
     const { exitCode } = await run({
@@ -122,9 +141,9 @@ export async function runPlaybook(book: Playbook, values: PlaybookValues, argv: 
   }
 }
 
-async function showOn(events: EventStream, values: PlaybookValues): Promise<void> {
+async function showOn(events: EventStream, values: PlaybookValues, journal: string): Promise<void> {
   const { View } = await import('./view.ts');
   const { stdout } = process;
   const color = process.env['NO_COLOR'] === undefined && stdout.isTTY === true;
-  events.subscribe(new View(stdout, { verbosity: values.verbose, diff: values.diff, color }).listener);
+  events.subscribe(new View(stdout, { verbosity: values.verbose, diff: values.diff, color, journal }).listener);
 }

@@ -1,6 +1,8 @@
 /** Reports for machines, made from a run's events when it is over: JSON (docs/events.md) and JUnit. */
-import { formatProblem } from '../errors.ts';
+import { formatPosition, formatProblem, type UserError } from '../errors.ts';
 import type { RunEvent } from '../events.ts';
+
+const XML_HEAD = '<?xml version="1.0" encoding="UTF-8"?>';
 
 type Finished = Extract<RunEvent, { type: 'task-finished' }>;
 type VerdictEvent = Extract<RunEvent, { type: 'verdict' }>;
@@ -53,7 +55,18 @@ export function junitReport(events: readonly RunEvent[]): string {
       '  </testsuite>',
     ].join('\n');
   });
-  return ['<?xml version="1.0" encoding="UTF-8"?>', '<testsuites>', ...xml, '</testsuites>'].join('\n');
+  return [XML_HEAD, '<testsuites>', ...xml, '</testsuites>'].join('\n');
+}
+
+/** What is reported instead when there was no run, for something was wrong before: the same shapes, with the problems. */
+export function problemReport(format: 'json' | 'junit', { problems, exitCode }: UserError): string {
+  if (format === 'json') return JSON.stringify({ exitCode, problems }, undefined, 2);
+  const cases = problems.map((problem) => {
+    const name = escapeXml(problem.at ? formatPosition(problem.at) : problem.what);
+    return `    <testcase classname="input" name="${name}" time="0">${failureElement(formatProblem(problem), '')}</testcase>`;
+  });
+  const suite = `  <testsuite name="input" tests="${cases.length}" failures="${cases.length}">`;
+  return [XML_HEAD, '<testsuites>', suite, ...cases, '  </testsuite>', '</testsuites>'].join('\n');
 }
 
 function taskCase({ host, task, status, ms, failure }: Finished): string {

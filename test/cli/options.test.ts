@@ -1,0 +1,140 @@
+/** The command line, without any host: help, lists, and what a wrong one gets. */
+import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { type Ended, program } from '../support/program.ts';
+
+const GREET = 'test/support/playbooks/greet.ts';
+const cwd = t.testdir({
+  hosts: `[people]
+node-1 ansible_connection=local
+node-2 ansible_connection=local
+
+[people:vars]
+greet_path=/nowhere/greeting
+
+[empty]
+`,
+});
+
+const run = (...args: string[]): Promise<Ended> => program(GREET, args, { cwd });
+
+/** A command line that is refused: nothing on stdout, no record of a run. */
+async function refused(t: Test, args: string[], code: number, stderr: string): Promise<void> {
+  const ended = await run(...args);
+  t.equal(ended.stderr, `${stderr}\n`);
+  t.equal(ended.stdout, '');
+  t.equal(ended.code, code);
+}
+
+t.test('--help says how to call it, what it does, every option, and the exit codes, in lines that fit', async (t) => {
+  const { code, stdout, stderr } = await run('--help');
+  t.equal(code, 0);
+  t.equal(stderr, '');
+  t.match(stdout, /^Usage: npx tsx .*greet\.ts -i INVENTORY \[options\]\n\nGreet:\n {2}Everyone \(people\): greet\n/);
+  t.match(stdout, /^ {2}-i, --inventory PATH {2,}inventory file or directory/m);
+  t.match(stdout, /^ {2}-C, --check {2,}change nothing/m);
+  t.match(stdout, /^Exit codes: 0 done, /m);
+  for (const line of stdout.split('\n').filter((line) => line.startsWith(' '))) t.ok(line.length <= 100, line);
+});
+
+t.test('--help wins over everything else that is given, and needs no inventory', async (t) => {
+  const { code, stdout } = await run('-h', '--check', '-i', 'nowhere');
+  t.equal(code, 0);
+  t.match(stdout, /^Usage: /);
+});
+
+t.test('--version is the version of package.json', async (t) => {
+  const { code, stdout } = await run('--version');
+  t.equal(code, 0);
+  t.match(stdout, /^\d+\.\d+\.\d+\n$/);
+});
+
+t.test('an unknown option is refused with the one that was meant; several at once', (t) =>
+  refused(
+    t,
+    ['-i', 'hosts', '--chekc', '--lmit=node-1'],
+    5,
+    'unknown option --chekc\n  try: did you mean --check?\nunknown option --lmit\n  try: did you mean --limit?',
+  ),
+);
+
+t.test('options with a wrong value, without one, or with one too many are refused', async (t) => {
+  await refused(t, ['-i', 'hosts', '--forks', 'many'], 5, '--forks many: not a whole number above 0');
+  await refused(t, ['-i'], 5, '-i needs a value: -i PATH');
+  await refused(t, ['-i', 'hosts', '--check=no'], 5, '--check takes no value');
+  await refused(t, ['--output', 'xml'], 5, '--output xml: no such choice\n  allowed: text, json, junit');
+});
+
+t.test('a word that belongs to no option is refused, for it was probably meant to select hosts', (t) =>
+  refused(
+    t,
+    ['-i', 'hosts', 'node-1'],
+    5,
+    'node-1: a playbook takes options only\n  try: --limit PATTERN selects hosts; --help lists the options',
+  ),
+);
+
+t.test('without an inventory it says how to name one', (t) =>
+  refused(t, [], 5, 'no inventory\n  try: -i hosts names one; hosts.example shows how it looks'),
+);
+
+t.test('a tag that nothing has is refused, for it would leave everything out, or nothing', async (t) => {
+  const allowed = '  allowed: all-people, greet, say, write';
+  const wrong = (option: string) => `${option} wirte: nothing in this playbook has that tag\n${allowed}`;
+  await refused(t, ['-i', 'hosts', '-t', 'say,wirte'], 5, `${wrong('--tags')}\n  try: did you mean "write"?`);
+  await refused(t, ['-i', 'hosts', '--skip-tags=wirte'], 5, `${wrong('--skip-tags')}\n  try: did you mean "write"?`);
+});
+
+t.test('the lists of hosts, tasks and tags connect to nothing and say what a run would be about', async (t) => {
+  t.equal((await run('-i', 'hosts', '--list-hosts')).stdout, 'Everyone (people): 2\n  node-1\n  node-2\n');
+  t.equal(
+    (await run('-i', 'hosts', '--list-hosts', '-l', 'node-2')).stdout,
+    'Everyone (people): 1\n  node-2\n',
+    '--limit counts',
+  );
+  t.equal((await run('-i', 'hosts', '--list-tags')).stdout, 'Everyone: all-people, greet, say, write\n');
+  const tasks = await run('-i', 'hosts', '--list-tasks', '--tags', 'say');
+  t.equal(
+    tasks.stdout,
+    'Everyone (people)\n  greet - Writes a greeting.\n    greet: Say it  [all-people, greet, say]\n',
+  );
+  t.equal(tasks.code, 0);
+  t.notOk(existsSync(join(cwd, '.heartwood')), 'no run was recorded');
+});
+
+t.test(
+  'scripts/role.ts: its help lists the roles; a misspelt one is refused with the one that was meant',
+  async (t) => {
+    const help = await program('scripts/role.ts', ['--help'], { cwd });
+    t.equal(help.code, 0);
+    t.match(help.stdout, /^Usage: npx tsx scripts\/role\.ts ROLE -i INVENTORY \[options\]\n/);
+    t.match(help.stdout, /Roles: .*firewall/);
+    const wrong = await program('scripts/role.ts', ['firewal', '-i', 'hosts'], { cwd });
+    t.equal(wrong.code, 5);
+    t.match(wrong.stderr, /^no role "firewal"\n {2}allowed: .*firewall.*\n {2}try: did you mean "firewall"\?\n$/);
+    t.equal((await program('scripts/role.ts', [], { cwd })).code, 5);
+  },
+);
+
+t.test('scripts/run.ts runs a command on hosts, each with its exit code and output', async (t) => {
+  const script = (...args: string[]) => program('scripts/run.ts', args, { cwd });
+  const both = await script('people', '-i', 'hosts', '-f', '1', '--', 'echo', 'a  b', '$HOME');
+  t.equal(both.code, 0);
+  t.equal(
+    both.stdout,
+    'node-1 | exit code 0\n  a  b $HOME\nnode-2 | exit code 0\n  a  b $HOME\n',
+    'words are arguments',
+  );
+  const failed = await script('node-2', '-i', 'hosts', '--', 'echo oh >&2; exit 7');
+  t.equal(failed.code, 2);
+  t.equal(failed.stdout, 'node-2 | exit code 7\n  oh\n', 'one word is shell text');
+  t.equal((await script('all', '-i', 'hosts')).code, 5);
+  const unknown = await script('node-3', '-i', 'hosts', '--', 'true');
+  t.equal(unknown.code, 1);
+  t.match(unknown.stderr, /^no host or group is called "node-3"/);
+  writeFileSync(join(cwd, 'closed'), 'gone ansible_host=127.0.0.1 ansible_port=1 ansible_user=nobody\n');
+  const gone = await script('all', '-i', 'closed', '--', 'true');
+  t.equal(gone.code, 4);
+  t.match(gone.stdout, /^gone \| unreachable: nothing listens at 127\.0\.0\.1:1\n {2}try: /);
+});
