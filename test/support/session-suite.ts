@@ -282,8 +282,7 @@ export function sessionSuite(t: Test, open: OpenHere): void {
 
   t.test('durations are the host’s', async (t) => {
     const session = await opened(t, open);
-    const [quick, slow] = await session.run([step('quick', sh`:`), step('slow', sh`sleep 0.5`)]);
-    t.ok((quick?.duration ?? 9) < 0.5);
+    const [slow] = await session.run([step('slow', sh`sleep 0.5`)]);
     t.ok((slow?.duration ?? 0) >= 0.48);
   });
 

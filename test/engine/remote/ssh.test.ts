@@ -152,7 +152,7 @@ t.test('a link that breaks is named with its step, and the host goes on to the e
       port: relay.port,
       sshArgs: [
         ...sshd.knownHosts([`[127.0.0.1]:${relay.port} ${sshd.publicKey('ed25519')}`]),
-        ...['-o', 'ServerAliveInterval=1', '-o', 'ServerAliveCountMax=1'],
+        ...['-o', 'ServerAliveInterval=2', '-o', 'ServerAliveCountMax=1'],
       ],
     });
     const session = await openSession(connection);
@@ -168,7 +168,7 @@ t.test('a link that breaks is named with its step, and the host goes on to the e
     const error = await running.catch((error: unknown) => error);
     t.ok(error instanceof LinkError);
     t.match(error, { phase: 'lost', step: 'long', problem: { host: 'testhost' } });
-    if (how === 'silent') t.match(error, { message: /no answer for 2 s/ });
+    if (how === 'silent') t.match(error, { message: /no answer for 4 s/ });
     await session.close();
     relay.end();
     await gone(Number(text(pids[0])));
