@@ -44,24 +44,25 @@ interface Artifact {
 export async function provideK3s(files: string, arches: readonly Architecture[], say: Say): Promise<K3sSource> {
   const cache = join(cacheDirectory(), 'k3s');
   mkdirSync(cache, { recursive: true });
-  return withLock('k3s', async () => {
-    let served: K3sSource = 'stand-in';
-    for (const arch of arches) {
-      const [binary, source] = await k3sBinary(arch, cache, say);
-      if (arch === machineArchitecture() || arches.length === 1) served = source;
+  let served: K3sSource = 'stand-in';
+  for (const arch of arches) {
+    const images = `k3s-airgap-images-${arch}.tar.zst`;
+    // Two labs that want the same at once build it once.
+    const [binary, source] = await withLock(`k3s-${arch}`, async () => {
       await build('lab/k3s/images/build.sh', arch, join(cache, 'images'), say);
-      const images = `k3s-airgap-images-${arch}.tar.zst`;
-      const artifacts = [
-        { name: binaryName(arch), path: binary },
-        { name: images, path: join(cache, 'images', images) },
-      ];
-      const directory = join(files, k3sVersion);
-      mkdirSync(directory, { recursive: true });
-      for (const { name, path } of artifacts) symlinkSync(path, join(directory, name));
-      writeFileSync(join(directory, `sha256sum-${arch}.txt`), await checksums(artifacts));
-    }
-    return served;
-  });
+      return k3sBinary(arch, cache, say);
+    });
+    if (arch === machineArchitecture() || arches.length === 1) served = source;
+    const artifacts = [
+      { name: binaryName(arch), path: binary },
+      { name: images, path: join(cache, 'images', images) },
+    ];
+    const directory = join(files, k3sVersion);
+    mkdirSync(directory, { recursive: true });
+    for (const { name, path } of artifacts) symlinkSync(path, join(directory, name));
+    writeFileSync(join(directory, `sha256sum-${arch}.txt`), await checksums(artifacts));
+  }
+  return served;
 }
 
 /** The release's name of the binary: only AMD64's has no suffix. */

@@ -5,7 +5,7 @@ import { chmodSync, closeSync, mkdirSync, openSync, readdirSync, readFileSync, r
 import { join } from 'node:path';
 import { aptSource } from './apt-repository.ts';
 import { groupInside, groupOutside, hierarchies, makeGroup } from './cgroups.ts';
-import { $ } from './local.ts';
+import { $, localEnvironment } from './local.ts';
 import {
   directoryOf,
   directoryOfHost,
@@ -151,12 +151,18 @@ exit $code
 `;
 }
 
-/** Turns the host on. It goes on when this process ends. */
-export function powerOn(state: LabState, host: HostShape): void {
+/**
+ * Turns the host on. It goes on when this process ends.
+ *
+ * @returns Whether its power supply is still there; false when it couldn't boot, or has been switched off.
+ */
+export function powerOn(state: LabState, host: HostShape): () => boolean {
   const directory = directoryOfHost(state.name, host.name);
   const script = join(directory, 'boot.sh');
   writeFileSync(script, bootScript(state, host), { mode: 0o755 });
   const log = openSync(join(directory, 'console.log'), 'a');
-  spawn('sh', [script], { detached: true, stdio: ['ignore', log, log], cwd: '/' }).unref();
+  const child = spawn('sh', [script], { detached: true, stdio: ['ignore', log, log], cwd: '/', env: localEnvironment });
+  child.unref();
   closeSync(log);
+  return () => child.exitCode === null && child.signalCode === null;
 }

@@ -8,6 +8,7 @@ import { UserError } from '../engine/errors.ts';
 import { powerOn } from './boot.ts';
 import { directoriesOf, groupOf, groupOutside, isFrozen, killGroup, processesIn, setFrozen } from './cgroups.ts';
 import { type DroppedPort, filterState, machinePort, setCut, setDropped } from './filter.ts';
+import { localEnvironment } from './local.ts';
 import { directoryOfHost, hostAddress, hostMac, type LabState, portName } from './names.ts';
 import { cpuOf } from './prepare.ts';
 import type { HostShape } from './shape.ts';
@@ -91,7 +92,7 @@ export class LabHost {
     const outside = directoriesOf(groupOutside(this.#state.number, this.name));
     const enter = `for group in ${outside.join(' ')}; do echo 0 > "$group/cgroup.procs"; done
 exec nsenter --target ${leader} --mount --uts --ipc --net --pid --cgroup -- /usr/bin/env -i -C / HOME=/root USER=root LANG=C.UTF-8 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin /bin/sh -c "$1"`;
-    const child = spawn('sh', ['-c', enter, 'sh', command], { stdio: ['pipe', 'pipe', 'pipe'] });
+    const child = spawn('sh', ['-c', enter, 'sh', command], { stdio: ['pipe', 'pipe', 'pipe'], env: localEnvironment });
     child.stdin.on('error', () => {}); // the command may end without reading
     child.stdin.end(options.input ?? '');
     const out: Buffer[] = [];
@@ -131,8 +132,8 @@ exec nsenter --target ${leader} --mount --uts --ipc --net --pid --cgroup -- /usr
 
   /** Turns it on and waits until sshd answers, at most `timeoutMs`. Does nothing when it is on. */
   async start(timeoutMs = 120_000): Promise<void> {
-    if (this.power === 'off') powerOn(this.#state, this.shape);
-    await this.#untilItAnswers(timeoutMs);
+    const isOn = this.power === 'off' ? powerOn(this.#state, this.shape) : () => this.#isOn;
+    await this.#untilItAnswers(timeoutMs, isOn);
   }
 
   /** Reboots it as `systemctl reboot` does, and waits until sshd answers again, under a new boot id. */
@@ -144,7 +145,7 @@ exec nsenter --target ${leader} --mount --uts --ipc --net --pid --cgroup -- /usr
       if (Date.now() > deadline) throw this.#silent(timeoutMs);
       await sleep(50);
     }
-    await this.#untilItAnswers(deadline - Date.now());
+    await this.#untilItAnswers(deadline - Date.now(), () => this.#isOn);
   }
 
   /** Pulls the plug: every process gone at once, nothing stopped in order. {@link start} turns it on again. */
@@ -276,17 +277,21 @@ exec nsenter --target ${leader} --mount --uts --ipc --net --pid --cgroup -- /usr
     });
   }
 
-  async #untilItAnswers(timeoutMs: number): Promise<void> {
+  get #isOn(): boolean {
+    return processesIn(this.#group).length > 0;
+  }
+
+  async #untilItAnswers(timeoutMs: number, isOn: () => boolean): Promise<void> {
     const deadline = Date.now() + timeoutMs;
     while (!(await this.answers())) {
-      if (Date.now() > deadline || processesIn(this.#group).length === 0) throw this.#silent(timeoutMs);
+      if (Date.now() > deadline || !isOn()) throw this.#silent(timeoutMs);
       await sleep(50);
     }
   }
 
   #silent(timeoutMs: number): UserError {
     const last = this.console.trim().split('\n').slice(-10).join('\n    ');
-    const what = processesIn(this.#group).length === 0 ? 'did not boot' : `did not answer within ${timeoutMs / 1000} s`;
+    const what = !this.#isOn ? 'did not boot' : `did not answer within ${timeoutMs / 1000} s`;
     return new UserError({ what: `the host ${what}; its console's last lines:\n    ${last}`, host: this.name });
   }
 }

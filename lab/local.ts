@@ -1,8 +1,11 @@
 /** Commands on this machine, by zx: quiet, and telling what failed. */
 import { $ as zx } from 'zx';
 
+/** The environment of commands: a root shell's PATH may lack the system directories (`su` without `-`). */
+export const localEnvironment = { ...process.env, PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/usr/bin:/sbin:/bin` };
+
 /** Runs a command on this machine; throws what it printed when it fails. */
-export const $ = zx({ quiet: true, verbose: false });
+export const $ = zx({ quiet: true, verbose: false, env: localEnvironment });
 
 /** Says one line of progress; a caller that wants silence passes nothing. */
 export type Say = (line: string) => void;

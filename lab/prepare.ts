@@ -6,7 +6,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { type Problem, UserError } from '../engine/errors.ts';
 import { hierarchies } from './cgroups.ts';
-import { $, type Say } from './local.ts';
+import { $, localEnvironment, type Say } from './local.ts';
 import { withLock } from './lock.ts';
 import type { Architecture, LabShape } from './shape.ts';
 
@@ -24,6 +24,7 @@ const programs: Readonly<Record<string, string>> = {
   ssh: 'openssh-client',
   openssl: 'openssl',
   sysctl: 'procps',
+  zstd: 'zstd',
   'dpkg-deb': 'dpkg',
 };
 
@@ -47,6 +48,8 @@ export async function prepare(shape: LabShape, say: Say): Promise<void> {
   const problems = [...systemProblems(), ...kernelProblems(shape)];
   if (problems.length > 0) throw new UserError(problems);
   await withLock('packages', () => installMissing(shape, say));
+  // Inside hosts, `modprobe` finds no modules; what k3s wants loaded is loaded here, where the kernel has it as a module.
+  if (existsSync('/lib/modules')) await $({ nothrow: true })`modprobe --all --quiet overlay br_netfilter vxlan loop`;
   const missing = await missingNetworking();
   if (missing.length > 0) throw new UserError(missing);
 }
@@ -97,9 +100,9 @@ function kernelProblems(shape: LabShape): Problem[] {
   return problems;
 }
 
-/** Whether a program is on the PATH or in the system directories, which root's PATH may lack under su. */
+/** Whether a program is there. */
 function has(program: string): boolean {
-  const directories = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/sbin', '/usr/bin', '/bin'];
+  const directories = localEnvironment.PATH.split(delimiter);
   return directories.some((directory) => existsSync(join(directory, program)));
 }
 
@@ -115,7 +118,7 @@ async function installMissing(shape: LabShape, say: Say): Promise<void> {
     });
   }
   say(`installing ${names.join(', ')}`);
-  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  const env = { ...localEnvironment, DEBIAN_FRONTEND: 'noninteractive' };
   await $({ nothrow: true, env })`apt-get update -q`;
   const installed = await $({ nothrow: true, env })`apt-get install -y -q --no-install-recommends ${names}`;
   if (installed.exitCode !== 0) {

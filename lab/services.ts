@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { UserError } from '../engine/errors.ts';
 import { groupOf, makeGroup } from './cgroups.ts';
+import { localEnvironment } from './local.ts';
 import { mirrorPort } from './mirror.ts';
 import { directoryOf, gatewayAddress, type LabState, repository } from './names.ts';
 
@@ -33,7 +34,12 @@ export async function startMirror(state: LabState): Promise<void> {
     address,
     mirrorConfigFile(state.name),
   ];
-  spawn('sh', ['-c', enter, 'sh', ...server], { detached: true, stdio: ['ignore', out, out], cwd: repository }).unref();
+  spawn('sh', ['-c', enter, 'sh', ...server], {
+    detached: true,
+    stdio: ['ignore', out, out],
+    cwd: repository,
+    env: localEnvironment,
+  }).unref();
   closeSync(out);
   for (let tries = 0; tries < 600; tries++) {
     const answer = await fetch(mirrorUrl(state.number)).catch(() => undefined);
