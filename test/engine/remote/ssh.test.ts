@@ -160,7 +160,7 @@ t.test('a link that breaks is named with its step, and the host goes on to the e
     const pids = await session.run([step('pid', sh`echo $$`)]);
     const running = session.run(
       [
-        step('long', sh`sleep 0.5; echo ended >>${file}; sleep 2; echo ended >>${file}`),
+        step('long', sh`sleep 0.5; echo ended >>${file}; sleep 6; echo ended >>${file}`),
         step('next', sh`echo next >>${file}`),
       ],
       { started: () => relay.cut(how) },
