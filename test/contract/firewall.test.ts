@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import { ufwEnabled } from '../../engine/resources/ufw.ts';
 import { sh } from '../../engine/script.ts';
+import { withFunctions } from '../engine/resources/local-shell.ts';
 import { useLab } from '../support/lab.ts';
 import { firewall, rules } from './examples/ufw.ts';
 import { keepsContract, sessionOn } from './keeps-contract.ts';
@@ -21,7 +22,14 @@ t.test('the firewall', async (t) => {
     const enabled = ufwEnabled({ keepPort: 22, confirmWithin: 4 });
     const [result] = await session.run([{ id: 'enable', script: enabled.change({}), timeout: 60 }]);
     t.equal(result?.exitCode, 0, 'the connection at hand is not cut');
-    t.equal(await status(), 'Status: active');
+    const [mine] = await session.run([{ id: 'probe', script: enabled.probe, timeout: 30 }]);
+    t.match(
+      mine?.stdout.toString(),
+      /enabled=yes[\s\S]*unconfirmed=no/,
+      'the run that armed the revert finds what it wanted',
+    );
+    const other = await host.read(withFunctions(enabled.probe));
+    t.match(other, /unconfirmed=yes/, 'any other finds that it is not confirmed');
     t.notOk(await host.answers(), 'no new connection comes through');
     for (let i = 0; i < 100 && (await status()) !== 'Status: inactive'; i++) await sleep(200);
     t.ok(await host.answers(), 'some seconds later it does again');
