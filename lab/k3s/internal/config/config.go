@@ -57,6 +57,9 @@ func Load(command string, args []string, environ []string) (*Config, error) {
 			name, _, _ := strings.Cut(strings.TrimLeft(word, "-"), "=")
 			if flags[name] == nil {
 				shown, _, _ := strings.Cut(word, "=")
+				if command == "etcd-snapshot" && len(c.Warnings) > 0 {
+					continue // only the first was seen to be said (k3s-captures/10-snapshots.txt)
+				}
 				c.Warnings = append(c.Warnings, fmt.Sprintf("Unknown flag %s found in config.yaml, skipping\n", shown))
 				continue
 			}
