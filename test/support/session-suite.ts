@@ -455,5 +455,5 @@ function endSleeps(seconds: string): void {
 
 /** Waits for a process to be gone. */
 export async function gone(pid: number): Promise<void> {
-  for (let i = 0; i < 100 && existsSync(`/proc/${pid}`); i++) await sleep(50);
+  for (let i = 0; i < 600 && existsSync(`/proc/${pid}`); i++) await sleep(50);
 }
