@@ -63,13 +63,17 @@ function tasksOf(
 ): readonly Task[] {
   const stage = firewall.role.stages.find(({ name }) => name === 'rules');
   assert(stage);
+  const facts: Readonly<Record<string, unknown>> = {
+    firewall: given.found ?? fresh,
+    networks: given.networks ?? networks,
+  };
   return stage.tasks({
     vars: { ...defaults, ...given.vars },
     host,
     group: (group) => inventory.filter(({ groups }) => groups.includes(group)),
     inventory,
     playHosts: inventory,
-    facts: { firewall: given.found ?? fresh, networks: given.networks ?? networks } as FactAnswers<FactRequests>,
+    facts: facts as FactAnswers<FactRequests>,
   });
 }
 
