@@ -59,9 +59,10 @@ export class UserError extends Error {
   }
 }
 
-/** `file:line:column`, the form editors and terminals make clickable. */
-export function formatPosition(at: Position): string {
-  return `${at.file}:${at.line}:${at.column}`;
+/** `file:line:column`, the form editors and terminals make clickable; files below the current folder from there. */
+export function formatPosition({ file, line, column }: Position): string {
+  const here = `${process.cwd()}/`;
+  return `${file.startsWith(here) ? file.slice(here.length) : file}:${line}:${column}`;
 }
 
 /** A problem as text: the first line stands alone in a list; `allowed` and `tryThis` follow, indented. */

@@ -68,13 +68,13 @@ export class TextFormat {
         this.#stage = '';
         return this.#options.verbosity > 0 ? this.#header() : [];
       case 'stage-started':
-        this.#stage = `  ${event.role}${event.stage === event.role ? '' : `: ${event.stage}`}`;
+        this.#stage = `  ${stageTitle(event)}`;
         return this.#options.verbosity > 0 ? this.#header() : [];
       case 'task-finished':
         return this.#task(event);
       case 'task-output':
         return this.#options.verbosity > 1
-          ? event.text
+          ? printable(event.text)
               .trimEnd()
               .split('\n')
               .map((line) => `      ${this.#style('dim', `${event.host} |`)} ${line}`)
@@ -144,8 +144,9 @@ export class TextFormat {
     ];
   }
 
-  #diff({ status, diff, found, wanted }: RunEvent & { type: 'task-finished' }): readonly string[] {
-    if (status === 'ok' || status === 'skipped') return [];
+  #diff({ status, diff, found, wanted, task }: RunEvent & { type: 'task-finished' }): readonly string[] {
+    // A handler has no state of its own that one would compare.
+    if (status === 'ok' || status === 'skipped' || task.handler) return [];
     const text =
       diff ??
       differences(found ?? {}, wanted ?? {})
@@ -153,16 +154,26 @@ export class TextFormat {
           found === undefined ? `+${key}: ${wanted}` : `-${key}: ${found}\n+${key}: ${wanted}`,
         )
         .join('\n');
-    if (text === '') return [];
-    return text.split('\n').map((line) => {
-      const style = line.startsWith('+') ? 'green' : line.startsWith('-') ? 'red' : undefined;
-      return `      ${style ? this.#style(style, line) : line}`;
-    });
+    if (text.trim() === '') return [];
+    return printable(text)
+      .trimEnd()
+      .split('\n')
+      .map((line) => {
+        const style = line.startsWith('+') ? 'green' : line.startsWith('-') ? 'red' : undefined;
+        return `      ${style ? this.#style(style, line) : line}`;
+      });
   }
 
   #failure(failure: TaskFailure, { task }: RunEvent & { type: 'task-finished' }): readonly string[] {
     const block = (title: string, text: string): string[] =>
-      text.trim() === '' ? [] : [`      ${title}:`, ...text.split('\n').map((line) => `        ${line}`)];
+      text.trim() === ''
+        ? []
+        : [
+            `      ${title}:`,
+            ...printable(text)
+              .split('\n')
+              .map((line) => `        ${line}`),
+          ];
     return [
       `      ${this.#style('red', failure.what)}`,
       ...(failure.tryThis ? [`      try: ${failure.tryThis}`] : []),
@@ -222,6 +233,26 @@ function firstLines(script: string): string {
 
 function indent(text: string): string[] {
   return text.split('\n').map((line) => `    ${line}`);
+}
+
+/**
+ * What a host printed, fit for a terminal: the last state of each line that a progress bar rewrites, no control sequences.
+ * A host must not be able to draw over what is shown, or to type.
+ */
+export function printable(text: string): string {
+  return (
+    text
+      .replaceAll('\r\n', '\n')
+      .replaceAll(/^.*\r(?=[^\n])/gm, '')
+      // CSI and OSC sequences (ECMA-48), then what is left of C0 and C1 but tab and line feed.
+      .replaceAll(/\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(\x07|\x1b\\)/g, '')
+      .replaceAll(/[\x00-\x08\x0b-\x1f\x7f-\x9f]/g, '')
+  );
+}
+
+/** `role: stage`, or the role alone where it has one stage of its own name. */
+export function stageTitle({ role, stage }: { readonly role: string; readonly stage: string }): string {
+  return stage === role ? role : `${role}: ${stage}`;
 }
 
 /** A duration for people: `3.2 s`, `2 min 5 s`. */

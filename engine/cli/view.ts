@@ -3,7 +3,7 @@
  * only the lines.
  */
 import type { RunEvent } from '../events.ts';
-import { type FormatOptions, TextFormat } from './format.ts';
+import { type FormatOptions, printable, stageTitle, TextFormat } from './format.ts';
 
 /** Where the view is drawn: a terminal or a pipe. */
 export interface Screen {
@@ -14,7 +14,7 @@ export interface Screen {
 }
 
 /** Milliseconds between two drawings of the live part. */
-const REDRAW_EVERY = 120;
+const REDRAW_EVERY = 250;
 
 /** What a host is doing. */
 interface Doing {
@@ -31,6 +31,7 @@ export class View {
   readonly #live: boolean;
   readonly #doing = new Map<string, Doing>();
   #drawn = 0;
+  #started = 0;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(screen: Screen, options: FormatOptions) {
@@ -43,12 +44,8 @@ export class View {
   readonly listener = (event: RunEvent): void => {
     this.#follow(event);
     const lines = this.#format.lines(event);
-    if (lines.length > 0) {
-      this.#erase();
-      this.#screen.write(`${lines.join('\n')}\n`);
-      this.#draw();
-    }
     if (event.type === 'run-finished') this.close();
+    if (lines.length > 0) this.#show(lines.flatMap((line) => line.split('\n')));
   };
 
   /** Removes the live part and stops drawing. */
@@ -56,7 +53,7 @@ export class View {
     clearInterval(this.#timer);
     this.#timer = undefined;
     this.#doing.clear();
-    this.#erase();
+    this.#show([]);
   }
 
   #follow(event: RunEvent): void {
@@ -64,24 +61,22 @@ export class View {
     switch (event.type) {
       case 'run-started':
         for (const host of event.hosts) this.#begin(host, 'connecting');
-        this.#timer = setInterval(() => {
-          this.#erase();
-          this.#draw();
-        }, REDRAW_EVERY);
+        this.#started = Date.now();
+        this.#timer = setInterval(() => this.#show([]), REDRAW_EVERY);
         this.#timer.unref();
         break;
       case 'checks-started':
         for (const host of event.hosts) this.#begin(host, 'checking that it may run');
         break;
       case 'stage-started':
-        for (const host of event.hosts) this.#begin(host, `${event.role}: ${event.stage}`);
+        for (const host of event.hosts) this.#begin(host, stageTitle(event));
         break;
       case 'task-started':
         this.#begin(event.host, event.task.name);
         break;
       case 'task-output': {
         const doing = this.#doing.get(event.host);
-        const last = event.text.trim().split('\n').at(-1);
+        const last = printable(event.text).trim().split('\n').at(-1);
         if (doing && last) doing.last = last;
         break;
       }
@@ -98,22 +93,33 @@ export class View {
     this.#doing.set(host, { what, since: Date.now(), last: '' });
   }
 
-  #erase(): void {
-    if (this.#drawn > 0) this.#screen.write(`\x1b[${this.#drawn}A\x1b[0J`);
-    this.#drawn = 0;
+  /** Takes the live part away and writes what is to stay, in one go with the new live part, so that nothing flickers. */
+  #show(lines: readonly string[]): void {
+    const erase = this.#drawn > 0 ? `\x1b[${this.#drawn}A\x1b[0J` : '';
+    const live = this.#liveLines();
+    this.#drawn = live.length;
+    const text = [...lines, ...live].map((line) => `${line}\n`).join('');
+    if (erase + text !== '') this.#screen.write(erase + text);
   }
 
-  #draw(): void {
-    if (!this.#timer) return;
+  #liveLines(): readonly string[] {
+    if (!this.#timer || this.#doing.size === 0) return [];
     const width = (this.#screen.columns ?? 80) - 1;
-    const room = Math.max(1, (this.#screen.rows ?? 24) - 2);
+    const room = Math.max(1, (this.#screen.rows ?? 24) - 3);
+    const names = Math.max(...[...this.#doing.keys()].map((host) => host.length));
+    const now = Date.now();
     const all = [...this.#doing].map(([host, { what, since, last }]) => {
-      const seconds = Math.floor((Date.now() - since) / 1000);
-      return `  ${host}  ${what}${seconds > 0 ? ` (${seconds} s)` : ''}${last ? `  ${last}` : ''}`.slice(0, width);
+      const waited = now - since < 1000 ? '' : `  ${elapsed(now - since)}`;
+      return `  ${host.padEnd(names)}  ${what}${waited}${last ? `  ${last}` : ''}`;
     });
-    const lines = all.length > room ? [...all.slice(0, room - 1), `  ... ${all.length - room + 1} more`] : all;
-    if (lines.length === 0) return;
-    this.#screen.write(`${lines.map((line) => `\x1b[2m${line}\x1b[22m`).join('\n')}\n`);
-    this.#drawn = lines.length;
+    const shown = all.length > room ? [...all.slice(0, room - 1), `  ... and ${all.length - room + 1} more`] : all;
+    const clock = `  ${elapsed(now - this.#started)} since the start; Ctrl-C stops after the running steps`;
+    return ['', ...shown, clock].map((line) => (line === '' ? line : `\x1b[2m${line.slice(0, width)}\x1b[22m`));
   }
+}
+
+/** `7 s`, `2:05 min`: without decimals, so that it ticks and does not flicker. */
+function elapsed(ms: number): string {
+  const seconds = Math.floor(ms / 1000);
+  return seconds < 60 ? `${seconds} s` : `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')} min`;
 }

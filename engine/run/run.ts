@@ -147,8 +147,14 @@ function resolveAll(options: RunOptions, plays: readonly PlayRun[]): RunContext[
       }
     }
   }
-  if (problems.size > 0) throw new UserError([...problems.values()]);
+  if (problems.size > 0) throw new UserError([...problems.values()].sort(byPlace));
   return vars;
+}
+
+/** In the order of the files; what has no place comes last. */
+function byPlace({ at: a }: Problem, { at: b }: Problem): number {
+  if (!a || !b) return Number(!a) - Number(!b);
+  return a.file === b.file ? a.line - b.line || a.column - b.column : a.file < b.file ? -1 : 1;
 }
 
 async function runPlays(run: RunContext, plays: readonly PlayRun[]): Promise<void> {
