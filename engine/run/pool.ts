@@ -35,7 +35,6 @@ export interface PoolOptions {
 export class SessionPool {
   readonly #options: PoolOptions;
   readonly #sessions = new Map<string, Promise<Session>>();
-  readonly #locked = new Set<string>();
   readonly #unreachable = new Map<string, Problem>();
   #interrupted: 'after this step' | 'now' | undefined;
 
@@ -78,10 +77,8 @@ export class SessionPool {
       const session = await open(connect(host, become));
       const ms = Math.round(performance.now() - start);
       events.emit({ type: 'host-connected', host: host.name, ms });
-      if (lock && changeable.has(host.name) && !this.#locked.has(host.name)) {
-        this.#locked.add(host.name);
-        session.lock(lock);
-      }
+      // Root's lock and a user's are two; a run may hold both.
+      if (lock && changeable.has(host.name)) session.lock(lock);
       if (this.#interrupted) await session.interrupt(this.#interrupted);
       return session;
     })();
