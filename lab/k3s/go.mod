@@ -59,8 +59,6 @@ require (
 	github.com/containerd/plugin v1.0.0 // indirect
 	github.com/containerd/ttrpc v1.2.7 // indirect
 	github.com/containerd/typeurl/v2 v2.2.3 // indirect
-	github.com/containernetworking/cni v1.3.0 // indirect
-	github.com/containernetworking/plugins v1.9.0 // indirect
 	github.com/coreos/go-oidc v2.5.0+incompatible // indirect
 	github.com/coreos/go-semver v0.3.1 // indirect
 	github.com/coreos/go-systemd/v22 v22.7.0 // indirect
@@ -286,5 +284,3 @@ replace go.etcd.io/etcd/client/v3 => go.etcd.io/etcd/client/v3 v3.6.6
 replace go.etcd.io/etcd/pkg/v3 => go.etcd.io/etcd/pkg/v3 v3.6.6
 
 replace go.etcd.io/etcd/server/v3 => go.etcd.io/etcd/server/v3 v3.6.6
-
-tool github.com/containernetworking/plugins/plugins/main/loopback
