@@ -23,7 +23,7 @@ import { type FirewallFound, firewallFound } from './facts.ts';
 import { clusterRules, type FirewallVars, furtherRules, isInPlace, OWN, peersOf, ruleChanges } from './rules.ts';
 import { sshPorts, sshRules } from './ssh.ts';
 import { firewallVars } from './vars.ts';
-import { attempts, targetsAt, wayLater, wayTask } from './verify.ts';
+import { attempts, targetsAt, wayTask } from './verify.ts';
 
 type Ask = AskContext<FirewallVars>;
 
@@ -155,15 +155,12 @@ export const firewall = defineRole({
           ips: nodeIps(nodesOf(context), facts.networks),
           flannelBackend: vars.k3s_flannel_backend,
         };
-        const peers = others(context, nodesOf(context));
-        if (!isInPlace([...ssh, ...cluster], facts.firewall)) {
-          return [...peers.map((from) => wayLater(from, host)), ...outside(context).map((to) => wayLater(host, to))];
-        }
-        const incoming = peers.map((from) => {
+        const judgement = isInPlace([...ssh, ...cluster], facts.firewall) ? 'ruled' : 'before';
+        const incoming = others(context, nodesOf(context)).map((from) => {
           const tcp = facts.fromServers.get(from.name) ?? facts.fromAgents.get(from.name);
-          return wayTask({ ...way, from, to: host, tcp }, true);
+          return wayTask({ ...way, from, to: host, tcp }, judgement);
         });
-        const outgoing = outside(context).map((to) => wayTask({ ...way, from: host, to, tcp: facts.out }, false));
+        const outgoing = outside(context).map((to) => wayTask({ ...way, from: host, to, tcp: facts.out }, 'outside'));
         return [...incoming, ...outgoing];
       },
     }),

@@ -121,7 +121,7 @@ export function ruleChanges(wanted: readonly UfwRule[], found: FirewallFound): R
     wanted: [...byKey].filter(([key]) => !theirs.has(key)).map(([, rule]) => rule),
     stale: found.rules
       .filter((rule) => isOwn(rule) && !byKey.has(rule.key) && !rule.comment.startsWith(SSH_COMMENT))
-      .flatMap(({ rule }) => rule ?? []),
+      .flatMap(({ rule, comment }) => (rule ? [{ ...rule, comment }] : [])),
     foreign,
   };
 }

@@ -1,5 +1,5 @@
 /** The rules proved by packets: every node sends to every port that is open to it, and what does not arrive is named. */
-import { type Fact, type HostView, pass, refuse, type Task, task, warn } from '../../engine/index.ts';
+import { type Fact, type HostView, pass, refuse, type Task, task, type Verdict, warn } from '../../engine/index.ts';
 import { nodeKind } from '../cluster/groups.ts';
 import { knownAddress, parseIpv4 } from '../cluster/network.ts';
 import { portsOf, rowsTo, sendsAs } from '../cluster/ports.ts';
@@ -73,59 +73,55 @@ function outcomes({ from, to, tcp, flows, ips, flannelBackend }: Way): readonly 
   });
 }
 
-/** What a way's task is called. */
-const wayName = (from: HostView, to: HostView): string => `Packets from ${from.name} reach ${to.name}`;
+/**
+ * How a way is judged. `ruled`: the receiver's rules are in place, and what does not arrive fails it. `before`: they are not
+ * (check mode, `--tags verify`), so packets tell how it is without them. `outside`: the receiver is not of this play.
+ */
+export type Judgement = 'ruled' | 'before' | 'outside';
 
-/** In place of {@link wayTask} while the rules are not there, as in check mode: packets would tell about other rules. */
-export function wayLater(from: HostView, to: HostView): Task {
-  return task(wayName(from, to), pass('packets', 'tried once the rules are there'), { tags: ['verify'], when: false });
+/** The verdict on one way. */
+export function wayTask(way: Way, judgement: Judgement): Task {
+  const { from, to, tcp, ips } = way;
+  const [address, real] = [knownAddress(to), ips.get(to.name)];
+  const route = `packets from ${from.name} reach ${to.name}`;
+  const verdict = ((): Verdict => {
+    if (tcp === undefined) {
+      const what = `whether ${route} is not known: ${from.name} could not be asked`;
+      return warn('packets', { evidence: 'no answer', what, tryThis: `mend ${from.name} and run again` });
+    }
+    if (parseIpv4(address) !== undefined && real !== undefined && real !== address) {
+      const what = `whether ${route} was not tried: we connect to ${address}, nodes use ${real}`;
+      const tryThis = `node_ip: ${real} in host_vars/${to.name}.yml`;
+      return warn('packets', { evidence: `${address} is not the node's address`, what, tryThis });
+    }
+    const all = outcomes(way);
+    const blocked = all.filter(isBlocked);
+    const unknown = all.filter(({ result }) => result === 'unknown');
+    const arrived = all.filter((one) => !blocked.includes(one) && !unknown.includes(one));
+    const evidence = arrived.length > 0 ? `${listPorts(arrived)} arrive` : 'nothing arrives';
+    if (blocked.length > 0) {
+      const what = blocked.map((one) => blockedSentence(one, from.name, to.name)).join('; ');
+      const finding = { evidence, what, tryThis: remedy(from, to, judgement) };
+      return judgement === 'ruled' ? refuse('packets', finding) : warn('packets', finding);
+    }
+    // Before ufw is on, nothing may be tracking connections: that will change.
+    if (unknown.length === 0 || judgement === 'before') return pass('packets', evidence);
+    const reasons = [...new Set(unknown.map(({ said }) => said).filter(Boolean))].join('; ');
+    const look = `enable connection tracking, or look with "tcpdump -ni any port ${unknown[0]?.port}" on ${to.name}`;
+    const what = `whether ${listPorts(unknown)} from ${from.name} reach ${to.name} can't be told`;
+    return warn('packets', { evidence, what, tryThis: reasons || look });
+  })();
+  return task(`${route[0]?.toUpperCase()}${route.slice(1)}`, verdict, { tags: ['verify'] });
 }
 
-/**
- * The verdict on one way. A receiver that is not of this play is only warned about: its rules may not be up to date, and this
- * run does not touch them.
- */
-export function wayTask(way: Way, receiverInPlay: boolean): Task {
-  const { from, to, tcp, ips } = way;
-  const name = wayName(from, to);
-  const tags = ['verify'];
-  const address = knownAddress(to);
-  const real = ips.get(to.name);
-  if (tcp === undefined) {
-    const what = `whether packets from ${from.name} reach ${to.name} is not known: ${from.name} could not be asked`;
-    return task(name, warn('packets', { evidence: 'no answer', what, tryThis: `mend ${from.name} and run again` }), {
-      tags,
-    });
-  }
-  if (parseIpv4(address) !== undefined && real !== undefined && real !== address) {
-    const what = `whether packets from ${from.name} reach ${to.name} was not tried: we connect to ${address}, nodes use ${real}`;
-    const tryThis = `node_ip: ${real} in host_vars/${to.name}.yml`;
-    return task(name, warn('packets', { evidence: `${address} is not the node's address`, what, tryThis }), { tags });
-  }
-  const all = outcomes(way);
-  const blocked = all.filter(isBlocked);
-  const unknown = all.filter(({ result }) => result === 'unknown');
-  const arrived = all.filter((one) => !blocked.includes(one) && !unknown.includes(one));
-  const evidence = arrived.length > 0 ? `${listPorts(arrived)} arrive` : 'nothing arrives';
-  if (blocked.length > 0) {
-    const finding = {
-      evidence,
-      what: blocked.map((one) => blockedSentence(one, from.name, to.name)).join('; '),
-      tryThis: receiverInPlay
-        ? `ufw's rules on ${to.name} let them in, so something else does not: see "nft list ruleset" there (a table of another ` +
-          `tool, a deny rule above ours in "ufw status numbered"), what ${from.name} lets out, and routers or security groups between`
-        : `run the firewall role on ${to.name} too`,
-    };
-    return task(name, receiverInPlay ? refuse('packets', finding) : warn('packets', finding), { tags });
-  }
-  if (unknown.length > 0) {
-    const reasons = [...new Set(unknown.map(({ said }) => said).filter(Boolean))].join('; ');
-    const what = `whether ${listPorts(unknown)} from ${from.name} reach ${to.name} can't be told`;
-    const tryThis =
-      reasons || `enable connection tracking, or look with "tcpdump -ni any port ${unknown[0]?.port}" on ${to.name}`;
-    return task(name, warn('packets', { evidence, what, tryThis }), { tags });
-  }
-  return task(name, pass('packets', evidence), { tags });
+/** What to do about a closed way. */
+function remedy(from: HostView, to: HostView, judgement: Judgement): string {
+  if (judgement === 'before') return `the rules of this role on ${to.name}: they are not in place there`;
+  if (judgement === 'outside') return `run the firewall role on ${to.name} too`;
+  return (
+    `ufw's rules on ${to.name} let them in, so something else does not: see "nft list ruleset" there (a table of another tool, ` +
+    `a deny rule above ours in "ufw status numbered"), what ${from.name} lets out, and routers or security groups between`
+  );
 }
 
 /** `2379/tcp, 2380/tcp and 8472/udp`. */

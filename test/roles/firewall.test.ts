@@ -415,21 +415,22 @@ t.test('what is dropped is named by port, sender and receiver', async (t) => {
     ips: new Map(inventory.map(({ name, address }) => [name, address])),
     flannelBackend: 'vxlan',
   };
-  t.match(wayTask(way, true).action, {
+  t.match(wayTask(way, 'ruled').action, {
     verdict: 'refuse',
     what: '2380/tcp from server-1 to server-3 is dropped',
     evidence: '6443/tcp, 2379/tcp, 8472/udp and 10250/tcp arrive',
   });
-  t.match(wayTask(way, false).action, { verdict: 'warn' }, 'a host outside the play is only warned about');
+  t.match(wayTask(way, 'outside').action, { verdict: 'warn' }, 'a host outside the play is only warned about');
+  t.match(wayTask(way, 'before').action, { verdict: 'warn', tryThis: /the rules of this role on server-3/ });
   const lost = new Map([
     ['server-1', table(flow(4000, 29))],
     ['server-3', table()],
   ]);
-  t.match(wayTask({ ...way, tcp: tcp.map((one) => ({ ...one, result: 'refused' })), flows: lost }, true).action, {
+  t.match(wayTask({ ...way, tcp: tcp.map((one) => ({ ...one, result: 'refused' })), flows: lost }, 'ruled').action, {
     what: '8472/udp from server-1 to server-3 is dropped',
   });
-  t.match(wayTask({ ...way, tcp: undefined }, true).action, { verdict: 'warn', evidence: 'no answer' });
-  t.match(wayTask({ ...way, ips: new Map([...way.ips, ['server-3', '10.0.0.3']]) }, true).action, {
+  t.match(wayTask({ ...way, tcp: undefined }, 'ruled').action, { verdict: 'warn', evidence: 'no answer' });
+  t.match(wayTask({ ...way, ips: new Map([...way.ips, ['server-3', '10.0.0.3']]) }, 'ruled').action, {
     verdict: 'warn',
     tryThis: 'node_ip: 10.0.0.3 in host_vars/server-3.yml',
   });
