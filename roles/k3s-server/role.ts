@@ -22,7 +22,7 @@ import { allVote, canBeSpared, type EtcdMember, etcdMembers, isVoter, noLeftover
 import { installTasks } from '../k3s/install.ts';
 import { chosen, RELEASE_FILE, release, releaseFile } from '../k3s/release.ts';
 import { restarted, started } from '../k3s/start.ts';
-import { hasCluster, isUp, type K3sState, k3sSettings, k3sState } from '../k3s/state.ts';
+import { hasCluster, isUp, type K3sState, k3sSettings, k3sState, replacedSettings } from '../k3s/state.ts';
 import { clusterToken, firstToken, ownToken, sameToken, tokenFile } from '../k3s/token.ts';
 import { settingsVerdict } from '../k3s/verdicts.ts';
 import { isWaived } from '../k3s/waive.ts';
@@ -46,7 +46,7 @@ export const k3sServer = defineRole({
 
   checks: (checks) =>
     checks({
-      facts: (context) => ({ ...shared(context), settings: k3sSettings }),
+      facts: (context) => ({ ...shared(context), settings: replacedSettings }),
       verdicts: ({ facts, vars, host, ...context }) => {
         const others = serversOf(context).filter(({ name }) => name !== host.name);
         const wanted = new Map(others.map((other) => [other.name, settingsIn(vars, other)]));
@@ -72,7 +72,7 @@ export const k3sServer = defineRole({
       name: 'server',
       facts: (context) => ({
         ...shared(context),
-        settings: k3sSettings,
+        settings: replacedSettings,
         system,
         ownToken,
         networks: fromEach(serversOf(context), network, 'omit'),

@@ -38,7 +38,7 @@ export const hwMembers = shellFunction(
   `
 hw_json=$(hw_etcd cluster/member/list '{"linearizable":'"$([ "$1" = yes ] && echo true || echo false)"'}' 2>&1) || {
   printf '%s\\n' "$hw_json" | tail -n 1; return 1; }
-printf '%s' "$hw_json" | tr '{' '\\n' | sed -n '/"ID"/p' | while IFS= read -r hw_line; do
+printf '%s\\n' "$hw_json" | tr '{' '\\n' | sed -n '/"ID"/p' | while IFS= read -r hw_line; do
   hw_id=$(printf '%s' "$hw_line" | sed -n 's/.*"ID":"\\{0,1\\}\\([0-9]*\\).*/\\1/p')
   hw_name=$(printf '%s' "$hw_line" | sed -n 's/.*"name":"\\([^"]*\\)".*/\\1/p')
   hw_at=$(printf '%s' "$hw_line" | sed -n 's/.*"peerURLs":\\["[a-z]*:\\/\\/\\([^"]*\\):[0-9]*".*/\\1/p')
@@ -152,7 +152,7 @@ export function noLeftoverAt(address: string): Resource {
     wanted: { leftover: 'none' },
     change: () => sh`
 for hw_left in $(${find}); do
-  ${hwEtcd} cluster/member/remove "{\"ID\":\"$hw_left\"}" || exit
+  ${hwEtcd} cluster/member/remove "{\\"ID\\":\\"$hw_left\\"}" || exit
 done`,
     undo: { kind: 'none', why: 'the member never was one' },
   };

@@ -42,8 +42,9 @@ hw_text=$(curl -sS -m 3 http://127.0.0.1:10248/healthz 2>&1)
 
 const readyFunction = (kind: 'server' | 'agent') => (kind === 'server' ? hwServerReady : hwAgentReady);
 
-/** Lines of the unit's log that may say why it does not start. */
-const TELLING = `${startFailures.map(({ pattern }) => pattern).join('|')}|level=fatal|Shutdown request received|critical configuration mismatched`;
+/** Words that we know, and lines of the unit's log that may say why it does not start. */
+const KNOWN = startFailures.map(({ pattern }) => pattern).join('|');
+const TELLING = `${KNOWN}|level=fatal|Shutdown request received|critical configuration mismatched`;
 
 /**
  * \`hw_watch UNIT READY DEADLINE SINCE OLD\`: waits until READY holds for an invocation other than OLD. Ends at once when the log
@@ -54,6 +55,7 @@ const hwWatch = shellFunction(
   `
 hw_telling=${quote(TELLING)}
 hw_permanent=${quote(permanentFailures)}
+hw_known=${quote(KNOWN)}
 read -r hw_now hw_rest </proc/uptime; hw_start=\${hw_now%.*} hw_said= hw_last=0
 while :; do
   hw_text=$($2 2>&1); hw_rc=$?; hw_seen=$(printf '%s\\n' "$hw_text" | tail -n 1)
@@ -63,9 +65,14 @@ while :; do
   if [ "$hw_seen" != "$hw_said" ] || [ $((hw_waited - hw_last)) -ge 15 ]; then
     echo "last seen after $hw_waited s: $hw_seen"; hw_said=$hw_seen hw_last=$hw_waited
   fi
-  hw_log=$(journalctl -u $1.service --since "@$4" -o cat --no-pager 2>/dev/null | grep -E "$hw_telling" | cut -c1-700 | tail -n 20)
+  hw_log=$(journalctl -u $1.service --since "@$4" -o cat --no-pager 2>/dev/null | grep -E "$hw_telling" | cut -c1-700 | tail -n 30)
   if printf '%s\\n' "$hw_log" | grep -q -E "$hw_permanent"; then break; fi
-  if [ $hw_waited -ge "$3" ]; then echo "heartwood: not ready within $3 s; last seen: $hw_seen" >&2; break; fi
+  # Words that nobody knows, said again and again, will not change either.
+  hw_words=$(printf '%s\\n' "$hw_log" | grep level=fatal | grep -v -E "$hw_known" | sed 's/^time="[^"]*" //' | tail -n 5)
+  if [ "$(printf '%s\\n' "$hw_words" | grep -c .)" = 5 ] && [ "$(printf '%s\\n' "$hw_words" | sort -u | grep -c .)" = 1 ]; then
+    echo 'hw: failed five times with the same words' >&2; break
+  fi
+  if [ $hw_waited -ge "$3" ]; then echo "hw: not ready within $3 s; last seen: $hw_seen" >&2; break; fi
   sleep 1
 done
 printf '%s\\n' "$hw_log" >&2
@@ -89,9 +96,11 @@ exit 1`;
 function explain({ stderr }: { readonly stderr: string }) {
   const known = explainStart(stderr);
   if (known) return known;
-  const [, late] = /heartwood: (not ready within .*)/.exec(stderr) ?? [];
-  const unit = 'journalctl -u k3s -u k3s-agent on the host says more';
-  return late ? { what: `k3s is ${late}`, tryThis: `${unit}; k3s_start_timeout gives it longer` } : undefined;
+  const tryThis = 'journalctl -u k3s -u k3s-agent on the host says more';
+  const fatal = [...stderr.matchAll(/level=fatal msg="(?:Error: )?(.*)"$/gm)].at(-1)?.[1];
+  if (fatal) return { what: `k3s does not start: ${fatal.replaceAll('\\"', '"')}`, tryThis };
+  const late = /hw: (not ready within .*)/.exec(stderr)?.[1];
+  return late ? { what: `k3s is ${late}`, tryThis: `${tryThis}; k3s_start_timeout gives it longer` } : undefined;
 }
 
 /** k3s, enabled, running and ready. */

@@ -1,6 +1,6 @@
 /** What of k3s is on a host already: binary, unit, data, settings. Read before every decision; nothing here is changed. */
 import { parse as parseYaml } from 'yaml';
-import { type Fact, fact, sh } from '../../engine/index.ts';
+import { type Fact, fact, Script, sh } from '../../engine/index.ts';
 import { hwKv, parseState } from '../../engine/state.ts';
 import { DATA } from './etcd.ts';
 
@@ -47,7 +47,7 @@ hw_k3s=/usr/local/bin/k3s
 hw_db=${DATA}/server/db
 hw_config() { cat /etc/rancher/k3s/config.yaml /etc/rancher/k3s/config.yaml.d/*.yaml 2>/dev/null; }
 hw_unit() { [ -e /etc/systemd/system/$1.service ] && cat /etc/systemd/system/$1.service /etc/systemd/system/$1.service.env 2>/dev/null; }
-hw_setting() { hw_config | sed -n "s/^$1:[[:space:]]*[\"']\\{0,1\\}\\([^\"'#]*\\).*/\\1/p" | tail -n 1 | sed 's/[[:space:]]*$//'; }
+hw_setting() { hw_config | sed -n "s/^$1:[[:space:]]*[\\"']\\{0,1\\}\\([^\\"'#]*\\).*/\\1/p" | tail -n 1 | sed 's/[[:space:]]*$//'; }
 if [ -d $hw_db/etcd/member/wal ]; then echo datastore=etcd
 elif { hw_config; hw_unit k3s; } | grep -q -e 'datastore-endpoint' -e 'K3S_DATASTORE_ENDPOINT'; then echo datastore=external
 elif [ -e $hw_db/state.db ]; then echo datastore=sqlite
@@ -77,9 +77,11 @@ for hw_name in ${LINKS}; do
   [ "$hw_path" = /usr/local/bin/$hw_name ] && [ "$(readlink $hw_path)" = k3s ] && continue
   echo "taken.$hw_name=yes"
 done
-true`,
+echo complete=yes`,
   parse: ({ stdout }) => {
     const state = parseState(stdout);
+    // Half an answer would read as a host without a cluster, and a second one be begun.
+    if (state['complete'] !== 'yes') throw new Error('the answer is not complete');
     return {
       version: state['version'] || undefined,
       datastore: (state['datastore'] ?? 'none') as Datastore,
@@ -125,14 +127,17 @@ const SECRET_SETTINGS = 'token|agent-token|etcd-s3-access-key|etcd-s3-secret-key
 
 const FILE_SEPARATOR = '--- heartwood ---';
 
-/**
- * What k3s on a host is set to, secrets left out: its config files, and the flags and K3S_ variables of a unit that we did
- * not write.
- */
-export const k3sSettings: Fact<Settings> = fact({
-  name: 'k3s settings',
-  script: sh`
-for hw_path in /etc/rancher/k3s/config.yaml /etc/rancher/k3s/config.yaml.d/*.yaml; do
+/** What k3s on a host is set to, secrets left out: config.yaml, config.yaml.d, and the flags and variables of its unit. */
+export const k3sSettings: Fact<Settings> = settingsFact('k3s settings', ['config.yaml', 'config.yaml.d/*.yaml']);
+
+/** The same without config.yaml.d: what is lost when config.yaml and the unit are written anew. */
+export const replacedSettings: Fact<Settings> = settingsFact('replaced k3s settings', ['config.yaml']);
+
+function settingsFact(name: string, files: readonly string[]): Fact<Settings> {
+  return fact({
+    name,
+    script: sh`
+for hw_path in ${Script.raw(files.map((path) => `/etc/rancher/k3s/${path}`).join(' '))}; do
   [ -f "$hw_path" ] || continue
   echo ${FILE_SEPARATOR}
   grep -v -E ${`^["']?(${SECRET_SETTINGS})["']?[[:space:]]*:`} "$hw_path"
@@ -142,13 +147,17 @@ for hw_name in k3s k3s-agent; do
   [ -f /etc/systemd/system/$hw_name.service ] || continue
   systemctl show -p ExecStart -- $hw_name.service 2>/dev/null | sed -n 's/^ExecStart=.*argv\\[\\]=[^ ]* \\(.*\\) ; ignore_errors.*/argv \\1/p' |
     sed -E ${`s/--(${SECRET_SETTINGS})[= ][^ ]+//g`}
-  sed -n "s/^K3S_\\([A-Z_]*\\)=['\"]\\{0,1\\}\\([^'\"]*\\).*/env \\1 \\2/p" /etc/systemd/system/$hw_name.service.env 2>/dev/null |
+  sed -n "s/^K3S_\\([A-Z_]*\\)=['\\"]\\{0,1\\}\\([^'\\"]*\\).*/env \\1 \\2/p" /etc/systemd/system/$hw_name.service.env 2>/dev/null |
     grep -v -E '^env (AGENT_)?TOKEN|^env DATASTORE'
 done
 true`,
-  parse: ({ stdout }) => parseSettings(stdout),
-  example: {},
-});
+    parse: ({ stdout, exitCode }) => {
+      if (exitCode !== 0) throw new Error('the answer is not complete');
+      return parseSettings(stdout);
+    },
+    example: {},
+  });
+}
 
 /** Reads what the fact printed: config files, then the unit's flags, which win. */
 export function parseSettings(output: string): Settings {

@@ -20,8 +20,9 @@ export const ownToken: Fact<Secret | undefined> = secretFile('own k3s token', TO
 function secretFile(name: string, path: string): Fact<Secret | undefined> {
   return fact({
     name,
-    script: sh`[ -s ${path} ] && cat ${path} || true`,
-    parse: ({ stdout }) => {
+    script: sh`if [ -s ${path} ]; then cat ${path}; fi`,
+    parse: ({ stdout, exitCode }) => {
+      if (exitCode !== 0) throw new Error(`${path} could not be read`);
       const token = stdout.trim();
       if (!token) return undefined;
       // The password alone is the secret, wherever it shows.

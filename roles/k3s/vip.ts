@@ -26,7 +26,7 @@ for hw_try in 1 2 3 4 5 6 7 8; do
     [ $hw_i -ge 3 ] && curl -sk -m 3 -o /dev/null "https://$1:6443/ping" && { echo "another server has $1"; return 0; }
   done
 done
-echo "heartwood: no other server took $1 over" >&2
+echo "no other server took $1 over" >&2
 return 1`,
   [hwHasVip],
 );

@@ -1,23 +1,26 @@
 /** Given these variables and facts, these tasks: k3s-server, k3s-agent, and what they write. */
+import { spawnSync } from 'node:child_process';
 import t from 'tap';
 import type { FactAnswers, FactRequests } from '../../engine/fact.ts';
-import { Secret, type Task, type Verdict } from '../../engine/index.ts';
+import { type Script, Secret, sh, type Task, type Verdict } from '../../engine/index.ts';
 import type { HostView, TaskContext } from '../../engine/role.ts';
 import { type Network, network } from '../../roles/cluster/network.ts';
 import { system } from '../../roles/cluster/system.ts';
 import { agentConfig, type ServerVars, serverConfig, unitFile } from '../../roles/k3s/config.ts';
-import { parseMembers } from '../../roles/k3s/etcd.ts';
+import { allVote, etcdMembers, hwMembers, noLeftoverAt, parseMembers } from '../../roles/k3s/etcd.ts';
 import { badSettings, criticalDifferences, settingsFor } from '../../roles/k3s/flags.ts';
 import {
   chosen,
   compareVersions,
   parseRelease,
   type Release,
+  release,
   releaseFile,
   skipsMinor,
 } from '../../roles/k3s/release.ts';
-import { type K3sState, k3sState, parseSettings } from '../../roles/k3s/state.ts';
-import { sameToken, tokenFile } from '../../roles/k3s/token.ts';
+import { type K3sState, k3sSettings, k3sState, MARK, parseSettings } from '../../roles/k3s/state.ts';
+import { clusterToken, ownToken, sameToken, tokenFile } from '../../roles/k3s/token.ts';
+import { vipSight } from '../../roles/k3s/vip.ts';
 import { k3sAgent } from '../../roles/k3s-agent/role.ts';
 import { adoptVerdict, flagsVerdict, versionVerdict } from '../../roles/k3s-server/checks.ts';
 import { k3sServer } from '../../roles/k3s-server/role.ts';
@@ -495,4 +498,75 @@ t.test('a release file read back says the same, and the first server that found 
   ]);
   t.same(chosen(servers, found), released);
   t.same(chosen(servers, new Map([['server-1', { ok: false, why: 'away' }]])), { ok: false, why: 'away' });
+});
+
+// --- what is sent ---
+
+/** A script as the session sends it: its functions, then itself. */
+function sent(script: Script): string {
+  return [...script.functions.map(({ functionName, body }) => `${functionName}() {\n${body}\n}`), script.reveal()].join(
+    '\n',
+  );
+}
+
+/** What `sh -n` says of a script; empty where it is well formed. */
+function syntax(script: Script): string {
+  return spawnSync('sh', ['-n'], { input: sent(script), encoding: 'utf8' }).stderr;
+}
+
+t.test('every script is one that a shell can read', async (t) => {
+  const states = { 'server-1': member, 'server-2': member };
+  const joining = tasksOf(k3sServer.role, 'server-3', serverFacts('server-3', states), {
+    vars: { kube_vip_address: '192.0.2.100' },
+  });
+  const beginning = tasksOf(k3sServer.role, 'server-1', serverFacts('server-1', {}));
+  const agent = tasksOf(k3sAgent.role, 'agent-1', agentFacts(states));
+  for (const { tasks, handlers } of [joining, beginning, agent]) {
+    for (const { name, action, options } of [...tasks, ...Object.values(handlers)]) {
+      const resources = [action, options.disrupts?.before, options.disrupts?.after];
+      for (const resource of resources) {
+        if (!resource || !('change' in resource)) continue;
+        t.equal(syntax(resource.probe), '', `${name}: probe`);
+        t.equal(syntax(resource.change({})), '', `${name}: change`);
+      }
+    }
+  }
+  const facts = [
+    k3sState,
+    k3sSettings,
+    etcdMembers,
+    clusterToken,
+    ownToken,
+    release(defaults, true),
+    vipSight('192.0.2.100'),
+  ];
+  for (const { name, script } of facts) t.equal(syntax(script), '', `fact ${name}`);
+});
+
+t.test('a state that is only half an answer is an error, never a host without a cluster', async (t) => {
+  t.throws(() => k3sState.parse({ stdout: 'version=v1.36.2+k3s1\n', stderr: '', exitCode: 2 }), /not complete/);
+});
+
+t.test('members are read from what etcd really answers', async (t) => {
+  // As etcd 3.6.6 answered on its JSON gateway, without a line break at the end.
+  const answer =
+    '{"header":{"cluster_id":"14706971188910460418","member_id":"517730573628343671","raft_term":"2"},"members":[' +
+    '{"ID":"517730573628343671","name":"one-91e52f96","peerURLs":["https://192.0.2.11:2380"],"clientURLs":["https://192.0.2.11:2379"]},' +
+    '{"ID":"14603105621031732969","peerURLs":["https://192.0.2.13:2380"],"isLearner":true}]}';
+  const run = (script: Script) =>
+    spawnSync('sh', [], { input: `curl() { printf %s '${answer}'; }\n${sent(script)}`, encoding: 'utf8' });
+  t.same(parseMembers(run(sh`${hwMembers} yes`).stdout), [
+    { id: '517730573628343671', name: 'one-91e52f96', address: '192.0.2.11', learner: false },
+    { id: '14603105621031732969', name: '', address: '192.0.2.13', learner: true },
+  ]);
+  const waiting = run(allVote());
+  t.equal(waiting.status, 1);
+  t.match(waiting.stdout, /the member at 192\.0\.2\.13 was added and never came up/);
+  t.match(run(allVote('192.0.2.13')).stdout, /2 members, all vote/);
+  t.match(run(noLeftoverAt('192.0.2.13').probe).stdout, /leftover=14603105621031732969/);
+  t.match(run(noLeftoverAt('192.0.2.11').probe).stdout, /leftover=none/, 'a voter is never left over');
+});
+
+t.test('our own unit is known again', async (t) => {
+  t.ok(text(unitFile('server')).startsWith(MARK));
 });
