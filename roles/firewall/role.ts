@@ -160,7 +160,9 @@ export const firewall = defineRole({
           const tcp = facts.fromServers.get(from.name) ?? facts.fromAgents.get(from.name);
           return wayTask({ ...way, from, to: host, tcp }, judgement);
         });
-        const outgoing = outside(context).map((to) => wayTask({ ...way, from: host, to, tcp: facts.out }, 'outside'));
+        // A node that is silent altogether has been said above; its ports would only look closed.
+        const reached = outside(context).filter(({ name }) => facts.networks.has(name));
+        const outgoing = reached.map((to) => wayTask({ ...way, from: host, to, tcp: facts.out }, 'outside'));
         return [...incoming, ...outgoing];
       },
     }),
