@@ -208,7 +208,8 @@ function outcomeOf(
   }
   if (!change) return outcome(before && unit.owed === undefined ? 'ok' : 'not run');
   if (!succeeded(change)) return outcome('failed', changeFailure(resource, change, decision.found ?? {}));
-  if (resource.verify !== 'exit code') {
+  // Not looked at again where the user stopped the run right behind the change; the next run looks.
+  if (resource.verify !== 'exit code' && after) {
     const read = readProbe(after, resource.probe.shown);
     if ('what' in read) return outcome('failed', { ...read, what: `changed, but ${read.what}` });
     const still = differences(read.found, resource.wanted);

@@ -32,8 +32,12 @@ export async function askFacts(
   await Promise.all(
     [...questions.batches].map(async ([name, steps]) => {
       const host = run.options.inventory.hosts.find((candidate) => candidate.name === name);
-      const answers = host && (await run.send(host, steps, to));
-      arrived.set(name, Date.now() / 1000);
+      const listener = {
+        finished: ({ id }: StepResult): void => {
+          arrived.set(`${name} ${id}`, Date.now() / 1000);
+        },
+      };
+      const answers = host && (await run.send(host, steps, to, listener));
       if (answers) results.set(name, answers);
       else unreachable.set(name, run.pool.whyUnreachable(name)?.what ?? 'it is not in the inventory');
     }),

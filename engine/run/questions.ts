@@ -47,7 +47,7 @@ export class Questions {
 
   /**
    * One asker's answers. `results` has the step results of each host that was reached; `unreachable` says why others were
-   * not; `arrived` is when each host's answer was here, in seconds since 1970.
+   * not; `arrived` is when each answer was here, in seconds since 1970, by `HOST STEP`.
    */
   answers(
     asker: string,
@@ -84,15 +84,12 @@ export class Questions {
   ): { readonly value: unknown } | NoAnswer {
     const no = (why: string): NoAnswer => ({ host, fact: fact.name, why });
     const step = this.#byHost.get(host)?.get(fact.script.reveal());
-    const all = results.get(host) ?? [];
-    const index = all.findIndex((candidate) => candidate.id === step?.id);
-    const result = all[index];
+    const result = results.get(host)?.find((candidate) => candidate.id === step?.id);
     if (!result) return no(unreachable.get(host) ?? 'the host did not answer');
     if (result.outcome === 'timed out') return no(`no answer within ${PROBE_TIMEOUT} s`);
     if (result.outcome !== 'ran') return no('the run was stopped');
     const stderr = result.stderr.toString();
-    const end = arrived.get(host);
-    const at = end && all.slice(index + 1).reduce((time, { duration }) => time - duration, end);
+    const at = arrived.get(`${host} ${result.id}`);
     try {
       return { value: fact.parse({ stdout: result.stdout.toString(), stderr, exitCode: result.exitCode, at }) };
     } catch (error) {

@@ -29,6 +29,7 @@ export async function run(options: RunOptions): Promise<RunResult> {
   const start = performance.now();
   const plays = playsOf(options);
   const vars = resolveAll(options, plays);
+  checkConnections(options, plays);
   const ofPlays = new Set(plays.flatMap((play) => play.hosts));
   // In the inventory's order; then a localhost that only a play names.
   const hosts = [...new Set([...options.inventory.hosts.filter((host) => ofPlays.has(host)), ...ofPlays])];
@@ -149,6 +150,22 @@ function resolveAll(options: RunOptions, plays: readonly PlayRun[]): RunContext[
   }
   if (problems.size > 0) throw new UserError([...problems.values()].sort(byPlace));
   return vars;
+}
+
+/** Sees that every host's connection variables make sense, before any connection is opened. */
+function checkConnections({ connect }: RunOptions, plays: readonly PlayRun[]): void {
+  const problems = new Map<string, Problem>();
+  for (const { play, hosts } of plays) {
+    for (const host of hosts) {
+      try {
+        connect(host, play.become ?? true);
+      } catch (error) {
+        if (!(error instanceof UserError)) throw error;
+        for (const problem of error.problems) problems.set(JSON.stringify(problem), problem);
+      }
+    }
+  }
+  if (problems.size > 0) throw new UserError([...problems.values()].sort(byPlace));
 }
 
 /** In the order of the files; what has no place comes last. */
