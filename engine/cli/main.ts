@@ -4,6 +4,13 @@ import { mask } from '../secret.ts';
 
 /** Runs a command's body and sets the process's exit code to what it returns, or to what its error says. */
 export async function main(body: () => Promise<ExitCode>): Promise<void> {
+  const stalled = (): void => {
+    process.stderr.write(
+      'a bug in Heartwood; please report it: nothing was left to wait for before the work was done\n',
+    );
+    process.exitCode = ExitCode.bug;
+  };
+  process.once('exit', stalled);
   try {
     process.exitCode = await body();
   } catch (error) {
@@ -15,5 +22,7 @@ export async function main(body: () => Promise<ExitCode>): Promise<void> {
     const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
     process.stderr.write(`a bug in Heartwood; please report it with these lines:\n${mask(stack)}\n`);
     process.exitCode = ExitCode.bug;
+  } finally {
+    process.off('exit', stalled);
   }
 }

@@ -81,7 +81,7 @@ export class SshLink implements Link {
     });
     const gone = new Promise<string>((resolve) => client.once('close', () => resolve(lossOf(first, target))));
     try {
-      await connected;
+      await Promise.race([connected, closed(stream)]);
     } catch (error) {
       client.destroy();
       if (check.refusal) throw check.refusal;
@@ -145,6 +145,20 @@ export class SshLink implements Link {
     await this.gone;
     clearTimeout(timer);
   }
+}
+
+/**
+ * Rejects when the stream closes. ssh2 does not notice a host that hung up before it began to listen, and would wait for ever.
+ */
+function closed(stream: Duplex): Promise<never> {
+  const promise = new Promise<never>((_, reject) => {
+    const fail = (): void => reject(new Error('Connection lost before handshake'));
+    if (stream.destroyed || stream.readableEnded) fail();
+    // What else ssh2 has to say of it comes first.
+    else stream.once('close', () => setImmediate(fail));
+  });
+  promise.catch(() => {});
+  return promise;
 }
 
 /** Listens at once, in exec's callback: what comes later may have been missed. */

@@ -148,7 +148,7 @@ function reason(message: string): string {
   if (status) return `the server answers ${status}`;
   if (/wrong checksum/.test(message)) return message;
   if (/resolve|unable to resolve|bad address/i.test(message)) return 'its name cannot be resolved';
-  if (/remaining|partial|prematurely|closed at byte|Connection closed|reset/i.test(message))
+  if (/remaining|partial|prematurely|closed at byte|Connection closed|Empty reply|reset/i.test(message))
     return `cut off before its end (${message})`;
   if (/certificate|SSL|TLS/i.test(message)) return `its certificate is not accepted (${message})`;
   if (/timed out|too slow|timeout|Network is unreachable|No route/i.test(message))
