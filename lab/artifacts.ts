@@ -12,7 +12,6 @@ import {
   renameSync,
   rmSync,
   statSync,
-  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -34,12 +33,6 @@ const releases = 'https://github.com/k3s-io/k3s/releases/download';
 /** Where a k3s came from. */
 export type K3sSource = 'K3S_BIN' | 'release' | 'stand-in';
 
-/** One file that the mirror serves, and the one in the cache that it is. */
-interface Artifact {
-  readonly name: string;
-  readonly path: string;
-}
-
 /** Puts k3s for these architectures into `files`, laid out as on the release page; returns where it came from. */
 export async function provideK3s(files: string, arches: readonly Architecture[], say: Say): Promise<K3sSource> {
   const cache = join(cacheDirectory(), 'k3s');
@@ -59,10 +52,21 @@ export async function provideK3s(files: string, arches: readonly Architecture[],
     ];
     const directory = join(files, k3sVersion);
     mkdirSync(directory, { recursive: true });
-    for (const { name, path } of artifacts) symlinkSync(path, join(directory, name));
-    writeFileSync(join(directory, `sha256sum-${arch}.txt`), await checksums(artifacts));
+    for (const { name, path } of artifacts) await keep(path, join(directory, name));
+    writeFileSync(
+      join(directory, `sha256sum-${arch}.txt`),
+      await checksums(
+        directory,
+        artifacts.map(({ name }) => name),
+      ),
+    );
   }
   return served;
+}
+
+/** Has `place` be the file that `path` is now, whatever another lab's build puts at `path` later. */
+async function keep(path: string, place: string): Promise<void> {
+  await $`cp --reflink=auto ${path} ${place}`;
 }
 
 /** The release's name of the binary: only AMD64's has no suffix. */
@@ -139,9 +143,9 @@ async function build(script: string, arch: Architecture, directory: string, say:
   }
 }
 
-/** The text of a release's list of checksums. */
-async function checksums(artifacts: readonly Artifact[]): Promise<string> {
-  const lines = await Promise.all(artifacts.map(async ({ name, path }) => `${await sha256(path)}  ${name}\n`));
+/** The text of a release's list of checksums, of these files in `directory`. */
+async function checksums(directory: string, names: readonly string[]): Promise<string> {
+  const lines = await Promise.all(names.map(async (name) => `${await sha256(join(directory, name))}  ${name}\n`));
   return lines.join('');
 }
 

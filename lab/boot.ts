@@ -107,6 +107,7 @@ function mayRaiseLimits(): boolean {
 /**
  * The script that is the host's power supply: it puts itself into the host's control groups, makes the host's network
  * anew, boots it, and boots it again when it reboots (nspawn says so by exit code 133 where it has no service manager).
+ * A host has every capability but that to set the clock, which is the machine's.
  */
 function bootScript(state: LabState, host: HostShape): string {
   const directory = directoryOfHost(state.name, host.name);
@@ -139,7 +140,7 @@ EOF
   (enter ${inside}; SYSTEMD_NSPAWN_API_VFS_WRITABLE=1 SYSTEMD_NSPAWN_LOCK=0 exec systemd-nspawn --quiet --boot \\
     --register=no --keep-unit --machine=${namespace} --hostname=${host.name} \\
     --directory=${join(directory, 'root')} --network-namespace-path=/run/netns/${namespace} \\
-    --capability=all --system-call-filter='@keyring bpf @known' --console=pipe \\
+    --capability=all --drop-capability=CAP_SYS_TIME --system-call-filter='@keyring bpf @known' --console=pipe \\
     --resolv-conf=off --timezone=off --link-journal=no \\
     ${binds.join(' \\\n    ')} \\
     systemd.show_status=error)

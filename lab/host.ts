@@ -88,10 +88,10 @@ export class LabHost {
     const leader = this.#leader();
     if (leader === undefined) throw new UserError({ what: 'the host is off', host: this.name, tryThis: 'start it' });
     if (isFrozen(this.#group)) throw new UserError({ what: 'the host is frozen', host: this.name, tryThis: 'thaw it' });
-    // Into its control groups first, so that it is frozen and killed with the host.
+    // Into its control groups first, so that it is frozen and killed with the host; without the right to set the clock.
     const outside = directoriesOf(groupOutside(this.#state.number, this.name));
     const enter = `for group in ${outside.join(' ')}; do echo 0 > "$group/cgroup.procs"; done
-exec nsenter --target ${leader} --mount --uts --ipc --net --pid --cgroup -- /usr/bin/env -i -C / HOME=/root USER=root LANG=C.UTF-8 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin /bin/sh -c "$1"`;
+exec setpriv --bounding-set=-sys_time nsenter --target ${leader} --mount --uts --ipc --net --pid --cgroup -- /usr/bin/env -i -C / HOME=/root USER=root LANG=C.UTF-8 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin /bin/sh -c "$1"`;
     const child = spawn('sh', ['-c', enter, 'sh', command], { stdio: ['pipe', 'pipe', 'pipe'], env: localEnvironment });
     child.stdin.on('error', () => {}); // the command may end without reading
     child.stdin.end(options.input ?? '');
@@ -140,12 +140,12 @@ exec nsenter --target ${leader} --mount --uts --ipc --net --pid --cgroup -- /usr
   async reboot(timeoutMs = 120_000): Promise<void> {
     const before = this.#leader();
     await this.exec('systemctl --no-block reboot');
-    const deadline = Date.now() + timeoutMs;
+    const deadline = performance.now() + timeoutMs;
     while (this.#leader() === before) {
-      if (Date.now() > deadline) throw this.#silent(timeoutMs);
+      if (performance.now() > deadline) throw this.#silent(timeoutMs);
       await sleep(50);
     }
-    await this.#untilItAnswers(deadline - Date.now(), () => this.#isOn);
+    await this.#untilItAnswers(deadline - performance.now(), () => this.#isOn);
   }
 
   /** Pulls the plug: every process gone at once, nothing stopped in order. {@link start} turns it on again. */
@@ -282,9 +282,9 @@ exec nsenter --target ${leader} --mount --uts --ipc --net --pid --cgroup -- /usr
   }
 
   async #untilItAnswers(timeoutMs: number, isOn: () => boolean): Promise<void> {
-    const deadline = Date.now() + timeoutMs;
+    const deadline = performance.now() + timeoutMs;
     while (!(await this.answers())) {
-      if (Date.now() > deadline || !isOn()) throw this.#silent(timeoutMs);
+      if (performance.now() > deadline || !isOn()) throw this.#silent(timeoutMs);
       await sleep(50);
     }
   }

@@ -147,7 +147,7 @@ export async function rootOf(kind: RootKind, say: Say): Promise<string> {
 }
 
 async function make(kind: RootKind, root: string, say: Say): Promise<void> {
-  const started = Date.now();
+  const started = performance.now();
   say(`making the ${kind.arch} root (once; ${kind.arch === 'arm64' ? 'emulated, some minutes' : 'about two minutes'})`);
   mkdirSync(dirname(root), { recursive: true });
   await removeUnfinished(dirname(root));
@@ -194,7 +194,7 @@ async function make(kind: RootKind, root: string, say: Say): Promise<void> {
     mkdirSync(join(unfinished, directory), { recursive: true });
   chmodSync(unfinished, 0o755);
   renameSync(unfinished, root);
-  say(`made the ${kind.arch} root in ${Math.round((Date.now() - started) / 1000)} s`);
+  say(`made the ${kind.arch} root in ${Math.round((performance.now() - started) / 1000)} s`);
 }
 
 /** What stands in the name of a root that is being made, before the id of the process that makes it. */

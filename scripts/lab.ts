@@ -110,10 +110,10 @@ async function up(line: CommandLine): Promise<number> {
     import('../lab/shape.ts'),
   ]);
   const shape = line.options.shape ? readShape(line.options.shape) : defaultShape;
-  const started = Date.now();
+  const started = performance.now();
   const k3s = shape.k3s && !line.options['no-k3s'];
   const lab = await Lab.up({ ...shape, k3s, ...(line.options.name ? { name: line.options.name } : {}) }, say);
-  say(`up in ${((Date.now() - started) / 1000).toFixed(1)} s`);
+  say(`up in ${((performance.now() - started) / 1000).toFixed(1)} s`);
   await show(lab);
   console.log(`inventory: ${lab.inventory}`);
   return ExitCode.ok;
@@ -220,6 +220,11 @@ async function main(argv: readonly string[]): Promise<number> {
   if (!work) throw unknown('command', command, Object.keys(commands));
   return work(line);
 }
+
+// A reader such as `head` may have enough before everything is said.
+process.stdout.on('error', (error: NodeJS.ErrnoException) =>
+  process.exit(error.code === 'EPIPE' ? ExitCode.ok : ExitCode.bug),
+);
 
 try {
   process.exitCode = await main(process.argv.slice(2));

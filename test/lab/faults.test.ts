@@ -102,6 +102,9 @@ t.test('a skewed clock is what the programs of the host read, also by ssh and su
   t.ok(await one.answers(), 'sshd still answers');
   await one.restore();
   t.ok(Math.abs(Number(await one.read('date +%s')) - now()) <= 2);
+  const set = `date -s @$(($(date +%s) + 1))`; // the machine's clock is not a host's to set, not even by exec
+  t.match(await one.exec(set), { code: 1, stderr: /Operation not permitted/ });
+  t.not((await one.exec(`systemd-run --quiet --wait sh -c '${set}'`)).code, 0);
 });
 
 t.test('commands on a host tell their exit code, output and errors apart, and read their input', async (t) => {
