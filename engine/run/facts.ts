@@ -37,7 +37,9 @@ export async function askFacts(
           arrived.set(`${name} ${id}`, Date.now() / 1000);
         },
       };
-      const answers = host && (await run.send(host, steps, to, listener));
+      // A play for the controller does not become root; what it asks of hosts that are not its own is asked as their plays do.
+      const own = askers.some((asker) => asker.host.name === name);
+      const answers = host && (await run.send(host, steps, own ? to : { ...to, become: true }, listener));
       if (answers) results.set(name, answers);
       else unreachable.set(name, run.pool.whyUnreachable(name)?.what ?? 'it is not in the inventory');
     }),
