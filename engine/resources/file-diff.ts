@@ -1,5 +1,5 @@
 /** What `--diff` shows of a file: a unified diff, without secrets, of bearable length. */
-import { createTwoFilesPatch } from 'diff';
+import { diff } from '../late-packages.ts';
 import type { DiffDetail } from '../resource.ts';
 import { sh } from '../script.ts';
 import { MASK, mask, Secret } from '../secret.ts';
@@ -27,7 +27,7 @@ export function renderDiff(path: string, found: Buffer, content: Content): strin
   if (!isText(found) || !isText(wanted)) return `${path}: binary, ${found.length} bytes become ${wanted.length}`;
   const to = mask(isSecret(content) ? String(content) : wanted.toString());
   const from = isSecret(content) ? withoutOldSecrets(found.toString(), to) : mask(found.toString());
-  const patch = createTwoFilesPatch(path, path, from, to, 'found', 'wanted', { context: 3, timeout: 2000 });
+  const patch = diff().createTwoFilesPatch(path, path, from, to, 'found', 'wanted', { context: 3, timeout: 2000 });
   if (patch === undefined) return `${path}: too different to show a diff`;
   // The first two lines name the file once more.
   const lines = patch.split('\n').slice(2);

@@ -1,6 +1,7 @@
 /** config.yaml and the unit, from variables and facts. */
-import { stringify } from 'yaml';
+
 import type { Infer } from '../../engine/index.ts';
+import { yaml } from '../../engine/late-packages.ts';
 import { template } from '../../engine/template.ts';
 import type { Network } from '../cluster/network.ts';
 import { settingsFor } from './flags.ts';
@@ -91,6 +92,8 @@ function render(node: NodeConfig, settings: Settings, server: Readonly<Record<st
     nodeIp: node.nodeIp,
     flannelIface: node.flannelIface ?? '',
     settings:
-      Object.keys(settings).length > 0 ? stringify(settings, { sortMapEntries: true, lineWidth: 0 }).trimEnd() : '',
+      Object.keys(settings).length > 0
+        ? yaml().stringify(settings, { sortMapEntries: true, lineWidth: 0 }).trimEnd()
+        : '',
   });
 }

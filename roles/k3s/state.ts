@@ -1,6 +1,7 @@
 /** What of k3s is on a host already: binary, unit, data, settings. Read before every decision; nothing here is changed. */
-import { parse as parseYaml } from 'yaml';
+
 import { type Fact, fact, Script, sh } from '../../engine/index.ts';
+import { yaml } from '../../engine/late-packages.ts';
 import { hwKv, parseState } from '../../engine/state.ts';
 import { DATA } from './etcd.ts';
 
@@ -164,7 +165,7 @@ export function parseSettings(output: string): Settings {
   const parts = output.split(`${FILE_SEPARATOR}\n`).slice(1);
   const settings: Record<string, unknown> = {};
   for (const text of parts.slice(0, -1)) {
-    const config: unknown = parseYaml(text);
+    const config: unknown = yaml().parse(text);
     if (typeof config !== 'object' || config === null) continue;
     for (const [key, value] of Object.entries(config)) {
       if (key.endsWith('+')) {

@@ -1,6 +1,7 @@
 /** kube-vip's objects, from variables: rendered from templates/kube-vip, read back as YAML. Pure but for reading the templates. */
-import { parseAllDocuments } from 'yaml';
+
 import { type Infer, UserError } from '../../engine/index.ts';
+import { yaml } from '../../engine/late-packages.ts';
 import type { KubernetesManifest } from '../../engine/resources/kubernetes.ts';
 import { type Render, template } from '../../engine/template.ts';
 import { KUBE_VIP } from '../k3s/vip.ts';
@@ -66,9 +67,11 @@ export function manifest(
 
 function objects(render: Render, data: Readonly<Record<string, unknown>>): readonly KubernetesManifest[] {
   const text = render(data).toString();
-  return parseAllDocuments(text).map((document) => {
-    const [error] = document.errors;
-    if (error) throw error;
-    return document.toJS() as KubernetesManifest;
-  });
+  return yaml()
+    .parseAllDocuments(text)
+    .map((document) => {
+      const [error] = document.errors;
+      if (error) throw error;
+      return document.toJS() as KubernetesManifest;
+    });
 }
