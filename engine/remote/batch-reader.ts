@@ -10,9 +10,6 @@ import type { RunningStep } from './stop-script.ts';
 
 type StreamName = 'stdout' | 'stderr';
 
-/** Clock ticks per second in /proc/PID/stat: 100 on every Linux (USER_HZ), whatever the kernel's own is. */
-const TICKS = 100;
-
 /** What a reader reports besides to the batch's listener. */
 export interface BatchEvents {
   /** A step began; `end` needs this to end it. */
@@ -43,7 +40,7 @@ export class BatchReader {
   #results: StepResult[] = [];
   /** The step that stdout announced, and how far its two streams are. */
   #running:
-    | { index: number; start: number; ended?: { code: number; uptime: number }; stderrEnded: boolean }
+    | { index: number; began: number; ended?: { code: number; uptime: number }; stderrEnded: boolean }
     | undefined;
 
   constructor(mark: string) {
@@ -102,7 +99,10 @@ export class BatchReader {
     const [kind, index, ...rest] = frame.words;
     if (kind === 'L') this.#events?.lock(frame.words.slice(1));
     if (kind === 'K') this.#skipped();
-    if (kind === 'S') this.#started(stream, Number(index), { pid: Number(rest[0]), start: Number(rest[1]) });
+    if (kind === 'S') {
+      const [pid, start, began] = rest.map(Number);
+      this.#started(stream, Number(index), { pid: pid ?? 0, start: start ?? 0 }, began ?? 0);
+    }
     if (kind === 'E' && this.#running) {
       stream.step = undefined;
       this.#running.ended = { code: Number(rest[0]), uptime: Number(rest[1]) };
@@ -138,11 +138,11 @@ export class BatchReader {
     this.#listener?.output?.(step.id, name, data);
   }
 
-  #started(stream: Stream, index: number, running: RunningStep): void {
+  #started(stream: Stream, index: number, running: RunningStep, began: number): void {
     const step = this.#steps[index];
     if (!step) return;
     [stream.step, stream.output] = [index, new KeptOutput()];
-    this.#running = { index, start: running.start, stderrEnded: false };
+    this.#running = { index, began, stderrEnded: false };
     this.#events?.started(index, step, running);
     this.#listener?.started?.(step.id);
   }
@@ -160,7 +160,7 @@ export class BatchReader {
       stdout: stdout.output.take(),
       stderr: stderr.output.take(),
       truncated: stdout.output.truncated || stderr.output.truncated,
-      duration: Math.max(0, Math.round((running.ended.uptime - running.start / TICKS) * 100) / 100),
+      duration: Math.max(0, Math.round((running.ended.uptime - running.began) * 100) / 100),
     };
     stdout.output = new KeptOutput();
     stderr.output = new KeptOutput();

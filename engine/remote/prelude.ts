@@ -2,9 +2,9 @@
  * The far side of a session: shell functions, defined once, that carry out steps and print records. Plain POSIX sh; known to
  * work under dash, busybox and bash. No process is started but those a step itself starts.
  *
- * Records (after the marker): on both streams `S STEP PID START` when a step begins and `E STEP CODE UPTIME` when it has
+ * Records (after the marker): on both streams `S STEP PID START UPTIME` when a step begins and `E STEP CODE UPTIME` when it has
  * ended; on stdout alone `K STEP` for a skipped step and `L ...` for the lock. PID is the subshell a step runs in, START its
- * start in clock ticks since boot as in /proc/PID/stat, UPTIME seconds since boot.
+ * start in clock ticks since boot as in /proc/PID/stat (under emulation that of the whole shell), UPTIME seconds since boot.
  */
 import { quote } from '../script.ts';
 import { LOCK_FUNCTIONS } from './lock.ts';
@@ -14,8 +14,9 @@ hw_start() {
   read -r hw_stat </proc/self/stat
   hw_pid=\${hw_stat%% *}
   set -- "$1" \${hw_stat##*) }
-  printf '\\036%s S %s %s %s\\n' "$hw_mark" "$1" "$hw_pid" "\${21}" >&2
-  printf '\\036%s S %s %s %s\\n' "$hw_mark" "$1" "$hw_pid" "\${21}" || exit 141
+  read -r hw_time hw_idle </proc/uptime
+  printf '\\036%s S %s %s %s %s\\n' "$hw_mark" "$1" "$hw_pid" "\${21}" "$hw_time" >&2
+  printf '\\036%s S %s %s %s %s\\n' "$hw_mark" "$1" "$hw_pid" "\${21}" "$hw_time" || exit 141
   unset hw_mark hw_stat
 }
 hw_if() {
