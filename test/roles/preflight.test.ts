@@ -228,6 +228,16 @@ t.test('a clock is compared with ours and with those of the other nodes', async 
   });
 });
 
+t.test("the socket of a flannel interface that an earlier k3s left is nobody's", async (t) => {
+  const output = (more: string) => ({
+    stdout: `udp UNCONN 0 0 0.0.0.0:8472 0.0.0.0:*\ntcp LISTEN 0 128 0.0.0.0:22 0.0.0.0:* users:(("sshd",pid=50,fd=3))\n${more}`,
+    stderr: '',
+    exitCode: 0,
+  });
+  t.strictSame(portsTaken(listeners.parse(output('')), 'agent', 'vxlan'), [{ proto: 'udp', port: 8472, program: '' }]);
+  t.strictSame(portsTaken(listeners.parse(output('flannel is there\n')), 'agent', 'vxlan'), []);
+});
+
 t.test("the clock's offset is what the host said, less when its answer came", async (t) => {
   const stdout = 'machine=aarch64\nmemory_kib=3884388\nclock=1795245172.250000000\nos_id=raspbian\nos_like=debian\n';
   const answer = { stdout, stderr: '', exitCode: 0 };
