@@ -116,8 +116,8 @@ func merge(args map[string]string, more []string) []string {
 	return words
 }
 
-// writeCNI writes 10-flannel.conflist. The real one names the flannel plugin, which reads the pod network from
-// /run/flannel/subnet.env and calls bridge; here bridge is named at once, by waitCNI, when the network is known.
+// writeCNI writes 10-flannel.conflist, which names the flannel plugin: that one reads the pod network from
+// /run/flannel/subnet.env, which is written once the network is known.
 func writeCNI(n *cluster.Node, settings cluster.Settings) error {
 	if settings.FlannelBackend == "none" {
 		return nil
@@ -125,7 +125,7 @@ func writeCNI(n *cluster.Node, settings cluster.Settings) error {
 	if err := os.MkdirAll(n.Agent("etc/cni/net.d"), 0o700); err != nil {
 		return err
 	}
-	text := fmt.Sprintf(`{
+	text := `{
   "name":"cbr0",
   "cniVersion":"1.0.0",
   "plugins":[
@@ -146,7 +146,7 @@ func writeCNI(n *cluster.Node, settings cluster.Settings) error {
     }
   ]
 }
-`)
+`
 	if err := pki.Write(n.Agent("etc/cni/net.d/10-flannel.conflist"), []byte(text), 0o644); err != nil {
 		return err
 	}

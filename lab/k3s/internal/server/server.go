@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"os"
 	"strings"
 	"sync/atomic"
@@ -307,5 +306,3 @@ func clients(path string) (*rest.Config, *kubernetes.Clientset, error) {
 	client, err := kubernetes.NewForConfig(config)
 	return config, client, err
 }
-
-var _ http.HandlerFunc = (*snapshot.Store)(nil).Serve
