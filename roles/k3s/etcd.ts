@@ -30,7 +30,7 @@ curl -sS --fail-with-body -m 5 --cacert $hw_tls/server-ca.crt --cert $hw_tls/cli
 );
 
 /**
- * `hw_members yes|no`: a line per member, \`ID NAME ADDRESS learner|voter\`, NAME \`-\` where it is empty. With yes the answer
+ * `hw_members yes|no`: a line per member, `ID NAME ADDRESS learner|voter`, NAME `-` where it is empty. With yes the answer
  * is the leader's, and there is none without quorum.
  */
 export const hwMembers = shellFunction(
@@ -48,7 +48,24 @@ done`,
   [hwEtcd],
 );
 
-/** Reads what \`hw_members\` printed. */
+/**
+ * `hw_yield_leader`: where this member leads etcd, lets another voter lead. A leader that stops hands its office on by itself,
+ * yet when that fails the others wait out an election (5 s) in which nothing is answered. Failing here is no failure.
+ */
+export const hwYieldLeader = shellFunction(
+  'hw_yield_leader',
+  `
+hw_json=$(hw_etcd maintenance/status '{}' 2>/dev/null) || return 0
+hw_me=$(printf '%s\\n' "$hw_json" | sed -n 's/.*"member_id":"\\([0-9]*\\)".*/\\1/p')
+[ "$(printf '%s\\n' "$hw_json" | sed -n 's/.*"leader":"\\([0-9]*\\)".*/\\1/p')" = "$hw_me" ] || return 0
+hw_next=$(hw_members yes | sed -n 's/^\\([0-9]*\\) [^-].* voter$/\\1/p' | grep -vx "$hw_me" | head -n 1)
+[ -n "$hw_next" ] || return 0
+hw_etcd maintenance/transfer-leadership '{"targetID":"'"$hw_next"'"}' >/dev/null && echo 'another server leads etcd now'
+return 0`,
+  [hwEtcd, hwMembers],
+);
+
+/** Reads what `hw_members` printed. */
 export function parseMembers(output: string): readonly EtcdMember[] {
   return output.split('\n').flatMap((line) => {
     const [id, name, address, role] = line.split(' ');
@@ -68,7 +85,7 @@ ${hwMembers} yes`,
 });
 
 /**
- * \`hw_ready ADDRESS\`: asks /readyz of an API server with the admin certificate of this host; neither /ping nor an anonymous 401
+ * `hw_ready ADDRESS`: asks /readyz of an API server with the admin certificate of this host; neither /ping nor an anonymous 401
  * proves that it is ready. Prints what is not.
  */
 export const hwReady = shellFunction(
@@ -84,7 +101,7 @@ return 1`,
 );
 
 /**
- * A condition for a server, for a wait: every member of etcd has come up and votes. \`except\` is an address whose learner is
+ * A condition for a server, for a wait: every member of etcd has come up and votes. `except` is an address whose learner is
  * none of our concern.
  */
 export function allVote(except = ''): Script {
@@ -140,7 +157,7 @@ echo "\${hw_ill}$hw_well of $((hw_n - 1)) other servers are ready, $hw_need need
 }
 
 /**
- * No half-joined member at \`address\`: one that was added for a host that never came up with it. For the server that the host
+ * No half-joined member at `address`: one that was added for a host that never came up with it. For the server that the host
  * joins through, and only where the host has no etcd data of its own and does not run.
  */
 export function noLeftoverAt(address: string): Resource {
@@ -158,7 +175,7 @@ done`,
   };
 }
 
-/** \`hw_reached ADDRESS PORT\`: does anything answer there, if only to refuse? A packet filter that drops does not. */
+/** `hw_reached ADDRESS PORT`: does anything answer there, if only to refuse? A packet filter that drops does not. */
 const hwReached = shellFunction(
   'hw_reached',
   `
@@ -166,7 +183,7 @@ hw_text=$(curl -sk -o /dev/null --connect-timeout 3 -m 4 -w '%{time_connect}' "h
 case $hw_rc/$hw_text in 28/0|28/0.000000) return 1 ;; esac`,
 );
 
-/** The ports between this host (called \`from\`) and \`to\` are not dropped on the way. */
+/** The ports between this host (called `from`) and `to` are not dropped on the way. */
 export function portsOpen(from: string, to: string, address: string, ports: readonly number[]): Resource {
   const wait = waitFor({
     what: `${ports.join(' and ')}/tcp from ${from} to ${to} to be open`,

@@ -58,7 +58,7 @@ else echo 'there is neither curl nor wget yet' >&2; return 127; fi`,
 );
 
 /**
- * The release, as one host finds it. \`follow\`: where a channel is chosen and this host has resolved it before, that is the
+ * The release, as one host finds it. `follow`: where a channel is chosen and this host has resolved it before, that is the
  * answer, even if the channel has moved since; so one server resolves a channel, and all others get the same.
  */
 export function release(choice: ReleaseChoice, follow: boolean): Fact<Release> {

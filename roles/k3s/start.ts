@@ -5,9 +5,9 @@
  */
 import { type Resource, type Script, sh, shellFunction } from '../../engine/index.ts';
 import { quote } from '../../engine/script.ts';
-import { DATA, hwReady } from './etcd.ts';
+import { DATA, hwReady, hwYieldLeader } from './etcd.ts';
 import { explainStart, permanentFailures, startFailures } from './failures.ts';
-import { hwHandOver } from './vip.ts';
+import { hwHandOver, hwTakePart } from './vip.ts';
 
 /** Which unit, and how long it may take. */
 export interface StartOptions {
@@ -47,7 +47,7 @@ const KNOWN = startFailures.map(({ pattern }) => pattern).join('|');
 const TELLING = `${KNOWN}|level=fatal|Shutdown request received|critical configuration mismatched`;
 
 /**
- * \`hw_watch UNIT READY DEADLINE SINCE OLD\`: waits until READY holds for an invocation other than OLD. Ends at once when the log
+ * `hw_watch UNIT READY DEADLINE SINCE OLD`: waits until READY holds for an invocation other than OLD. Ends at once when the log
  * since SINCE has words that time does not mend. Prints what it sees; the telling lines of the log go to stderr.
  */
 const hwWatch = shellFunction(
@@ -79,12 +79,12 @@ printf '%s\\n' "$hw_log" >&2
 return 1`,
 );
 
-function watched(options: StartOptions, act: Script): Script {
+function watched(options: StartOptions, act: Script, after: Script = sh`:`): Script {
   const unit = unitOf(options.kind);
   return sh`
 hw_since=$(date +%s.%6N) hw_old=
 ${act}
-${hwWatch} ${unit} ${readyFunction(options.kind)} ${options.deadline} "$hw_since" "$hw_old" && exit
+${hwWatch} ${unit} ${readyFunction(options.kind)} ${options.deadline} "$hw_since" "$hw_old" && { ${after}; exit; }
 ${
   options.stopWhenJoinFails
     ? sh`[ -d ${DATA}/server/db/etcd/member/wal ] || { systemctl stop ${unit}.service; echo 'stopped again, so that it does not keep other servers from joining' >&2; }`
@@ -145,11 +145,13 @@ export function restarted(options: StartOptions, vip?: { readonly address: strin
     wanted: {},
     change: () => sh`
 ${vip ? sh`${hwHandOver} ${vip.address} ${vip.node} || exit` : sh`:`}
+${options.kind === 'server' ? hwYieldLeader : sh`:`}
 ${watched(
   options,
   sh`
 hw_old=$(systemctl show -p InvocationID --value -- ${unit}.service)
 systemctl daemon-reload && systemctl restart --no-block ${unit}.service || exit`,
+  vip ? sh`${hwTakePart} ${vip.node}` : undefined,
 )}`,
     undo: { kind: 'none', why: 'a restart cannot be taken back' },
     verify: 'exit code',

@@ -5,30 +5,54 @@ import { isInNetwork } from '../cluster/network.ts';
 /** The label of kube-vip's pods, and the name of its DaemonSet (as upstream calls it). */
 export const KUBE_VIP = 'kube-vip-ds';
 
-/** `hw_has_vip ADDRESS`: is the address on this host? */
-export const hwHasVip = shellFunction('hw_has_vip', `ip -4 -o addr show | grep -qF " $1/"`);
+/** `hw_has_vip ADDRESS`: has kube-vip put the address on this host? (Not on loopback: that is {@link hwHandOver}'s.) */
+export const hwHasVip = shellFunction('hw_has_vip', `ip -4 -o addr show | grep -v ' lo ' | grep -qF " $1/"`);
 
 /**
- * \`hw_hand_over ADDRESS NODE\`: where this host has the address, deletes its kube-vip pod, which gives up its lease, until another
- * host has it and the API answers there. The pod comes back at once and may win again, so it may take several tries. Clients
- * see a gap of about a second and no failed request (k3s-observed.md).
+ * The label that keeps kube-vip off a node: set for the time of a planned restart. Deleting the pod alone would not do: it comes
+ * back within a second and may win the lease again, and clients pay for every change of hands.
+ */
+export const AWAY = 'heartwood/vip-away';
+
+/**
+ * `hw_hand_over ADDRESS NODE`: where this host has the address, takes kube-vip off the node, which gives up its lease, and waits
+ * until another host has the lease and the API answers at the address. Between the two nobody would have it, for up to two
+ * seconds, so this host goes on answering for it meanwhile, from loopback; the kernel takes that away by itself, should we be
+ * cut off.
  */
 export const hwHandOver = shellFunction(
   'hw_hand_over',
   `
 hw_has_vip "$1" || return 0
-for hw_try in 1 2 3 4 5 6 7 8; do
-  echo "handing $1 over (try $hw_try)"
-  /usr/local/bin/k3s kubectl -n kube-system delete pod -l app.kubernetes.io/name=${KUBE_VIP} --field-selector "spec.nodeName=$2" --wait=true --timeout=30s || return
-  for hw_i in 1 2 3 4 5 6 7 8 9 10; do
+echo "handing $1 over"
+ip addr add "$1/32" dev lo valid_lft 40 preferred_lft 40
+hw_kubectl='/usr/local/bin/k3s kubectl'
+$hw_kubectl label node "$2" ${AWAY}=yes --overwrite
+hw_i=0
+while [ $((hw_i += 1)) -le 30 ]; do
+  hw_holder=$($hw_kubectl -n kube-system get lease plndr-cp-lock -o 'jsonpath={.spec.holderIdentity}')
+  if [ -n "$hw_holder" ] && [ "$hw_holder" != "$2" ] && ! hw_has_vip "$1"; then
+    # It has the lease; a moment later it has the address and has told the network.
     sleep 1
-    hw_has_vip "$1" && continue 2
-    [ $hw_i -ge 3 ] && curl -sk -m 3 -o /dev/null "https://$1:6443/ping" && { echo "another server has $1"; return 0; }
-  done
+    ip addr del "$1/32" dev lo
+    curl -sk -m 5 -o /dev/null "https://$1:6443/ping" && { echo "$hw_holder has $1"; return 0; }
+  fi
+  sleep 0.3
 done
+ip addr del "$1/32" dev lo 2>/dev/null
+$hw_kubectl label node "$2" ${AWAY}-
 echo "no other server took $1 over" >&2
 return 1`,
   [hwHasVip],
+);
+
+/** `hw_take_part NODE`: lets kube-vip come back to the node, and waits for it: it is the next one's successor. */
+export const hwTakePart = shellFunction(
+  'hw_take_part',
+  `
+[ -n "$(/usr/local/bin/k3s kubectl get nodes -l ${AWAY} -o name 2>/dev/null)" ] || return 0
+/usr/local/bin/k3s kubectl label node "$1" ${AWAY}- || return
+/usr/local/bin/k3s kubectl -n kube-system rollout status daemonset/${KUBE_VIP} --timeout=60s | tail -n 1`,
 );
 
 /** Does this host have the address, and who answers for it on the network? */
