@@ -18,6 +18,7 @@ import { join, resolve } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { UserError } from '../engine/errors.ts';
+import { goEnvironment } from './go.ts';
 import { $, type Say } from './local.ts';
 import { withLock } from './lock.ts';
 import { cacheDirectory, repository } from './names.ts';
@@ -128,7 +129,8 @@ async function download(arch: Architecture, directory: string, say: Say): Promis
 /** Runs a build script; it does nothing where what it builds is current. */
 async function build(script: string, arch: Architecture, directory: string, say: Say): Promise<void> {
   mkdirSync(directory, { recursive: true });
-  const running = $({ nothrow: true })`nice sh ${join(repository, script)} ${arch} ${directory} 2>&1`;
+  const env = await goEnvironment(say);
+  const running = $({ nothrow: true, env })`nice sh ${join(repository, script)} ${arch} ${directory} 2>&1`;
   const last: string[] = [];
   for await (const line of running) {
     last.push(line);

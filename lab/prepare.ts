@@ -24,8 +24,8 @@ const programs: Readonly<Record<string, string>> = {
   ssh: 'openssh-client',
   openssl: 'openssl',
   sysctl: 'procps',
-  zstd: 'zstd',
   'dpkg-deb': 'dpkg',
+  zstd: 'zstd',
 };
 
 /** The machine's own architecture, as Debian names it. */

@@ -1,0 +1,163 @@
+/**
+ * The main job, as a new user does it: bare hosts, one command, a cluster. Then everything that may happen to it. The tests
+ * follow on each other, on one lab.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import t from 'tap';
+import type { Lab } from '../../lab/lab.ts';
+import { defaultShape } from '../../lab/shape.ts';
+import { adminCertificate, pollApi } from '../support/api-poll.ts';
+import { useLab } from '../support/lab.ts';
+import { type Ended, program } from '../support/program.ts';
+
+const PLAYBOOK = 'playbooks/install-k3s.ts';
+const SERVERS = ['node-1', 'node-2', 'node-3'];
+
+let lab: Lab;
+let cwd: string;
+
+const install = (...args: string[]): Promise<Ended> => program(PLAYBOOK, ['-i', lab.inventory, ...args], { cwd });
+const kubectl = (words: string, on = 'node-1'): Promise<string> => lab.host(on).read(`k3s kubectl ${words}`);
+
+/** Waits until `look` says true, for at most so many seconds. */
+async function until(seconds: number, look: () => Promise<boolean>): Promise<boolean> {
+  const deadline = Date.now() + seconds * 1000;
+  while (Date.now() < deadline) {
+    if (await look().catch(() => false)) return true;
+    await sleep(500);
+  }
+  return false;
+}
+
+/** The hosts that have the virtual IP on an interface. */
+async function vipHolders(): Promise<string[]> {
+  const found = await Promise.all(
+    SERVERS.map(async (name) => {
+      const host = lab.host(name);
+      const { stdout } = host.power === 'on' ? await host.exec('ip -br address') : { stdout: '' };
+      return stdout.includes(`${lab.vip}/`) ? [name] : [];
+    }),
+  );
+  return found.flat();
+}
+
+/** The servers that etcd's own member list, as one server gives it, has as voters. */
+async function voters(on: string): Promise<number> {
+  const tls = '/var/lib/rancher/k3s/server/tls/etcd';
+  const list = await lab
+    .host(on)
+    .read(
+      `curl -s --cacert ${tls}/server-ca.crt --cert ${tls}/client.crt --key ${tls}/client.key -X POST -d '{}' https://127.0.0.1:2382/v3/cluster/member/list`,
+    );
+  const { members } = JSON.parse(list) as { members: { isLearner?: boolean; name?: string }[] };
+  return members.filter(({ isLearner, name }) => !isLearner && name).length;
+}
+
+/** Ansible's recap lines. */
+const recap = ({ stdout }: Ended): string[] => stdout.split('\n').filter((line) => / : ok=\d+ changed=/.test(line));
+
+t.before(async () => {
+  lab = await useLab(t, { ...defaultShape });
+  cwd = t.testdir();
+});
+
+t.test('--check on fresh hosts changes nothing, and lists what it would do', async (t) => {
+  const look =
+    'find /etc /usr/local /var/lib/rancher -type f -newer /proc/1/cmdline | sort | xargs sha256sum; ufw status';
+  const before = await lab.host('node-1').read(look);
+  const checked = await install('--check', '--diff');
+  t.match(checked, { code: 0 }, checked.stdout + checked.stderr);
+  t.match(checked.stdout, /would change node-1\s+Write config\.yaml/);
+  t.equal(await lab.host('node-1').read(look), before);
+});
+
+t.test('one command makes a cluster of bare hosts', async (t) => {
+  const installed = await install();
+  t.equal(installed.code, 0, installed.stdout + installed.stderr);
+  t.equal(await voters('node-1'), 3);
+  t.equal((await vipHolders()).length, 1);
+  const ready = async () => {
+    const nodes = JSON.parse(await kubectl('get nodes -o json')) as {
+      items: { status: { conditions: { type: string; status: string }[] } }[];
+    };
+    return nodes.items.filter(({ status }) =>
+      status.conditions.some(({ type, status }) => type === 'Ready' && status === 'True'),
+    ).length;
+  };
+  t.equal(await ready(), 4);
+  t.match(await kubectl('get node node-4 -o jsonpath={.status.nodeInfo.architecture}'), 'arm64');
+});
+
+t.test('pods on different nodes reach each other, and a service name resolves', async (t) => {
+  const pod = (name: string, node: string) =>
+    `run ${name} --image=docker.io/library/busybox:1.37 --image-pull-policy=Never --overrides='{"spec":{"nodeName":"${node}","terminationGracePeriodSeconds":0}}' -- sleep 3600`;
+  await kubectl(pod('one', 'node-1'));
+  await kubectl(pod('two', 'node-2'));
+  await kubectl('wait --for=condition=Ready pod/one pod/two --timeout=120s');
+  const address = await kubectl('get pod two -o jsonpath={.status.podIP}');
+  t.match(await kubectl(`exec one -- ping -c 2 -W 5 ${address}`), /2 packets received/);
+  t.ok(
+    await until(60, async () =>
+      /10\.43\.0\.1/.test(await kubectl('exec one -- nslookup kubernetes.default.svc.cluster.local')),
+    ),
+  );
+  await kubectl('delete pod one two --now');
+});
+
+t.test('a second run changes nothing', async (t) => {
+  const again = await install();
+  t.equal(again.code, 0, again.stdout + again.stderr);
+  const lines = recap(again);
+  t.ok(lines.length >= 4);
+  t.strictSame(
+    lines.filter((line) => !/changed=0 unreachable=0 failed=0/.test(line)),
+    [],
+  );
+});
+
+t.test('a tag, a limit, one role and one command', async (t) => {
+  const limited = await install('--tags', 'firewall', '--limit', 'node-2', '--check', '--diff');
+  t.equal(limited.code, 0, limited.stdout + limited.stderr);
+  t.strictSame(
+    recap(limited).map((line) => line.split(' ')[0]),
+    ['node-2'],
+  );
+  const role = await program('scripts/role.ts', ['firewall', '-i', lab.inventory, '--limit', 'server'], { cwd });
+  t.equal(role.code, 0, role.stdout + role.stderr);
+  t.equal(recap(role).length, 3);
+  const uptime = await program('scripts/run.ts', ['all', '-i', lab.inventory, '--', 'uname', '-m'], { cwd });
+  t.match(uptime, { code: 0, stdout: /node-4 \| exit code 0\n {2}aarch64/ });
+});
+
+t.test(
+  'one of three servers is killed: the API on the virtual IP is away for a while, and the server comes back',
+  async (t) => {
+    const [holder] = await vipHolders();
+    if (holder === undefined) throw new Error('nobody has the virtual IP');
+    const poll = pollApi(lab.vip, await adminCertificate(lab.host('node-1')));
+    await sleep(2000);
+    await lab.host(holder).kill();
+    const other = SERVERS.find((name) => name !== holder) ?? '';
+    t.ok(await until(90, async () => (await vipHolders()).length === 1), 'another server takes the virtual IP');
+    await sleep(5000);
+    const { requests, failed, longestGap, reasons } = await poll.stop();
+    t.comment(`holder killed: away ${longestGap} ms (${failed} of ${requests} requests failed: ${reasons.join('; ')})`);
+    t.ok(longestGap < 60_000);
+    await lab.host(holder).start();
+    t.ok(await until(120, async () => (await voters(other)) === 3));
+    t.ok(await until(120, async () => /^ok$/m.test(await kubectl('get --raw /readyz', holder))));
+  },
+);
+
+t.test('a changed setting restarts every server, one at a time, and no client notices', async (t) => {
+  t.ok(await until(120, async () => (await vipHolders()).length === 1));
+  const poll = pollApi(lab.vip, await adminCertificate(lab.host('node-1')));
+  await sleep(1000);
+  const changed = await install('-e', '{"k3s_tls_san": ["k3s.example.org"]}');
+  const { requests, failed, longestGap, reasons } = await poll.stop();
+  t.equal(changed.code, 0, changed.stdout + changed.stderr);
+  t.equal(changed.stdout.match(/changed +node-\d +Restart k3s \(handler\)/g)?.length, 3, changed.stdout);
+  t.comment(`all servers restarted: ${requests} requests, ${failed} failed, longest gap ${longestGap} ms`);
+  t.equal(failed, 0, reasons.join('; '));
+  t.equal(await voters('node-1'), 3);
+});
