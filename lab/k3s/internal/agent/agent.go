@@ -242,7 +242,7 @@ func (a *Agent) run(ctx context.Context, apiReady <-chan struct{}, up func()) er
 		return err
 	}
 	if n.Emulated {
-		logrus.Warnf("k3s stand-in: this host is emulated and carries no containers; its pods are only pretended (annotation %s)", version.PretendedPodsAnnotation)
+		logrus.Warnf("k3s stand-in: this host is emulated and carries no containers; its pods are only pretended (annotation %s)", version.PretendedPods)
 		if err := fakecri.Serve(ctx, containerd.Socket, n.Name); err != nil {
 			return err
 		}
@@ -309,7 +309,8 @@ func (a *Agent) run(ctx context.Context, apiReady <-chan struct{}, up func()) er
 	return nil
 }
 
-// annotate writes k3s's annotations on the node as soon as the kubelet has registered it.
+// annotate writes k3s's annotations on the node as soon as the kubelet has registered it, and the stand-in's labels, which
+// the kubelet itself gives to new nodes only.
 func (a *Agent) annotate(ctx context.Context, client kubernetes.Interface) error {
 	n := a.node
 	annotations := map[string]string{
@@ -319,10 +320,11 @@ func (a *Agent) annotate(ctx context.Context, client kubernetes.Interface) error
 	if ips := n.Config.List("node-external-ip"); len(ips) > 0 {
 		annotations["k3s.io/external-ip"] = strings.Join(ips, ",")
 	}
+	labels := map[string]string{version.StandInLabel: "standin"}
 	if n.Emulated {
-		annotations[version.PretendedPodsAnnotation] = "pretended"
+		annotations[version.PretendedPods], labels[version.PretendedPods] = "pretended", "pretended"
 	}
-	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": annotations}})
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": annotations, "labels": labels}})
 	if err != nil {
 		return err
 	}

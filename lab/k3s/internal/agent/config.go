@@ -80,6 +80,9 @@ tlsPrivateKeyFile: %s
 		return nil, err
 	}
 	labels := append([]string{version.StandInLabel + "=standin"}, n.Config.List("node-label")...)
+	if n.Emulated {
+		labels = append(labels, version.PretendedPods+"=pretended")
+	}
 	args := map[string]string{
 		"cloud-provider": "external", "config-dir": n.Agent("etc/kubelet.conf.d"), "containerd": containerd.Socket, "hostname-override": n.Name,
 		"kubeconfig": n.Agent("kubelet.kubeconfig"), "node-ip": n.IP.String(), "node-labels": strings.Join(labels, ","), "read-only-port": "0",

@@ -11,8 +11,8 @@ const (
 	Commit = "standin"
 	// StandInLabel is set on every node that a stand-in runs.
 	StandInLabel = "heartwood.lab/k3s"
-	// PretendedPodsAnnotation is set on a node whose pods are only pretended (no containers run).
-	PretendedPodsAnnotation = "heartwood.lab/pods"
+	// PretendedPods is the label and annotation, of value "pretended", of a node that runs no containers for its pods.
+	PretendedPods = "heartwood.lab/pods"
 )
 
 // Text is what `k3s --version` prints (k3s-captures/00-version.txt).
