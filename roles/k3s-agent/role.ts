@@ -34,6 +34,7 @@ const ALWAYS = { tags: ['always'] };
 export const k3sAgent = defineRole({
   name: 'k3s-agent',
   description: 'Installs k3s as an agent, joins it to the cluster and waits until its node is ready.',
+  hosts: 'agent',
   vars,
   tags: ['binary', 'images', 'config', 'start'],
 

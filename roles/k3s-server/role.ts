@@ -41,6 +41,7 @@ type Context = AskContext<ServerVars>;
 export const k3sServer = defineRole({
   name: 'k3s-server',
   description: 'Installs k3s as a server with embedded etcd: begins the cluster or joins it, and waits until it votes.',
+  hosts: 'server',
   vars,
   tags: ['binary', 'images', 'config', 'start'],
 

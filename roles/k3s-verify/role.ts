@@ -12,6 +12,7 @@ import { vars } from './vars.ts';
 export const k3sVerify = defineRole({
   name: 'k3s-verify',
   description: 'Verifies that every node is ready and that the voters of etcd are the servers.',
+  hosts: 'server',
   vars,
   tags: ['verify'],
   stages: (stage) => [

@@ -11,6 +11,7 @@ import { hasCluster, k3sState } from '../k3s/state.ts';
 export const k3sWake = defineRole({
   name: 'k3s-wake',
   description: 'Starts servers that are members already and stopped, together, without waiting for them.',
+  hosts: 'server',
   vars: { properties: {} },
   tags: ['start'],
   stages: (stage) => [

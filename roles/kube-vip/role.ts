@@ -34,6 +34,7 @@ type Context = AskContext<KubeVipVars>;
 export const kubeVip = defineRole({
   name: 'kube-vip',
   description: 'Gives the API a virtual address that moves to another server when the one that has it is lost.',
+  hosts: 'server',
   vars,
   tags: ['vip'],
 

@@ -29,6 +29,7 @@ const serverKubeconfig: Fact<Secret | undefined> = fact({
 export const kubeconfig = defineRole({
   name: 'kubeconfig',
   description: 'Writes the kubeconfig of the cluster on this machine, mode 0600, with the address that clients use.',
+  hosts: 'localhost',
   vars,
   stages: (stage) => [
     stage({
