@@ -141,7 +141,9 @@ t.test(
     t.ok(await until(90, async () => (await vipHolders()).length === 1), 'another server takes the virtual IP');
     await sleep(5000);
     const { requests, failed, longestGap, reasons } = await poll.stop();
-    t.comment(`holder killed: away ${longestGap} ms (${failed} of ${requests} requests failed: ${reasons.join('; ')})`);
+    t.comment(
+      `measured: holder of the virtual IP killed: away ${longestGap} ms (${failed} of ${requests} requests failed: ${reasons.join('; ')})`,
+    );
     t.ok(longestGap < 60_000);
     await lab.host(holder).start();
     t.ok(await until(120, async () => (await voters(other)) === 3));
@@ -157,7 +159,7 @@ t.test('a changed setting restarts every server, one at a time, and the API stay
   const { requests, failed, longestGap, reasons } = await poll.stop();
   t.equal(changed.code, 0, changed.stdout + changed.stderr);
   t.equal(changed.stdout.match(/changed +node-\d +Restart k3s \(handler\)/g)?.length, 3, changed.stdout);
-  t.comment(`all servers restarted: ${requests} requests, ${failed} failed, longest gap ${longestGap} ms`);
+  t.comment(`measured: all servers restarted: ${requests} requests, ${failed} failed, longest gap ${longestGap} ms`);
   // A request in flight at the moment the address moves may be reset; none may find the API away.
   t.ok(
     failed <= 3 && longestGap < 3000,

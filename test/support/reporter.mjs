@@ -52,6 +52,11 @@ export default class SentenceReporter extends Transform {
   /** Counts the tests below a parser; tells whether there were any. */
   #follow(parser, path) {
     const seen = { any: false };
+    // What a test measured is worth a line; its other comments are not.
+    parser.on('comment', (text) => {
+      const [, measured] = /^# (measured: .*)/.exec(text) ?? [];
+      if (measured) this.push(`       ${measured}\n`);
+    });
     parser.on('child', (child) => {
       seen.any = true;
       const inner = [...path, child.name];
