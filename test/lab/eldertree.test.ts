@@ -74,6 +74,10 @@ t.test('kill -9 of the run during a join: the next run completes', async (t) => 
   await run.prints(/server-3 \| /);
   run.kill('SIGKILL');
   await run.ended;
+  // The host ends the step it was told to do, and holds its lock until then; a run that comes earlier is told so.
+  await lab
+    .host('server-3')
+    .read('for i in $(seq 120); do [ -L /run/heartwood.lock ] || exit 0; sleep 1; done; exit 1');
   const completed = await install();
   t.equal(completed.code, 0, completed.stdout + completed.stderr);
   t.strictSame(await members(), ['server-1', 'server-2', 'server-3']);
