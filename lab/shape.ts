@@ -43,7 +43,7 @@ export const hostDefaults: Omit<HostShape, 'name'> = {
   groups: ['server'],
   user: 'admin',
   sudo: 'password',
-  sudo_password: 'lab-password',
+  sudo_password: 'heartwood',
   ssh_port: 22,
   ufw: true,
   disk_gb: 20,
