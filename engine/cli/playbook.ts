@@ -93,8 +93,9 @@ async function runAsAsked(book: Playbook, values: PlaybookValues, argv: readonly
     return ExitCode.ok;
   }
 
-  const [{ sessionOpener }, { Journal, newRunId }, { listenForInterrupts }] = await Promise.all([
+  const [{ sessionOpener }, { controllerId }, { Journal, newRunId }, { listenForInterrupts }] = await Promise.all([
     import('../remote/open.ts'),
+    import('../remote/controller.ts'),
     import('../run/journal.ts'),
     import('./interrupt.ts'),
   ]);
@@ -121,7 +122,7 @@ async function runAsAsked(book: Playbook, values: PlaybookValues, argv: readonly
       connect: setup.connect,
       open: sessionOpener(),
       events,
-      lock: { runId, holder: `${userInfo().username}@${hostname()}` },
+      lock: { runId, holder: `${userInfo().username}@${hostname()}`, controller: controllerId() },
       argv: argv.map(mask),
       version: version(),
       interruption,

@@ -16,8 +16,8 @@ export interface BatchEvents {
   readonly started: (index: number, step: Step, running: RunningStep) => void;
   /** How a step that has ended is to be called. */
   readonly outcome: (index: number) => 'ran' | 'timed out' | 'interrupted';
-  /** The lock's answer: the words after `L`. */
-  readonly lock: (words: readonly string[]) => void;
+  /** The lock's answer: the words after `L`. False: it was not had, and the listener hears nothing of this batch. */
+  readonly lock: (words: readonly string[]) => boolean;
   /** Every step is answered for. */
   readonly done: (results: readonly StepResult[]) => void;
 }
@@ -97,7 +97,7 @@ export class BatchReader {
       return true;
     }
     const [kind, index, ...rest] = frame.words;
-    if (kind === 'L') this.#events?.lock(frame.words.slice(1));
+    if (kind === 'L' && this.#events?.lock(frame.words.slice(1)) === false) this.#listener = undefined;
     if (kind === 'K') this.#skipped();
     if (kind === 'S') {
       const [pid, start, began] = rest.map(Number);

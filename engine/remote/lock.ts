@@ -2,19 +2,27 @@
  * One run at a time per host. The lock is a symbolic link whose target text says who holds it: made atomically with its
  * content, readable without a shell's help, gone with a reboot. It holds as long as the session's shell lives (pid and start
  * time, so that a recycled pid does not keep it); a lock whose shell died is taken over.
+ *
+ * A shell outlives a controller that was killed, or whose link broke, until its running step ends; or for hours, where the
+ * host never hears that the link is gone. Such a lock is taken over too, by ending what is left of that session, when it is
+ * certain that nobody is there any more: the host sees that what started the session has left it (`orphan`), or this machine
+ * sees that the process that held it is gone (controller.ts).
  */
 import type { Problem } from '../errors.ts';
 import { quote } from '../script.ts';
+import { isGone } from './controller.ts';
 import { LockError, type LockRequest } from './session.ts';
+import type { RunningStep } from './stop-script.ts';
 
-/** Seconds a held lock is waited for: a run whose link was cut gives up its lock when its running step ends. */
+/** Seconds a held lock is waited for. A session that nobody listens to any more has so long to end its step by itself. */
 export const LOCK_WAIT = 10;
 
 /**
- * `hw_lock WHO` takes the lock or stops the batch, and prints `L ok`, `L held PID START RUN SINCE HOLDER` or `L error ...`.
- * A dead lock is removed under a lock of its own (`.over`), so that of two that find it dead neither removes the other's
- * new one. Without a writable /run (not root) it is the user's own lock in /tmp, and root's is respected where another run
- * holds it.
+ * `hw_lock WHO` takes the lock or stops the batch, and prints `L ok`, `L held PID START KEEPER RUN CONTROLLER SINCE HOLDER`,
+ * `L orphan` and the same, or `L error ...`. KEEPER is the process that started the holder's session (sshd), as its leader's
+ * parent; when it goes, the leader gets another parent. A dead lock is removed under a lock of its own (`.over`), so that of
+ * two that find it dead neither removes the other's new one. Without a writable /run (not root) it is the user's own lock in
+ * /tmp, and root's is respected where another run holds it.
  */
 export const LOCK_FUNCTIONS = `
 hw_lock_alive() {
@@ -23,6 +31,17 @@ hw_lock_alive() {
   case $2 in Z | X) return 1 ;; esac
   case $1 in "\${1%% *} \${21} "*) return 0 ;; esac
   return 1
+}
+hw_lock_keeper() {
+  { read -r hw_stat <"/proc/$1/stat"; } 2>/dev/null || return
+  set -- \${hw_stat##*) }
+  { read -r hw_stat <"/proc/$4/stat"; } 2>/dev/null || return
+  set -- \${hw_stat##*) }
+  echo "$2"
+}
+hw_lock_orphan() {
+  set -- $1
+  [ "$3" != - ] && [ "$(hw_lock_keeper "$1")" != "$3" ] && hw_lock_alive "$hw_lock_found"
 }
 hw_lock_take() {
   while :; do
@@ -55,13 +74,14 @@ hw_lock() {
   [ -z "$hw_lock_text" ] || return 0
   read -r hw_stat <"/proc/$$/stat"
   set -- "$1" \${hw_stat##*) }
-  hw_lock_text="$$ \${21} $1"
+  hw_lock_keeper=$(hw_lock_keeper $$)
+  hw_lock_text="$$ \${21} \${hw_lock_keeper:--} $1"
   hw_lock_tries=0
   while :; do
     hw_lock_try "\${1%% *}"
     case $? in
       0) printf '\\036%s L ok\\n' "$hw_mark"; return ;;
-      1) hw_lock_answer="held $hw_lock_found" ;;
+      1) hw_lock_answer="held $hw_lock_found"; hw_lock_orphan "$hw_lock_found" && hw_lock_answer="orphan $hw_lock_found" ;;
       *) hw_lock_tries=${LOCK_WAIT} hw_lock_answer="error $hw_lock_said" ;;
     esac
     [ "$hw_lock_tries" -lt ${LOCK_WAIT} ] && [ -z "$hw_stop" ] || break
@@ -78,29 +98,37 @@ hw_unlock() {
 `;
 
 /** The line that takes the lock. */
-export function lockCommand(request: LockRequest, now = new Date()): string {
-  const holder = request.holder.replace(/\s+/g, ' ');
-  return `hw_lock ${quote(`${request.runId} ${now.toISOString()} ${holder}`)}\n`;
+export function lockCommand({ runId, holder, controller }: LockRequest, now = new Date()): string {
+  return `hw_lock ${quote(`${runId} ${controller} ${now.toISOString()} ${holder.replace(/\s+/g, ' ')}`)}\n`;
 }
 
-/** What an `L` record other than `L ok` means. */
-export function lockError(host: string, words: readonly string[]): LockError {
-  const [answer, ...rest] = words;
-  if (answer !== 'held') {
-    return new LockError({
+/** What an `L` record says, where the lock was not had. */
+export interface Refusal {
+  /** The holder's shell, when it is certain that nobody is behind it any more: it may be ended. */
+  readonly abandoned: RunningStep | undefined;
+  readonly error: LockError;
+}
+
+/** What the words of an `L` record mean; undefined: the lock is ours. */
+export function refusalOf(host: string, [answer, ...rest]: readonly string[]): Refusal | undefined {
+  if (answer === 'ok') return undefined;
+  if (answer !== 'held' && answer !== 'orphan') {
+    const error = new LockError({
       what: `the lock that keeps two runs apart could not be taken: ${rest.join(' ')}`,
       host,
       tryThis: 'see whether /run (or /tmp, when not root) is writable on the host and not full',
     });
+    return { abandoned: undefined, error };
   }
-  const [pid, , run, since, ...holder] = rest;
-  return new LockError(heldProblem(host, { pid, run, since, holder: holder.join(' ') }));
+  const [pid = '', start = '', , run = '', controller = '', since = '', ...holder] = rest;
+  const abandoned = answer === 'orphan' || isGone(controller);
+  return {
+    abandoned: abandoned ? { pid: Number(pid), start: Number(start) } : undefined,
+    error: new LockError(heldProblem(host, { pid, run, since, holder: holder.join(' ') })),
+  };
 }
 
-function heldProblem(
-  host: string,
-  by: { pid: string | undefined; run: string | undefined; since: string | undefined; holder: string },
-): Problem {
+function heldProblem(host: string, by: { pid: string; run: string; since: string; holder: string }): Problem {
   return {
     what: `another run holds this host: run ${by.run} of ${by.holder}, since ${by.since}; waited ${LOCK_WAIT} s for it`,
     host,

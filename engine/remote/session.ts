@@ -40,6 +40,8 @@ export interface LockRequest {
   readonly runId: string;
   /** Who runs it, for the message: `ada@laptop`. */
   readonly holder: string;
+  /** The process that runs it, as `controllerId` names it. */
+  readonly controller: string;
 }
 
 /** One piece of a batch. */

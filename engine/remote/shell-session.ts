@@ -5,13 +5,12 @@ import { batchText } from './batch-text.ts';
 import { openShell, type Shell } from './become.ts';
 import { newMark } from './framing.ts';
 import type { Link } from './link.ts';
-import { lockCommand, lockError } from './lock.ts';
+import { lockCommand, type Refusal, refusalOf } from './lock.ts';
 import { prelude } from './prelude.ts';
 import {
   type BatchListener,
   type Connection,
   LinkError,
-  type LockError,
   type LockRequest,
   type Session,
   type Step,
@@ -112,13 +111,29 @@ export class ShellSession implements Session {
   }
 
   async #runBatch(steps: readonly Step[], listener: BatchListener | undefined): Promise<readonly StepResult[]> {
+    const request = this.#lockRequest;
+    this.#lockRequest = undefined;
+    let answer = await this.#exchange(steps, listener, request);
+    if ('abandoned' in answer && answer.abandoned) {
+      await this.#tell(killStepScript(answer.abandoned.pid, answer.abandoned));
+      answer = await this.#exchange(steps, listener, request);
+    }
+    if ('error' in answer) throw answer.error;
+    return answer;
+  }
+
+  /** One batch out, its answer back. */
+  async #exchange(
+    steps: readonly Step[],
+    listener: BatchListener | undefined,
+    request: LockRequest | undefined,
+  ): Promise<readonly StepResult[] | Refusal> {
     if (this.#broken) throw this.#broken;
-    const lock = this.#lockRequest ? lockCommand(this.#lockRequest) : '';
+    const lock = request ? lockCommand(request) : '';
     const text = Buffer.from(this.#preludeText + batchText(steps, this.#defined, lock));
     this.#preludeText = '';
-    this.#lockRequest = undefined;
     let timer: NodeJS.Timeout | undefined;
-    let refused: LockError | undefined;
+    let refused: Refusal | undefined;
     try {
       return await new Promise((resolve, reject) => {
         this.#giveUp = reject;
@@ -138,9 +153,10 @@ export class ShellSession implements Session {
             return outcome;
           },
           lock: (words) => {
-            if (words[0] !== 'ok') refused = lockError(this.name, words);
+            refused = refusalOf(this.name, words);
+            return refused === undefined;
           },
-          done: (results) => (refused ? reject(refused) : resolve(results)),
+          done: (results) => resolve(refused ?? results),
         });
         this.#traffic.roundTrips++;
         this.#traffic.bytesOut += text.length;

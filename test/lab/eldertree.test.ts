@@ -5,7 +5,7 @@
 import t from 'tap';
 import type { Lab } from '../../lab/lab.ts';
 import { useLab } from '../support/lab.ts';
-import { type Ended, program } from '../support/program.ts';
+import { type Ended, program, start } from '../support/program.ts';
 
 let lab: Lab;
 let cwd: string;
@@ -52,6 +52,24 @@ t.test(
     t.strictSame(await members(), ['server-1', 'server-2', 'server-3']);
   },
 );
+
+t.test('kill -9 of the run during a join: the next run completes', async (t) => {
+  // A server that starts again from nothing, as a re-imaged machine does.
+  await lab.host('server-1').read('k3s kubectl delete node server-3 --timeout=60s');
+  await lab
+    .host('server-3')
+    .read(
+      'systemctl disable --now k3s; rm -rf /var/lib/rancher/k3s/server /etc/rancher/k3s/config.yaml /etc/rancher/node',
+    );
+  const run = start('playbooks/install-k3s.ts', ['-i', lab.inventory, '-vv'], { cwd });
+  // What the host says while it joins.
+  await run.prints(/server-3 \| last seen after/);
+  run.kill('SIGKILL');
+  await run.ended;
+  const completed = await install();
+  t.equal(completed.code, 0, completed.stdout + completed.stderr);
+  t.strictSame(await members(), ['server-1', 'server-2', 'server-3']);
+});
 
 t.test('8472/udp dropped between two nodes is said, by packets', async (t) => {
   await lab.host('server-2').drop({ port: 8472, proto: 'udp', from: 'server-1' });

@@ -112,13 +112,13 @@ t.test('a password lets in, the wrong one does not, by either of ssh’s ways to
 t.test('a lock of another user’s is kept apart from root’s, and root’s is respected', async (t) => {
   const root = await open(connection('free', { become: { user: 'root' } }));
   const admin = await open(connection('free'));
-  root.lock({ runId: 'one', holder: 'ada@laptop' });
+  root.lock({ runId: 'one', holder: 'ada@laptop', controller: '-' });
   await root.run([step('take', sh`:`)]);
-  admin.lock({ runId: 'one', holder: 'ada@laptop' });
+  admin.lock({ runId: 'one', holder: 'ada@laptop', controller: '-' });
   const [own] = await admin.run([step('own', sh`readlink /tmp/heartwood-$(id -u).lock`)]);
   t.match(text(own), / one .* ada@laptop\n/, 'the same run may hold both');
   const other = await open(connection('free'));
-  other.lock({ runId: 'two', holder: 'bob@desk' });
+  other.lock({ runId: 'two', holder: 'bob@desk', controller: '-' });
   await t.rejects(other.run([step('never', sh`:`)]), { name: 'LockError', message: /run one of ada@laptop/ });
   await Promise.all([root.close(), admin.close(), other.close()]);
   t.equal(await lab.host('free').read('ls /run/heartwood.lock /tmp/heartwood-* 2>/dev/null | wc -l'), '0');

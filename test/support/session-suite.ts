@@ -1,11 +1,15 @@
 /** What every session promises, whatever its transport: run against each of them by test/engine/remote/session.test.ts. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Test } from 'tap';
+import { controllerId } from '../../engine/remote/controller.ts';
 import {
   type BatchListener,
+  type Connection,
   LinkError,
   LockError,
   OUTPUT_KEPT,
@@ -15,6 +19,7 @@ import {
 } from '../../engine/remote/session.ts';
 import { Script, sh, shellFunction } from '../../engine/script.ts';
 import { Secret } from '../../engine/secret.ts';
+import { start } from './program.ts';
 
 /** Opens sessions to this machine, over the transport under test. */
 export type OpenHere = () => Promise<Session>;
@@ -340,21 +345,21 @@ export function sessionSuite(t: Test, open: OpenHere): void {
 
   t.test('the lock of a dead session is taken over, by one after the other', { skip: notRoot() }, async (t) => {
     const dead = await opened(t, open);
-    dead.lock({ runId: 'dead', holder: 'ada@laptop' });
+    dead.lock({ runId: 'dead', holder: 'ada@laptop', controller: '-' });
     await dead.run([step('die', sh`kill -9 $$`)]).catch(() => {});
     t.match(readlinkSync(LOCK), / dead /);
     const log = join(temporary(t), 'log');
     await Promise.all(
       Array.from({ length: 5 }, async (_, i) => {
         const session = await opened(t, open);
-        session.lock({ runId: `run-${i}`, holder: 'bob@desk' });
+        session.lock({ runId: `run-${i}`, holder: 'bob@desk', controller: '-' });
         await session.run([
           step('hold', sh`echo in >>${log}; sleep 0.2; readlink ${LOCK} >>${log}; echo out >>${log}`),
         ]);
         await session.close();
       }),
     );
-    const turns = readFileSync(log, 'utf8').match(/in\n\d+ \d+ run-\d \S+ bob@desk\nout\n/g);
+    const turns = readFileSync(log, 'utf8').match(/in\n\d+ \d+ \d+ run-\d - \S+ bob@desk\nout\n/g);
     t.equal(turns?.join(''), readFileSync(log, 'utf8'), 'nobody came in before the last was out');
     t.equal(turns?.length, 5);
     t.same(
@@ -365,16 +370,16 @@ export function sessionSuite(t: Test, open: OpenHere): void {
   });
 }
 
-/** The test that a held host is refused: apart, because it waits as long as a session does for a lock. */
-export function refusalSuite(t: Test, open: OpenHere): void {
+/** What becomes of a held host: apart, because each test waits as long as a session does for a lock. */
+export function heldSuite(t: Test, open: OpenHere, connection: Connection): void {
   t.test('one session holds a host; a second waits a little, then is told who', { skip: notRoot() }, async (t) => {
     const [first, second] = [await opened(t, open), await opened(t, open)];
-    first.lock({ runId: 'run-1', holder: 'ada@laptop' });
+    first.lock({ runId: 'run-1', holder: 'ada@laptop', controller: '-' });
     const { roundTrips } = first.traffic;
     const [pid] = await first.run([step('pid', sh`echo $$`)]);
     t.equal(first.traffic.roundTrips, roundTrips + 1, 'the lock costs no round trip');
-    t.match(readlinkSync(LOCK), new RegExp(`^${text(pid).trim()} \\d+ run-1 \\S+ ada@laptop$`));
-    second.lock({ runId: 'run-2', holder: 'bob@desk' });
+    t.match(readlinkSync(LOCK), new RegExp(`^${text(pid).trim()} \\d+ \\d+ run-1 - \\S+ ada@laptop$`));
+    second.lock({ runId: 'run-2', holder: 'bob@desk', controller: '-' });
     const refused = await second.run([step('change', sh`touch /nonexistent/never`)]).then(
       () => undefined,
       (error: unknown) => error,
@@ -388,7 +393,7 @@ export function refusalSuite(t: Test, open: OpenHere): void {
       },
     });
     t.equal((await second.run([step('read', sh`echo fine`)]))[0]?.outcome, 'ran', 'it can still look');
-    second.lock({ runId: 'run-2', holder: 'bob@desk' });
+    second.lock({ runId: 'run-2', holder: 'bob@desk', controller: '-' });
     const waiting = second.run([step('change', sh`readlink ${LOCK}`)]);
     await sleep(300);
     await first.close();
@@ -396,6 +401,35 @@ export function refusalSuite(t: Test, open: OpenHere): void {
     await second.close();
     t.notOk(existsSync(LOCK) || isLink(LOCK), 'and given up at the end');
   });
+
+  t.test('what a killed program left running is ended, and its lock taken over', { skip: notRoot() }, async (t) => {
+    const left = start('test/support/hold-lock.ts', [JSON.stringify(connection), '86431'], { cwd: temporary(t) });
+    await left.prints(/holds the lock/);
+    t.equal(sleeps('86431'), 1);
+    left.kill('SIGKILL');
+    await left.ended;
+    const next = await opened(t, open);
+    next.lock({ runId: 'next', holder: 'bob@desk', controller: '-' });
+    t.match(text((await next.run([step('change', sh`readlink ${LOCK}`)]))[0]), / next /);
+    t.equal(sleeps('86431'), 0, 'two runs never work on a host at once');
+  });
+
+  t.test(
+    'a lock behind a link that nobody closed is taken over where the process that held it is known to be gone',
+    { skip: notRoot() },
+    async (t) => {
+      const process = spawn('sleep', ['86432']);
+      const controller = controllerId(process.pid);
+      const [silent, next] = [await opened(t, open), await opened(t, open)];
+      silent.lock({ runId: 'silent', holder: 'ada@laptop', controller });
+      await silent.run([step('change', sh`:`)]);
+      process.kill('SIGKILL');
+      await once(process, 'exit');
+      next.lock({ runId: 'next', holder: 'ada@laptop', controller: '-' });
+      t.match(text((await next.run([step('change', sh`readlink ${LOCK}`)]))[0]), / next /);
+      await t.rejects(silent.run([step('late', sh`:`)]), LinkError);
+    },
+  );
 }
 
 /** A step with a timeout that does not matter. */

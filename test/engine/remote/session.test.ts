@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { openSession } from '../../../engine/remote/open.ts';
 import type { Connection } from '../../../engine/remote/session.ts';
-import { refusalSuite, sessionSuite } from '../../support/session-suite.ts';
+import { heldSuite, sessionSuite } from '../../support/session-suite.ts';
 import { Sshd } from '../../support/sshd.ts';
 
 const here: Connection = {
@@ -39,7 +39,7 @@ for (const [name, path] of Object.entries(shells)) {
       }
     };
     sessionSuite(t, open);
-    if (name === 'busybox') refusalSuite(t, open);
+    if (name === 'busybox') heldSuite(t, open, here);
     t.end();
   });
 }
@@ -49,5 +49,5 @@ t.test('ssh', async (t) => {
   t.teardown(() => sshd.stop());
   const open = () => openSession(sshd.connection());
   sessionSuite(t, open);
-  refusalSuite(t, open);
+  heldSuite(t, open, sshd.connection());
 });

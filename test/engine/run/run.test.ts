@@ -67,7 +67,7 @@ class World {
       // Locks are a machine's, and these hosts share one machine.
       open: async (connection) => Object.assign(await openSession(connection), { lock: () => {} }),
       events: stream,
-      lock: { runId: 'test', holder: 'tester' },
+      lock: { runId: 'test', holder: 'tester', controller: '-' },
       argv: [],
       version: '0',
       interruption: { requested: undefined, onRequest: () => {} },
