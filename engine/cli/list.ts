@@ -41,7 +41,11 @@ export function listTasks(
           .filter(({ tags }) => isSelected(tags, selection));
         return tasks.map(({ name, tags }) => `    ${stage.name}: ${name}  [${[...new Set(tags)].join(', ')}]`);
       });
-      return stages.length > 0 ? [`  ${call.role.name} - ${call.role.description}`, ...stages] : [];
+      const checks = call.role.checks
+        ? [`    checks: on every host, before anything is changed  [${inherited.join(', ')}]`]
+        : [];
+      const lines = [...checks, ...stages];
+      return lines.length > 0 ? [`  ${call.role.name} - ${call.role.description}`, ...lines] : [];
     });
     return calls.length > 0 ? [`${play.name} (${play.hosts})`, ...calls] : [];
   });

@@ -157,7 +157,7 @@ export const k3sServer = defineRole({
         const ip = ipOf(host, facts.networks);
         const { node } = facts.own;
         const vip =
-          vars.kube_vip_address !== undefined && several ? { address: vars.kube_vip_address, node } : undefined;
+          vars.kube_vip_address !== undefined && several ? { address: vars.kube_vip_address, node, ip } : undefined;
         return {
           [RESTART]: task('Restart k3s', restarted({ kind: 'server', deadline: vars.k3s_start_timeout }, vip), {
             disrupts: {

@@ -7,7 +7,7 @@ import { type Resource, type Script, sh, shellFunction } from '../../engine/inde
 import { quote } from '../../engine/script.ts';
 import { DATA, hwReady, hwYieldLeader } from './etcd.ts';
 import { explainStart, permanentFailures, startFailures } from './failures.ts';
-import { hwHandOver, hwTakePart } from './vip.ts';
+import { relayed } from './vip.ts';
 
 /** Which unit, and how long it may take. */
 export interface StartOptions {
@@ -79,12 +79,12 @@ printf '%s\\n' "$hw_log" >&2
 return 1`,
 );
 
-function watched(options: StartOptions, act: Script, after: Script = sh`:`): Script {
+function watched(options: StartOptions, act: Script): Script {
   const unit = unitOf(options.kind);
   return sh`
 hw_since=$(date +%s.%6N) hw_old=
 ${act}
-${hwWatch} ${unit} ${readyFunction(options.kind)} ${options.deadline} "$hw_since" "$hw_old" && { ${after}; exit; }
+${hwWatch} ${unit} ${readyFunction(options.kind)} ${options.deadline} "$hw_since" "$hw_old" && exit
 ${
   options.stopWhenJoinFails
     ? sh`[ -d ${DATA}/server/db/etcd/member/wal ] || { systemctl stop ${unit}.service; echo 'stopped again, so that it does not keep other servers from joining' >&2; }`
@@ -135,27 +135,33 @@ esac`,
   };
 }
 
-/** For a handler: k3s restarted and ready again. A server that holds the virtual IP hands it over first. */
-export function restarted(options: StartOptions, vip?: { readonly address: string; readonly node: string }): Resource {
+/** Seconds that what belongs to a restart takes beyond the restart itself. */
+const AROUND = 180;
+
+/** For a handler: k3s restarted and ready again. Where this server has the virtual IP, another one answers at it meanwhile. */
+export function restarted(
+  options: StartOptions,
+  vip?: { readonly address: string; readonly node: string; readonly ip: string },
+): Resource {
   const unit = unitOf(options.kind);
-  return {
-    kind: 'k3s',
-    id: `restart ${unit}`,
-    probe: sh``,
-    wanted: {},
-    change: () => sh`
-${vip ? sh`${hwHandOver} ${vip.address} ${vip.node} || exit` : sh`:`}
+  const timeout = options.deadline + AROUND;
+  const restart = sh`
 ${options.kind === 'server' ? hwYieldLeader : sh`:`}
 ${watched(
   options,
   sh`
 hw_old=$(systemctl show -p InvocationID --value -- ${unit}.service)
 systemctl daemon-reload && systemctl restart --no-block ${unit}.service || exit`,
-  vip ? sh`${hwTakePart} ${vip.node}` : undefined,
-)}`,
+)}`;
+  return {
+    kind: 'k3s',
+    id: `restart ${unit}`,
+    probe: sh``,
+    wanted: {},
+    change: () => (vip ? relayed(vip.address, vip, timeout, restart) : restart),
     undo: { kind: 'none', why: 'a restart cannot be taken back' },
     verify: 'exit code',
-    timeout: options.deadline + 180,
+    timeout,
     explain,
   };
 }

@@ -1,59 +1,154 @@
-/** The virtual IP of the API on a host: who has it, and handing it over before a planned stop. */
-import { type Fact, fact, sh, shellFunction } from '../../engine/index.ts';
+/**
+ * The virtual IP of the API on a host: who has it, and who answers at it while its holder restarts.
+ *
+ * Moving the address for a restart costs clients more than the restart does: what is in flight at that moment is reset, since
+ * the new holder knows nothing of those connections. So the address stays, and new connections to it are passed on to another
+ * server from before the restart until after it. The kernel's connection tracking keeps each connection where it began: those
+ * of before end here before k3s stops, those of the time between end there.
+ */
+import { type Fact, fact, Script, sh, shellFunction } from '../../engine/index.ts';
+import { armed, disarm } from '../../engine/resources/revert.ts';
 import { isInNetwork } from '../cluster/network.ts';
+import { DATA, hwMembers, hwReady } from './etcd.ts';
 
 /** The label of kube-vip's pods, and the name of its DaemonSet (as upstream calls it). */
 export const KUBE_VIP = 'kube-vip-ds';
 
-/** `hw_has_vip ADDRESS`: has kube-vip put the address on this host? (Not on loopback: that is {@link hwHandOver}'s.) */
+/** The lease by which kube-vip's pods agree who has the address: kube-vip's own default name. */
+export const LEASE = 'plndr-cp-lock';
+
+/** `hw_has_vip ADDRESS`: has kube-vip put the address on this host? (Not on loopback: that is {@link relayed}'s.) */
 export const hwHasVip = shellFunction('hw_has_vip', `ip -4 -o addr show | grep -v ' lo ' | grep -qF " $1/"`);
 
-/**
- * The label that keeps kube-vip off a node: set for the time of a planned restart. Deleting the pod alone would not do: it comes
- * back within a second and may win the lease again, and clients pay for every change of hands.
- */
-export const AWAY = 'heartwood/vip-away';
-
-/**
- * `hw_hand_over ADDRESS NODE`: where this host has the address, takes kube-vip off the node, which gives up its lease, and waits
- * until another host has the lease and the API answers at the address. Between the two nobody would have it, for up to two
- * seconds, so this host goes on answering for it meanwhile, from loopback; the kernel takes that away by itself, should we be
- * cut off.
- */
-export const hwHandOver = shellFunction(
-  'hw_hand_over',
+/** `hw_other_server IP`: prints the address of a server that is ready, not the one at IP. */
+const hwOtherServer = shellFunction(
+  'hw_other_server',
   `
-hw_has_vip "$1" || return 0
-echo "handing $1 over"
-ip addr add "$1/32" dev lo valid_lft 40 preferred_lft 40
-hw_kubectl='/usr/local/bin/k3s kubectl'
-$hw_kubectl label node "$2" ${AWAY}=yes --overwrite
-hw_i=0
-while [ $((hw_i += 1)) -le 30 ]; do
-  hw_holder=$($hw_kubectl -n kube-system get lease plndr-cp-lock -o 'jsonpath={.spec.holderIdentity}')
-  if [ -n "$hw_holder" ] && [ "$hw_holder" != "$2" ] && ! hw_has_vip "$1"; then
-    # It has the lease; a moment later it has the address and has told the network.
-    sleep 1
-    ip addr del "$1/32" dev lo
-    curl -sk -m 5 -o /dev/null "https://$1:6443/ping" && { echo "$hw_holder has $1"; return 0; }
-  fi
-  sleep 0.3
+for hw_at in $(hw_members yes | sed -n 's/^[0-9]* [^-][^ ]* \\([^ ]*\\) voter$/\\1/p'); do
+  [ "$hw_at" = "$1" ] || { hw_ready "$hw_at" >/dev/null && { echo "$hw_at"; return; }; }
 done
-ip addr del "$1/32" dev lo 2>/dev/null
-$hw_kubectl label node "$2" ${AWAY}-
-echo "no other server took $1 over" >&2
 return 1`,
-  [hwHasVip],
+  [hwMembers, hwReady],
 );
 
-/** `hw_take_part NODE`: lets kube-vip come back to the node, and waits for it: it is the next one's successor. */
-export const hwTakePart = shellFunction(
-  'hw_take_part',
+/** `hw_lease SERVER [CURL-OPTION...]`: kube-vip's lease as JSON, from the API of a server. */
+const hwLease = shellFunction(
+  'hw_lease',
   `
-[ -n "$(/usr/local/bin/k3s kubectl get nodes -l ${AWAY} -o name 2>/dev/null)" ] || return 0
-/usr/local/bin/k3s kubectl label node "$1" ${AWAY}- || return
-/usr/local/bin/k3s kubectl -n kube-system rollout status daemonset/${KUBE_VIP} --timeout=60s | tail -n 1`,
+hw_tls=${DATA}/server/tls hw_api=$1; shift
+curl -sS -f -m 3 --cacert $hw_tls/server-ca.crt --cert $hw_tls/client-admin.crt --key $hw_tls/client-admin.key "$@" "https://$hw_api:6443/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/${LEASE}"`,
 );
+
+/**
+ * `hw_keep_lease NODE SERVER`: renews the lease on behalf of this node's kube-vip, which follows this node's own API and so
+ * can't while k3s restarts. Should we be cut off, it runs out by itself, and another server takes the address as after any loss.
+ */
+const hwKeepLease = shellFunction(
+  'hw_keep_lease',
+  `
+while :; do
+  hw_lease "$2" -X PATCH -H 'Content-Type: application/json-patch+json' -d '[
+{"op":"test","path":"/spec/holderIdentity","value":"'"$1"'"},
+{"op":"replace","path":"/spec/renewTime","value":"'"$(date -u +%Y-%m-%dT%H:%M:%S).000000Z"'"}]'
+  sleep 1
+done`,
+  [hwLease],
+);
+
+/** `hw_renews`: does kube-vip renew the lease by itself again, through this host's API? Times of ours end in .000000. */
+const hwRenews = shellFunction(
+  'hw_renews',
+  `
+hw_at=$(hw_lease 127.0.0.1 2>/dev/null | sed -n 's/.*"renewTime": *"\\([^"]*\\)".*/\\1/p')
+case $hw_at in ''|*.000000Z) return 1 ;; esac`,
+  [hwLease],
+);
+
+/** Where new connections to the address are sent on. A chain of its own, so that it goes without knowing where to. */
+const CHAIN = 'HEARTWOOD-RELAY';
+
+/** Rules of the relay, as `TABLE CHAIN MATCH`: those that send new connections on, and those that let them pass. */
+const sends = (address: string) =>
+  ['PREROUTING', 'OUTPUT'].map((chain) => `nat ${chain} -d ${address} -p tcp --dport 6443 -j ${CHAIN}`);
+const lets = (address: string) => [
+  `nat POSTROUTING -p tcp -m conntrack --ctstate DNAT --ctorigdst ${address} --ctorigdstport 6443 -j MASQUERADE`,
+  `filter FORWARD -p tcp -m conntrack --ctstate DNAT --ctorigdst ${address} --ctorigdstport 6443 -j ACCEPT`,
+];
+
+const iptables = (verb: '-I' | '-D', rules: readonly string[]): string[] =>
+  rules.map((rule) => rule.replace(/^(\S+) (\S+)/, `iptables -w -t $1 ${verb} $2`));
+
+/** Seconds that connections have to end that are open when new ones begin to go elsewhere, or cease to. */
+const DRAIN = 2;
+
+/** Seconds that kube-vip has to be back after the restart, or another server to take the address where k3s is not. */
+const SETTLE = 60;
+
+/** Seconds between two announcements of the address by kube-vip (its vip_arpRate), and one more. */
+const ANNOUNCE = 4;
+
+/**
+ * `restart`, a script that ends with 0 when k3s is ready again; where this host has the address, with another server answering
+ * at it meanwhile. The host ends the relay by itself after `seconds`, should we be cut off.
+ */
+export function relayed(
+  address: string,
+  self: { readonly node: string; readonly ip: string },
+  seconds: number,
+  restart: Script,
+): Script {
+  const id = `relay ${address}`;
+  // On loopback too, since kube-vip takes its own away when k3s takes long. The kernel answers for it on the network.
+  const on = [
+    `iptables -w -t nat -N ${CHAIN}`,
+    `iptables -w -t nat -A ${CHAIN} -p tcp -j DNAT --to-destination "$hw_to:6443"`,
+    ...iptables('-I', [...lets(address), ...sends(address)]),
+    `ip addr replace ${address}/32 dev lo valid_lft ${seconds} preferred_lft ${seconds}`,
+  ];
+  const off = [
+    ...iptables('-D', sends(address)),
+    `sleep ${DRAIN}`,
+    ...iptables('-D', lets(address)),
+    `iptables -w -t nat -F ${CHAIN}`,
+    `iptables -w -t nat -X ${CHAIN}`,
+    `ip addr del ${address}/32 dev lo`,
+  ];
+  return sh`
+PATH=$PATH:${DATA}/data/current/bin/aux hw_to=
+hw_relay_on() {
+  ${Script.raw(on.join(' &&\n  '))} || { hw_relay_off; return 1; }
+}
+hw_relay_off() {
+  ${Script.raw(off.join('\n  '))}
+} 2>/dev/null
+if ${hwHasVip} ${address}; then
+  hw_to=$(${hwOtherServer} ${self.ip}) || { echo ${`no other server is ready to answer at ${address}`} >&2; exit 1; }
+  # Left over from a run that was cut off.
+  ! iptables -w -t nat -n -L ${CHAIN} >/dev/null 2>&1 || hw_relay_off
+  ${armed(id, seconds, Script.raw(off.join('; ')), sh`hw_relay_on`)}
+  echo ${address} "stays; new connections to it go on to $hw_to"
+  ${hwKeepLease} ${self.node} "$hw_to" >/dev/null 2>&1 &
+  hw_renewer=$!
+  sleep ${DRAIN}
+fi
+( ${restart}
+)
+hw_rc=$?
+[ -n "$hw_to" ] || exit $hw_rc
+hw_settled() {
+  if [ $hw_rc = 0 ]; then ${hwRenews} && ${hwHasVip} ${address}
+  else hw_text=$(${hwLease} "$hw_to" 2>/dev/null) && ! printf '%s' "$hw_text" | grep -q ${`"holderIdentity": *"${self.node}"`}; fi
+}
+[ $hw_rc = 0 ] || kill $hw_renewer
+hw_i=0
+until hw_settled || [ $((hw_i += 1)) -gt ${SETTLE} ]; do sleep 1; done
+kill $hw_renewer 2>/dev/null
+# The new holder of the lease tells the network that it has the address within another moment.
+[ $hw_rc = 0 ] || sleep ${ANNOUNCE}
+hw_relay_off
+${disarm(id)}
+exit $hw_rc`;
+}
 
 /** Does this host have the address, and who answers for it on the network? */
 export interface VipSight {

@@ -4,7 +4,7 @@ import { type Infer, UserError } from '../../engine/index.ts';
 import { yaml } from '../../engine/late-packages.ts';
 import type { KubernetesManifest } from '../../engine/resources/kubernetes.ts';
 import { type Render, template } from '../../engine/template.ts';
-import { AWAY, KUBE_VIP } from '../k3s/vip.ts';
+import { KUBE_VIP, LEASE } from '../k3s/vip.ts';
 import type { vars } from './vars.ts';
 
 /** The role's variables. */
@@ -55,11 +55,11 @@ export function manifest(
     ...objects(rbac, {}),
     ...objects(daemonSet, {
       name: KUBE_VIP,
-      away: AWAY,
       image: `${config.kube_vip_image}:${config.kube_vip_version}`,
       address,
       iface: bgp ? 'lo' : (iface ?? ''),
       arp: !bgp,
+      leaseName: LEASE,
       lease: leaseOf(config.kube_vip_lease),
       bgp: bgp ? { as: bgp.as, peers: bgp.peers.join(',') } : false,
     }),

@@ -11,14 +11,13 @@ import {
   type Verdict,
   warn,
 } from '../../engine/index.ts';
-import { command } from '../../engine/resources/command.ts';
 import { kubernetesObject } from '../../engine/resources/kubernetes.ts';
 import { waitFor } from '../../engine/resources/wait.ts';
 import { nodesOf, serversOf } from '../cluster/groups.ts';
 import { network, nodeIps } from '../cluster/network.ts';
 import { DATA, hwReady } from '../k3s/etcd.ts';
 import { hasCluster, type K3sState, k3sState } from '../k3s/state.ts';
-import { AWAY, hwHasVip, KUBE_VIP, vipSight } from '../k3s/vip.ts';
+import { hwHasVip, KUBE_VIP, LEASE, vipSight } from '../k3s/vip.ts';
 import { type KubeVipVars, leaseCost, manifest } from './manifest.ts';
 import { freeVerdict, holdersOf, interfaceFor, interfaceVerdict, type Sights } from './sight.ts';
 import { vars } from './vars.ts';
@@ -83,7 +82,6 @@ export const kubeVip = defineRole({
             delegateTo: applier,
             runOnce: true,
           }),
-          task('Let every server have the address', nobodyAway(), { delegateTo: applier, runOnce: true }),
           ...(vars.kube_vip_mode === 'arp' ? answers(address, vars.kube_vip_timeout) : []),
         ];
       },
@@ -142,15 +140,6 @@ function modeVerdicts(vars: KubeVipVars, address: string, sights: Sights): reado
   ];
 }
 
-/** A run that was cut during a planned restart may have left kube-vip off a node. */
-function nobodyAway() {
-  const some = sh`[ -n "$(${KUBECTL} get nodes -l ${AWAY} -o name 2>/dev/null)" ]`;
-  return command(sh`${KUBECTL} label nodes -l ${AWAY} ${`${AWAY}-`}`, {
-    id: 'no node without kube-vip',
-    unless: sh`! ${some}`,
-  });
-}
-
 /** The API answers at the address, with a certificate that has it: asked by every server, since each goes another way. */
 function answers(address: string, deadline: number): readonly Task[] {
   const wait = waitFor({
@@ -192,6 +181,6 @@ export function holderVerdict(address: string, sights: Sights, running: boolean)
     tryThis:
       holders.length === 0
         ? `k3s kubectl -n kube-system get pods -l app.kubernetes.io/name=${KUBE_VIP}`
-        : `k3s kubectl -n kube-system get lease plndr-cp-lock names the right one; delete the kube-vip pods of the others`,
+        : `k3s kubectl -n kube-system get lease ${LEASE} names the right one; delete the kube-vip pods of the others`,
   });
 }

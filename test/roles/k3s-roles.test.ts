@@ -202,8 +202,8 @@ t.test('a running member is restarted for a change of binary, settings or unit, 
   const script = action && 'change' in action ? action.change({}).shown : '';
   t.match(
     script,
-    /hw_hand_over 192\.0\.2\.100 node-1[\s\S]*systemctl restart --no-block k3s/,
-    'the virtual IP goes first',
+    /-I PREROUTING -d 192\.0\.2\.100 [\s\S]*systemctl restart --no-block k3s[\s\S]*-D PREROUTING -d 192\.0\.2\.100 /,
+    'new connections to the virtual IP go to another server meanwhile',
   );
 });
 
