@@ -97,7 +97,13 @@ t.test('the lists of hosts, tasks and tags connect to nothing and say what a run
   const tasks = await run('-i', 'hosts', '--list-tasks', '--tags', 'say');
   t.equal(
     tasks.stdout,
-    'Everyone (people)\n  greet - Writes a greeting.\n    greet: Say it  [all-people, greet, say]\n',
+    [
+      'Everyone (people)',
+      '  greet - Writes a greeting.',
+      '    checks: on every host, before anything is changed  [all-people, greet]',
+      '    greet: Say it  [all-people, greet, say]',
+      '',
+    ].join('\n'),
   );
   t.equal(tasks.code, 0);
   t.notOk(existsSync(join(cwd, '.heartwood')), 'no run was recorded');

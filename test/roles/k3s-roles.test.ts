@@ -202,7 +202,7 @@ t.test('a running member is restarted for a change of binary, settings or unit, 
   const script = action && 'change' in action ? action.change({}).shown : '';
   t.match(
     script,
-    /-I PREROUTING -d 192\.0\.2\.100 [\s\S]*systemctl restart --no-block k3s[\s\S]*-D PREROUTING -d 192\.0\.2\.100 /,
+    /-I PREROUTING -d 192\.0\.2\.100 [\s\S]*if hw_has_vip 192\.0\.2\.100; then[\s\S]*\s+hw_relay_on [\s\S]*systemctl restart --no-block k3s[\s\S]*\nhw_relay_off\n/,
     'new connections to the virtual IP go to another server meanwhile',
   );
 });
