@@ -2,8 +2,9 @@
  * The way to three servers that went wrong once: closed ports looked like a TLS problem, a join hung, a member was left over.
  * The tests follow on each other, on one lab.
  */
-import t from 'tap';
+import t, { type Test } from 'tap';
 import type { Lab } from '../../lab/lab.ts';
+import { members, voters } from '../support/cluster.ts';
 import { useLab } from '../support/lab.ts';
 import { type Ended, program, start } from '../support/program.ts';
 
@@ -21,18 +22,10 @@ t.before(async () => {
   cwd = t.testdir();
 });
 
-/** The members of etcd, learners too, as one server lists them. */
-async function members(): Promise<readonly string[]> {
-  const tls = '/var/lib/rancher/k3s/server/tls/etcd';
-  const list = await lab
-    .host('server-1')
-    .read(
-      `curl -s --cacert ${tls}/server-ca.crt --cert ${tls}/client.crt --key ${tls}/client.key -X POST -d '{}' https://127.0.0.1:2382/v3/cluster/member/list`,
-    );
-  const { members } = JSON.parse(list) as { members: { name?: string; isLearner?: boolean }[] };
-  return members
-    .map(({ name = '', isLearner }) => `${name.replace(/-[0-9a-f]{8}$/, '')}${isLearner ? ' learner' : ''}`)
-    .sort();
+/** That all three are voters, and that etcd has no other member. */
+async function hasThreeMembers(t: Test): Promise<void> {
+  t.strictSame(await voters(lab.host('server-1')), ['server-1', 'server-2', 'server-3']);
+  t.equal((await members(lab.host('server-1'))).length, 3);
 }
 
 t.test('2379 and 2380 dropped at server 3: the join stops with the port, not with a TLS timeout', async (t) => {
@@ -49,7 +42,7 @@ t.test(
   async (t) => {
     const mended = await install();
     t.equal(mended.code, 0, mended.stdout + mended.stderr);
-    t.strictSame(await members(), ['server-1', 'server-2', 'server-3']);
+    await hasThreeMembers(t);
   },
 );
 
@@ -68,7 +61,7 @@ t.test('kill -9 of the run during a join: the next run completes', async (t) => 
   await run.ended;
   const completed = await install();
   t.equal(completed.code, 0, completed.stdout + completed.stderr);
-  t.strictSame(await members(), ['server-1', 'server-2', 'server-3']);
+  await hasThreeMembers(t);
 });
 
 t.test('8472/udp dropped between two nodes is said, by packets', async (t) => {

@@ -7,8 +7,10 @@ import t from 'tap';
 import type { Lab } from '../../lab/lab.ts';
 import { defaultShape } from '../../lab/shape.ts';
 import { adminCertificate, pollApi } from '../support/api-poll.ts';
+import { holders, kubectl, readyNodes, voters } from '../support/cluster.ts';
 import { useLab } from '../support/lab.ts';
 import { type Ended, program } from '../support/program.ts';
+import { until } from '../support/until.ts';
 
 const PLAYBOOK = 'playbooks/install-k3s.ts';
 const SERVERS = ['node-1', 'node-2', 'node-3'];
@@ -17,41 +19,13 @@ let lab: Lab;
 let cwd: string;
 
 const install = (...args: string[]): Promise<Ended> => program(PLAYBOOK, ['-i', lab.inventory, ...args], { cwd });
-const kubectl = (words: string, on = 'node-1'): Promise<string> => lab.host(on).read(`k3s kubectl ${words}`);
-
-/** Waits until `look` says true, for at most so many seconds. */
-async function until(seconds: number, look: () => Promise<boolean>): Promise<boolean> {
-  const deadline = Date.now() + seconds * 1000;
-  while (Date.now() < deadline) {
-    if (await look().catch(() => false)) return true;
-    await sleep(500);
-  }
-  return false;
-}
-
-/** The hosts that have the virtual IP on an interface. */
-async function vipHolders(): Promise<string[]> {
-  const found = await Promise.all(
-    SERVERS.map(async (name) => {
-      const host = lab.host(name);
-      const { stdout } = host.power === 'on' ? await host.exec('ip -br address') : { stdout: '' };
-      return stdout.includes(`${lab.vip}/`) ? [name] : [];
-    }),
+const node1 = () => lab.host('node-1');
+/** The servers that have the virtual IP. */
+const vipHolders = () =>
+  holders(
+    SERVERS.map((name) => lab.host(name)),
+    lab.vip,
   );
-  return found.flat();
-}
-
-/** The servers that etcd's own member list, as one server gives it, has as voters. */
-async function voters(on: string): Promise<number> {
-  const tls = '/var/lib/rancher/k3s/server/tls/etcd';
-  const list = await lab
-    .host(on)
-    .read(
-      `curl -s --cacert ${tls}/server-ca.crt --cert ${tls}/client.crt --key ${tls}/client.key -X POST -d '{}' https://127.0.0.1:2382/v3/cluster/member/list`,
-    );
-  const { members } = JSON.parse(list) as { members: { isLearner?: boolean; name?: string }[] };
-  return members.filter(({ isLearner, name }) => !isLearner && name).length;
-}
 
 /** Ansible's recap lines. */
 const recap = ({ stdout }: Ended): string[] => stdout.split('\n').filter((line) => / : ok=\d+ changed=/.test(line));
@@ -64,44 +38,36 @@ t.before(async () => {
 t.test('--check on fresh hosts changes nothing, and lists what it would do', async (t) => {
   const look =
     'find /etc /usr/local /var/lib/rancher -type f -newer /proc/1/cmdline | sort | xargs sha256sum; ufw status';
-  const before = await lab.host('node-1').read(look);
+  const before = await node1().read(look);
   const checked = await install('--check', '--diff');
   t.match(checked, { code: 0 }, checked.stdout + checked.stderr);
   t.match(checked.stdout, /would change node-1\s+Write config\.yaml/);
-  t.equal(await lab.host('node-1').read(look), before);
+  t.equal(await node1().read(look), before);
 });
 
 t.test('one command makes a cluster of bare hosts', async (t) => {
   const installed = await install();
   t.equal(installed.code, 0, installed.stdout + installed.stderr);
-  t.equal(await voters('node-1'), 3);
+  t.strictSame(await voters(node1()), SERVERS);
   t.equal((await vipHolders()).length, 1);
-  const ready = async () => {
-    const nodes = JSON.parse(await kubectl('get nodes -o json')) as {
-      items: { status: { conditions: { type: string; status: string }[] } }[];
-    };
-    return nodes.items.filter(({ status }) =>
-      status.conditions.some(({ type, status }) => type === 'Ready' && status === 'True'),
-    ).length;
-  };
-  t.equal(await ready(), 4);
-  t.match(await kubectl('get node node-4 -o jsonpath={.status.nodeInfo.architecture}'), 'arm64');
+  t.strictSame(await readyNodes(node1()), [...SERVERS, 'node-4']);
+  t.match(await kubectl(node1(), 'get node node-4 -o jsonpath={.status.nodeInfo.architecture}'), 'arm64');
 });
 
 t.test('pods on different nodes reach each other, and a service name resolves', async (t) => {
   const pod = (name: string, node: string) =>
     `run ${name} --image=docker.io/library/busybox:1.37 --image-pull-policy=Never --overrides='{"spec":{"nodeName":"${node}","terminationGracePeriodSeconds":0}}' -- sleep 3600`;
-  await kubectl(pod('one', 'node-1'));
-  await kubectl(pod('two', 'node-2'));
-  await kubectl('wait --for=condition=Ready pod/one pod/two --timeout=120s');
-  const address = await kubectl('get pod two -o jsonpath={.status.podIP}');
-  t.match(await kubectl(`exec one -- ping -c 2 -W 5 ${address}`), /2 packets received/);
+  await kubectl(node1(), pod('one', 'node-1'));
+  await kubectl(node1(), pod('two', 'node-2'));
+  await kubectl(node1(), 'wait --for=condition=Ready pod/one pod/two --timeout=120s');
+  const address = await kubectl(node1(), 'get pod two -o jsonpath={.status.podIP}');
+  t.match(await kubectl(node1(), `exec one -- ping -c 2 -W 5 ${address}`), /2 packets received/);
   t.ok(
     await until(60, async () =>
-      /10\.43\.0\.1/.test(await kubectl('exec one -- nslookup kubernetes.default.svc.cluster.local')),
+      /10\.43\.0\.1/.test(await kubectl(node1(), 'exec one -- nslookup kubernetes.default.svc.cluster.local')),
     ),
   );
-  await kubectl('delete pod one two --now');
+  await kubectl(node1(), 'delete pod one two --now');
 });
 
 t.test('a second run changes nothing', async (t) => {
@@ -134,7 +100,7 @@ t.test(
   async (t) => {
     const [holder] = await vipHolders();
     if (holder === undefined) throw new Error('nobody has the virtual IP');
-    const poll = pollApi(lab.vip, await adminCertificate(lab.host('node-1')));
+    const poll = pollApi(lab.vip, await adminCertificate(node1()));
     await sleep(2000);
     await lab.host(holder).kill();
     const other = SERVERS.find((name) => name !== holder) ?? '';
@@ -146,14 +112,14 @@ t.test(
     );
     t.ok(longestGap < 60_000);
     await lab.host(holder).start();
-    t.ok(await until(120, async () => (await voters(other)) === 3));
-    t.ok(await until(120, async () => /^ok$/m.test(await kubectl('get --raw /readyz', holder))));
+    t.ok(await until(120, async () => (await voters(lab.host(other))).length === 3));
+    t.ok(await until(120, async () => /^ok$/m.test(await kubectl(lab.host(holder), 'get --raw /readyz'))));
   },
 );
 
 t.test('a changed setting restarts every server, one at a time, and the API stays', async (t) => {
   t.ok(await until(120, async () => (await vipHolders()).length === 1));
-  const poll = pollApi(lab.vip, await adminCertificate(lab.host('node-1')));
+  const poll = pollApi(lab.vip, await adminCertificate(node1()));
   await sleep(1000);
   const changed = await install('-e', '{"k3s_tls_san": ["k3s.example.org"]}');
   const { requests, failed, longestGap, reasons } = await poll.stop();
@@ -161,5 +127,5 @@ t.test('a changed setting restarts every server, one at a time, and the API stay
   t.equal(changed.stdout.match(/changed +node-\d +Restart k3s \(handler\)/g)?.length, 3, changed.stdout);
   t.comment(`measured: all servers restarted: ${requests} requests, ${failed} failed, longest gap ${longestGap} ms`);
   t.equal(failed, 0, `of ${requests}: ${reasons.join('; ')}`);
-  t.equal(await voters('node-1'), 3);
+  t.strictSame(await voters(node1()), SERVERS);
 });

@@ -21,15 +21,6 @@ export async function useLab(t: Test, request: LabRequest): Promise<Lab> {
   return lab;
 }
 
-/**
- * The lab that a run of all tests shares, named by `HEARTWOOD_TEST_LAB` (scripts/test.sh brings it up and takes it
- * down): the default shape, with k3s on its mirror. A test file that runs on its own boots it for itself.
- */
-export async function sharedLab(t: Test): Promise<Lab> {
-  const name = process.env['HEARTWOOD_TEST_LAB'];
-  return name ? Lab.open(name) : useLab(t, {});
-}
-
 let labs = 0;
 
 /** Takes down the labs of test processes that were killed before they could. */
