@@ -1,8 +1,9 @@
 /**
  * What happens in a run, as one stream of events. `.heartwood/runs/<id>/events.jsonl` is this stream, a JSON object a line;
- * live view, recap, JSON and JUnit are made from it and from nothing else. Schema: docs/events.md.
+ * live view, recap, JSON and JUnit are made from it and from nothing else. No event holds a secret. Schema: docs/events.md.
  */
 import type { ExitCode, Position, Problem } from './errors.ts';
+import { maskData } from './secret.ts';
 import type { State } from './state.ts';
 
 /** What became of a task on a host. */
@@ -64,7 +65,7 @@ export type RunEventBody =
       readonly type: 'run-started';
       readonly run: string;
       readonly playbook: string;
-      /** The command line, secrets masked. */
+      /** The command line. */
       readonly argv: readonly string[];
       readonly mode: 'apply' | 'check';
       readonly diff: boolean;
@@ -130,7 +131,7 @@ export type RunEventBody =
       readonly host: string;
     }
   | {
-      /** With `--show-scripts`: a script before it is sent, secrets masked. */
+      /** With `--show-scripts`: a script before it is sent. */
       readonly type: 'script';
       readonly host: string;
       readonly phase: Phase;
@@ -152,10 +153,10 @@ export type RunEventBody =
 export interface TaskFailure {
   readonly what: string;
   readonly tryThis: string | undefined;
-  /** The script that ran, secrets masked; undefined when it failed before anything ran. */
+  /** The script that ran; undefined when it failed before anything ran. */
   readonly script: string | undefined;
   readonly exitCode: number | undefined;
-  /** The last lines, secrets masked. */
+  /** The last lines. */
   readonly stderr: string;
   readonly stdout: string;
 }
@@ -175,9 +176,20 @@ export class EventStream {
     this.#listeners.push(listener);
   }
 
-  /** Stamps an event and hands it to every listener. */
+  /**
+   * Stamps an event, masks secrets in it and hands it to every listener. Masked value by value: a secret that happens to be
+   * a number, or a word of the format, would otherwise break the JSON that is made of the event.
+   */
   emit(body: RunEventBody): void {
-    const event: RunEvent = { time: new Date().toISOString(), ...body };
+    const event: RunEvent = { time: new Date().toISOString(), ...masked(body) };
     for (const listener of this.#listeners) listener(event);
   }
+}
+
+/** Words that events are told apart by: no host says them, so that none of them is a secret that got there. */
+const FIXED = ['type', 'status', 'mode', 'verdict', 'phase', 'stream', 'how'];
+
+function masked(body: RunEventBody): RunEventBody {
+  const entries = Object.entries(body).map(([key, value]) => [key, FIXED.includes(key) ? value : maskData(value)]);
+  return Object.fromEntries(entries) as RunEventBody;
 }

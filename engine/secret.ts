@@ -86,3 +86,11 @@ export function mask(text: string): string {
   }
   return masked;
 }
+
+/** Plain data with every text in it masked; keys, numbers and the shape stay as they are. */
+export function maskData<T>(data: T): T {
+  if (typeof data === 'string') return mask(data) as T;
+  if (Array.isArray(data)) return data.map(maskData) as T;
+  if (typeof data !== 'object' || data === null || Object.getPrototypeOf(data) !== Object.prototype) return data;
+  return Object.fromEntries(Object.entries(data).map(([key, value]) => [key, maskData(value)])) as T;
+}

@@ -5,7 +5,6 @@ import { relative } from 'node:path';
 import { ExitCode, UserError } from '../errors.ts';
 import { EventStream, type RunEvent } from '../events.ts';
 import type { Play, Playbook } from '../play.ts';
-import { mask } from '../secret.ts';
 import { main } from './main.ts';
 import { commaList, helpText, type OptionValues, PLAYBOOK_OPTIONS, parseCommandLine } from './options.ts';
 
@@ -66,7 +65,7 @@ export async function runPlaybook(book: Playbook, values: PlaybookValues, argv: 
     // A program that reads our stdout is told there too; main() tells people.
     if (values.output !== undefined && values.output !== 'text' && error instanceof UserError) {
       const { problemReport } = await import('./reports.ts');
-      console.log(mask(problemReport(values.output === 'junit' ? 'junit' : 'json', error)));
+      console.log(problemReport(values.output === 'junit' ? 'junit' : 'json', error));
     }
     throw error;
   }
@@ -123,13 +122,13 @@ async function runAsAsked(book: Playbook, values: PlaybookValues, argv: readonly
       open: sessionOpener(),
       events,
       lock: { runId, holder: `${userInfo().username}@${hostname()}`, controller: controllerId() },
-      argv: argv.map(mask),
+      argv,
       version: version(),
       interruption,
     });
     if (format !== 'text') {
       const { jsonReport, junitReport } = await import('./reports.ts');
-      console.log(mask(format === 'json' ? jsonReport(kept) : junitReport(kept)));
+      console.log(format === 'json' ? jsonReport(kept) : junitReport(kept));
     }
     if (values.profile) {
       const { profileText } = await import('./profile.ts');

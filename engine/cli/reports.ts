@@ -1,6 +1,7 @@
 /** Reports for machines, made from a run's events when it is over: JSON (docs/events.md) and JUnit. */
 import { formatPosition, formatProblem, type UserError } from '../errors.ts';
 import type { RunEvent } from '../events.ts';
+import { maskData } from '../secret.ts';
 
 const XML_HEAD = '<?xml version="1.0" encoding="UTF-8"?>';
 
@@ -59,7 +60,9 @@ export function junitReport(events: readonly RunEvent[]): string {
 }
 
 /** What is reported instead when there was no run, for something was wrong before: the same shapes, with the problems. */
-export function problemReport(format: 'json' | 'junit', { problems, exitCode }: UserError): string {
+export function problemReport(format: 'json' | 'junit', error: UserError): string {
+  const { exitCode } = error;
+  const problems = maskData(error.problems);
   if (format === 'json') return JSON.stringify({ exitCode, problems }, undefined, 2);
   const cases = problems.map((problem) => {
     const name = escapeXml(problem.at ? formatPosition(problem.at) : problem.what);

@@ -6,7 +6,6 @@ import type { TaskFailure, TaskStatus } from '../events.ts';
 import type { Step, StepResult } from '../remote/session.ts';
 import { CHANGE_TIMEOUT, PROBE_TIMEOUT, type Resource, UNCHANGED } from '../resource.ts';
 import { Script, sh } from '../script.ts';
-import { mask } from '../secret.ts';
 import { differences, holds, type State } from '../state.ts';
 import type { Disruption } from '../task.ts';
 import { type Decision, lastLines, readProbe } from './check.ts';
@@ -259,7 +258,7 @@ function changeFailure(resource: Resource, change: StepResult, found: State): Ta
     skipped: 'not run',
   }[change.outcome];
   return {
-    what: explained ? mask(explained.what) : how,
+    what: explained?.what ?? how,
     tryThis: explained?.tryThis,
     script: resource.change(found).shown,
     exitCode: change.exitCode,
@@ -275,7 +274,7 @@ function notTaken(
 ): TaskFailure {
   const list = still.map(({ key, found, wanted }) => `${key} is ${found ?? 'not there'}, wanted ${wanted}`).join('; ');
   return {
-    what: mask(`the change did not take: ${list}`),
+    what: `the change did not take: ${list}`,
     tryThis: 'see whether something on the host puts it back: another tool, a timer, a package hook',
     script: resource.change({}).shown,
     exitCode: change.exitCode,
@@ -291,7 +290,7 @@ function gateFailure(what: string, gate: Disruption['before'], result: StepResul
     stderr: result.stderr.toString(),
   });
   return {
-    what: explained ? mask(`${what}: ${explained.what}`) : what,
+    what: explained ? `${what}: ${explained.what}` : what,
     tryThis: explained?.tryThis,
     script: gate?.change({}).shown,
     exitCode: result.exitCode,

@@ -1,9 +1,8 @@
-/** `.heartwood/runs/<id>/events.jsonl`: the run's events, a JSON object a line, secrets masked. Schema: docs/events.md. */
+/** `.heartwood/runs/<id>/events.jsonl`: the run's events, a JSON object a line. Schema: docs/events.md. */
 import { createHash, randomBytes } from 'node:crypto';
 import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { EventListener } from '../events.ts';
-import { mask } from '../secret.ts';
 
 /** A run's id: when it started (UTC, sorts by time) and six letters that no other run has. */
 export function newRunId(now: Date): string {
@@ -27,7 +26,7 @@ export class Journal {
       mkdirSync(dirname(this.path), { recursive: true, mode: 0o700 });
       this.#file = openSync(this.path, 'a', 0o600);
     }
-    writeSync(this.#file, `${mask(JSON.stringify(event))}\n`);
+    writeSync(this.#file, `${JSON.stringify(event)}\n`);
   };
 
   close(): void {

@@ -154,3 +154,18 @@ t.test('a secret of the command line is in no record of the command line', async
   const { journal } = await greet(t, '-e', `greet_token=${SECRET}`, '--check');
   t.match(journal.split('\n')[0], /"argv":/);
 });
+
+t.test('a secret that is a number leaves journal and report valid JSON', async (t) => {
+  // The year stands in every event's time.
+  const year = String(new Date().getUTCFullYear());
+  const { stdout } = await program(GREET, ['-i', inventory, '-e', `greet_token=${year}`, '--output', 'json'], { cwd });
+  t.match(JSON.parse(stdout), {
+    exitCode: 0,
+    started: new RegExp(`^${year}-`),
+    tasks: [{ time: new RegExp(`^${year}-`) }],
+  });
+  const [last = ''] = readdirSync(join(cwd, '.heartwood/runs')).sort().reverse();
+  const journal = readFileSync(join(cwd, '.heartwood/runs', last, 'events.jsonl'), 'utf8');
+  for (const line of journal.trim().split('\n')) t.match(JSON.parse(line), { time: new RegExp(`^${year}-`) });
+  t.notMatch(journal, `"text":"said 1 times with ${year}`);
+});

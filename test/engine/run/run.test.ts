@@ -17,6 +17,7 @@ import { defineRole, type TaskContext } from '../../../engine/role.ts';
 import type { RunOptions } from '../../../engine/run/options.ts';
 import { type RunResult, run } from '../../../engine/run/run.ts';
 import { sh } from '../../../engine/script.ts';
+import { maskData, Secret } from '../../../engine/secret.ts';
 import { type Task, task } from '../../../engine/task.ts';
 import { resolverFor } from '../../../engine/vars/resolve.ts';
 import { pass, refuse } from '../../../engine/verdict.ts';
@@ -428,3 +429,17 @@ t.test('Ctrl-C lets the running step end, begins nothing new, and exits with 99'
   t.equal(world.read('node-1', 'next'), undefined);
   t.strictSame(statuses(events), ['Slow: changed', 'Next: not run']);
 });
+
+t.test(
+  'a secret that is a number or a word of the format is masked where hosts say it, and nowhere else',
+  async (t) => {
+    const world = worldOf(t, ['node-1']);
+    new Secret('2000');
+    new Secret('task-output');
+    const role = roleOf(() => [task('Say it', command(sh`echo 2000 task-output`))]);
+    const { events } = await world.run([play({ name: 'All', hosts: 'all', roles: [role()] })]);
+    const said = events.find((event) => event.type === 'task-output');
+    t.match(said, { type: 'task-output', text: '*** ***\n', time: /^\d{4}-/ });
+    t.equal(maskData({ ms: 2000 }).ms, 2000, 'a number is no text');
+  },
+);
