@@ -10,7 +10,6 @@ import type { InventoryHost } from '../inventory/inventory.ts';
 import type { BatchListener, Step, StepResult } from '../remote/session.ts';
 import { CHANGE_TIMEOUT, PROBE_TIMEOUT } from '../resource.ts';
 import type { TaskContext } from '../role.ts';
-import { mask } from '../secret.ts';
 import {
   changeSteps,
   isNeeded,
@@ -26,6 +25,7 @@ import { type Decision, decide, probeSteps } from './check.ts';
 import type { RunContext } from './context.ts';
 import { askFacts } from './facts.ts';
 import { hasResource, type StagePlace, type Unit, unitsOf, verdictOf } from './units.ts';
+import { WholeLines } from './whole-lines.ts';
 
 /** Runs a stage on `hosts`, those of them that are still in the run; they leave it where something fails. */
 export async function runStage(
@@ -123,7 +123,7 @@ class HostStage {
       for (const unit of here) {
         const answer = answers?.find(({ id }) => id === unit.key);
         const text = answer && (await unit.task.action.detail?.render(answer.stdout.toString()));
-        if (text) this.#diffs.set(unit, mask(text));
+        if (text) this.#diffs.set(unit, text);
       }
     }
   }
@@ -192,6 +192,12 @@ class HostStage {
     const { events } = this.#run;
     const unitOf = (id: string): Unit | undefined =>
       /\.(change|gate_before|gate_after)$/.test(id) ? units.get(id.split('.')[0] ?? '') : undefined;
+    const lines = new Map<string, WholeLines>();
+    const tell = (id: string, stream: 'stdout' | 'stderr', text: string): void => {
+      const unit = unitOf(id);
+      if (!unit || text === '') return;
+      events.emit({ type: 'task-output', host: this.#host.name, task: unit.ref, stream, text });
+    };
     const listener: BatchListener = {
       started: (id) => {
         const unit = unitOf(id);
@@ -200,12 +206,15 @@ class HostStage {
         events.emit({ type: 'task-started', host: this.#host.name, task: unit.ref });
       },
       output: (id, stream, chunk) => {
-        const unit = unitOf(id);
-        if (!unit) return;
-        const text = mask(chunk.toString());
-        events.emit({ type: 'task-output', host: this.#host.name, task: unit.ref, stream, text });
+        const key = `${id} ${stream}`;
+        const whole = lines.get(key) ?? new WholeLines();
+        lines.set(key, whole);
+        tell(id, stream, whole.feed(chunk));
       },
       finished: (result) => {
+        for (const stream of ['stdout', 'stderr'] as const) {
+          tell(result.id, stream, lines.get(`${result.id} ${stream}`)?.rest() ?? '');
+        }
         const outcome = reader.read(result);
         if (!outcome) return;
         if (outcome.status === 'changed' && hasResource(outcome.unit) && outcome.unit.task.action.confirm) {

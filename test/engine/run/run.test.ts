@@ -430,6 +430,20 @@ t.test('Ctrl-C lets the running step end, begins nothing new, and exits with 99'
   t.strictSame(statuses(events), ['Slow: changed', 'Next: not run']);
 });
 
+t.test('a secret that comes in two pieces is masked, and no character is cut in two', async (t) => {
+  const world = worldOf(t, ['node-1']);
+  const word = new Secret('two-halves-of-it');
+  const role = roleOf(() => [
+    task('Say it', command(sh`w=${word}; printf 'it is %.8s' "$w"; sleep 0.3; echo "\${w#two-halv}"`)),
+    task('Sing it', command(sh`printf 'caf\\303'; sleep 0.3; printf '\\251'`)),
+  ]);
+  const { events } = await world.run([play({ name: 'All', hosts: 'all', roles: [role()] })]);
+  t.strictSame(
+    events.filter((event) => event.type === 'task-output').map(({ text }) => text),
+    ['it is ***\n', 'caf\u00e9'],
+  );
+});
+
 t.test(
   'a secret that is a number or a word of the format is masked where hosts say it, and nowhere else',
   async (t) => {
