@@ -11,6 +11,8 @@ export async function main(body: () => Promise<ExitCode>): Promise<void> {
     process.exitCode = ExitCode.bug;
   };
   process.once('exit', stalled);
+  // An output that nobody reads any more (`| head`) is no reason to break off in the middle of something.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
   try {
     process.exitCode = await body();
   } catch (error) {

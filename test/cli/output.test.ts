@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { program } from '../support/program.ts';
+import { program, start } from '../support/program.ts';
 
 const GREET = 'test/support/playbooks/greet.ts';
 const SECRET = 'open-5esame';
@@ -144,7 +144,7 @@ t.test(
     const { stdout, journal } = await greet(t, '--show-scripts', '--profile');
     t.match(stdout, /^--- script for node-1: facts \/ greet \/ greet\n# f0 \(within 60 s\)\nuname -s$/m);
     t.match(stdout, /^--- script for node-1: check \/ greet \/ greet\n/m);
-    t.match(stdout, /^echo said 1 times with '\*\*\*'; echo '\*\*\*' >&2; exit 0$/m);
+    t.match(stdout, /^sleep 0; echo said 1 times with '\*\*\*'; echo '\*\*\*' >&2; exit 0$/m);
     t.match(stdout, /^ {2}node-1 {2}facts .* 1 /m);
     for (const line of journal.trim().split('\n')) t.match(JSON.parse(line), { type: String, time: /^\d{4}-/ });
   },
@@ -169,3 +169,20 @@ t.test('a secret that is a number leaves journal and report valid JSON', async (
   for (const line of journal.trim().split('\n')) t.match(JSON.parse(line), { time: new RegExp(`^${year}-`) });
   t.notMatch(journal, `"text":"said 1 times with ${year}`);
 });
+
+t.test(
+  'when nobody reads its output any more a run ends as after Ctrl-C: after its step, in order, with its record',
+  async (t) => {
+    const running = start(GREET, ['-i', inventory, '-v', '-e', 'greet_seconds=1'], { cwd });
+    await running.prints(/Everyone/);
+    running.stopReading();
+    const { code, stderr } = await running.ended;
+    t.equal(code, 99);
+    t.equal(stderr, '');
+    const [last = ''] = readdirSync(join(cwd, '.heartwood/runs')).sort().reverse();
+    const journal = readFileSync(join(cwd, '.heartwood/runs', last, 'events.jsonl'), 'utf8')
+      .trim()
+      .split('\n');
+    t.match(journal.map((line) => JSON.parse(line)).slice(-1), [{ type: 'run-finished', exitCode: 99 }]);
+  },
+);

@@ -20,6 +20,8 @@ export interface Running {
   /** Resolves when its stdout matches; rejects when it ends before. */
   prints(pattern: RegExp): Promise<void>;
   kill(signal: NodeJS.Signals): void;
+  /** Closes the pipe that its stdout goes to, as `| head` does when it has enough. */
+  stopReading(): void;
 }
 
 /**
@@ -69,6 +71,9 @@ export function start(
       }),
     kill: (signal) => {
       child.kill(signal);
+    },
+    stopReading: () => {
+      child.stdout.destroy();
     },
   };
 }

@@ -23,6 +23,7 @@ const greet = defineRole({
       greet_times: { type: 'integer', minimum: 1, maximum: 5, default: 1, description: 'How often it is said.' },
       greet_token: { type: 'string', secret: true, default: 'sesame-5up3r', description: 'What nobody may see.' },
       greet_exit: { type: 'integer', default: 0, description: 'What saying it ends with.' },
+      greet_seconds: { type: 'integer', default: 0, description: 'How long it takes to say it.' },
       greet_signature: { type: 'boolean', default: true, description: 'Whether the template is given its signature.' },
       greet_refuses: { type: 'boolean', default: false, description: 'Whether the role refuses before it begins.' },
     },
@@ -58,7 +59,7 @@ const greet = defineRole({
         task(
           'Say it',
           command(
-            sh`echo said ${vars.greet_times} times with ${vars.greet_token}; echo ${vars.greet_token} >&2; exit ${vars.greet_exit}`,
+            sh`sleep ${vars.greet_seconds}; echo said ${vars.greet_times} times with ${vars.greet_token}; echo ${vars.greet_token} >&2; exit ${vars.greet_exit}`,
             { id: 'say it', changed: false },
           ),
           { tags: ['say'] },
