@@ -164,7 +164,7 @@ export interface TaskFailure {
 /** An event: a body and when it happened (ISO 8601, UTC, milliseconds). */
 export type RunEvent = RunEventBody & { readonly time: string };
 
-/** Hears events. Must not throw. */
+/** Hears events. Must not throw, but from the first: nothing has been done by then. */
 export type EventListener = (event: RunEvent) => void;
 
 /** The one place events go through on their way to every listener. */

@@ -100,7 +100,7 @@ async function runAsAsked(book: Playbook, values: PlaybookValues, argv: readonly
   ]);
   const runId = newRunId(new Date());
   const events = new EventStream();
-  const journal = new Journal(STATE_DIRECTORY, runId);
+  const journal = new Journal(STATE_DIRECTORY, runId, (problem) => events.emit({ type: 'warning', problem }));
   events.subscribe(journal.listener);
   const kept: RunEvent[] = [];
   if (values.profile || values.output !== undefined) events.subscribe((event) => kept.push(event));

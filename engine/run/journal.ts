@@ -2,6 +2,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { type Problem, UserError } from '../errors.ts';
 import type { EventListener } from '../events.ts';
 
 /** A run's id: when it started (UTC, sorts by time) and six letters that no other run has. */
@@ -14,23 +15,46 @@ export function newRunId(now: Date): string {
 export class Journal {
   /** Its file. */
   readonly path: string;
+  readonly #onBroken: (problem: Problem) => void;
   #file: number | undefined;
+  #broken = false;
 
-  constructor(root: string, runId: string) {
+  /** @param onBroken Told when it can be written no further: a full disk is no reason to break off in the middle of a step. */
+  constructor(root: string, runId: string, onBroken: (problem: Problem) => void) {
     this.path = join(root, 'runs', runId, 'events.jsonl');
+    this.#onBroken = onBroken;
   }
 
-  /** Hears the run's events. */
+  /** Hears the run's events. @throws UserError from the first, when it cannot be begun. */
   readonly listener: EventListener = (event) => {
-    if (this.#file === undefined) {
-      mkdirSync(dirname(this.path), { recursive: true, mode: 0o700 });
-      this.#file = openSync(this.path, 'a', 0o600);
+    if (this.#broken) return;
+    this.#file ??= this.#begin();
+    try {
+      writeSync(this.#file, `${JSON.stringify(event)}\n`);
+    } catch (error) {
+      this.#broken = true;
+      this.#onBroken({ what: `the record ${this.path} ends here: ${messageOf(error)}`, tryThis: 'df -h .; df -i .' });
     }
-    writeSync(this.#file, `${JSON.stringify(event)}\n`);
   };
+
+  #begin(): number {
+    try {
+      mkdirSync(dirname(this.path), { recursive: true, mode: 0o700 });
+      return openSync(this.path, 'a', 0o600);
+    } catch (error) {
+      throw new UserError({
+        what: `the run cannot be recorded below the folder you are in: ${messageOf(error)}`,
+        tryThis: 'run it from a folder that you may write to',
+      });
+    }
+  }
 
   close(): void {
     if (this.#file !== undefined) closeSync(this.#file);
     this.#file = undefined;
   }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

@@ -154,6 +154,18 @@ t.test('an inventory that is not there, and a program that reads stdout is told 
   t.match(junit.stdout, /<testsuite name="input" tests="1" failures="1">/);
 });
 
+t.test('a folder that no record can be written to stops a run before it begins', async (t) => {
+  const cwd = t.testdir({ hosts: GOOD, '.heartwood': 'a file' });
+  const { code, stdout, stderr } = await program(GREET, ['-i', 'hosts', '--output', 'json'], { cwd });
+  t.equal(code, 1);
+  t.match(
+    stderr,
+    /^the run cannot be recorded below the folder you are in: ENOTDIR: .*\n {2}try: run it from a folder/,
+  );
+  t.match(JSON.parse(stdout), { exitCode: 1, problems: [{ what: /cannot be recorded/ }] });
+  t.equal(touched, 0, 'nobody connected');
+});
+
 t.test('a folder that is no group is warned of, since nothing in it would count', async (t) => {
   const cwd = t.testdir({
     hosts: `[people]\nnode-1 ansible_connection=local\n[people:vars]\ngreet_path=/nowhere/greeting\n`,
