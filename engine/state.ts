@@ -23,7 +23,7 @@ export function parseState(output: string): State {
   const state: Record<string, string> = {};
   for (const line of output.split('\n')) {
     if (line === '') continue;
-    const [, key, value] = /^([\w.:@/+-]+)=(.*)$/.exec(line) ?? [];
+    const [, key, value] = /^([\w.:@/+-]+)=(.*)$/s.exec(line) ?? [];
     if (key === undefined || value === undefined)
       throw new Error(`the probe printed a line that is not key=value: ${line}`);
     state[key] = decode(value);

@@ -90,6 +90,11 @@ t.test('a state survives being printed by a probe and read back', async () => {
   );
 });
 
+t.test('a value may hold what JavaScript takes for the end of a line, and shells do not', async (t) => {
+  const state = { target: 'a\rb', seen: 'a\u2028b\u2029' };
+  t.strictSame(parseState(formatState(state)), state);
+});
+
 t.test('the guard on the host agrees with the comparison here', async () => {
   const states = fc.dictionary(fc.constantFrom('a', 'b', 'c'), fc.constantFrom('', 'x', 'x y', '*', 'a\nb', '\\n'));
   fc.assert(
