@@ -51,7 +51,7 @@ export function inheritedTags(play: Play, call: RoleCall): readonly string[] {
 }
 
 /**
- * The units of one host: selected tasks in order, then all handlers of the stage.
+ * The units of one host: selected tasks in order, then the stage's handlers but those whose `when` says no.
  * @throws Error when a task notifies a handler its stage does not have: the role is wrong.
  */
 export function unitsOf(
@@ -65,8 +65,10 @@ export function unitsOf(
   const owedName = (handler: string): string =>
     `${call.role.name}.${stage.name}.${handler}`.replaceAll(/[^\w.-]/g, '_');
   const notifies = (task: Task): readonly string[] =>
-    [task.options.notify ?? []].flat().map((name) => {
-      if (handlers.some(([handler]) => handler === name)) return owedName(name);
+    [task.options.notify ?? []].flat().flatMap((name) => {
+      const [, handler] = handlers.find(([each]) => each === name) ?? [];
+      // One that is not to run now is owed to nobody.
+      if (handler) return handler.options.when === false ? [] : owedName(name);
       throw new Error(
         `role ${call.role.name}: task "${task.name}" notifies "${name}", which stage ${stage.name} has not`,
       );
@@ -95,6 +97,8 @@ export function unitsOf(
       .map((task, i) => unit(task, `t${i}`, i))
       .filter(({ task }) => isSelected([...inherited, ...(task.options.tags ?? [])], selection))
       .filter(({ task }) => !task.options.runOnce || context.host.name === first.name),
-    ...handlers.map(([name, task], i) => unit(task, `h${i}`, tasks.length + i, name)),
+    ...handlers
+      .map(([name, task], i) => unit(task, `h${i}`, tasks.length + i, name))
+      .filter(({ task }) => task.options.when !== false),
   ];
 }

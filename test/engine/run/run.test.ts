@@ -457,3 +457,17 @@ t.test(
     t.equal(maskData({ ms: 2000 }).ms, 2000, 'a number is no text');
   },
 );
+
+t.test('a handler whose `when` says no does not run, and is owed to nobody', async (t) => {
+  const world = worldOf(t, ['node-1']);
+  const role = (when: boolean) =>
+    roleOf(
+      ({ host }) => [task('A', file({ path: world.path(host.name, 'a'), content: `${when}` }), { notify: 'reload' })],
+      () => ({ reload: task('Reload', command(sh`true`), { when }) }),
+      `whens-${process.pid}`,
+    );
+  const plays = (when: boolean) => [play({ name: 'All', hosts: 'all', roles: [role(when)()] })];
+  t.strictSame(statuses((await world.run(plays(false))).events), ['A: changed']);
+  t.strictSame(statuses((await world.run(plays(false))).events), ['A: ok']);
+  t.strictSame(statuses((await world.run(plays(true))).events), ['A: changed', 'Reload: changed']);
+});
