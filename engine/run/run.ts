@@ -203,13 +203,10 @@ async function runBatch(
     for (const stage of call.role.stages) {
       const alive = batch.filter((host) => run.isIn(host));
       if (run.stopping || alive.length === 0) break;
+      let first: InventoryHost | undefined;
       for (const group of batches(alive, play.throttle)) {
-        await runStage(
-          run,
-          { play, call, stage },
-          group,
-          hosts.filter((host) => run.isIn(host)),
-        );
+        const playHosts = hosts.filter((host) => run.isIn(host));
+        first = await runStage(run, { play, call, stage }, group, playHosts, first);
       }
       if (endsPlay(run, play, batch)) return false;
     }

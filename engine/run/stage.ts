@@ -27,13 +27,18 @@ import { askFacts } from './facts.ts';
 import { hasResource, type StagePlace, type Unit, unitsOf, verdictOf } from './units.ts';
 import { WholeLines } from './whole-lines.ts';
 
-/** Runs a stage on `hosts`, those of them that are still in the run; they leave it where something fails. */
+/**
+ * Runs a stage on `hosts`, those of them that are still in the run; they leave it where something fails.
+ * @param first The host that does what is done once (`runOnce`), when an earlier part of the batch had one.
+ * @returns that host.
+ */
 export async function runStage(
   run: RunContext,
   place: StagePlace,
   hosts: readonly InventoryHost[],
   playHosts: readonly InventoryHost[],
-): Promise<void> {
+  first?: InventoryHost,
+): Promise<InventoryHost | undefined> {
   const { play, call, stage } = place;
   run.events.emit({
     type: 'stage-started',
@@ -50,10 +55,11 @@ export async function runStage(
     }),
     { phase: 'facts', become: run.becomes(play), role: call.role.name, stage: stage.name },
   );
-  const [first] = contexts.keys();
+  const once = first ?? [...contexts.keys()][0]?.host;
   await Promise.all(
-    [...contexts].map(([{ host }, context]) => new HostStage(run, place, host).run(context, first?.host ?? host)),
+    [...contexts].map(([{ host }, context]) => new HostStage(run, place, host).run(context, once ?? host)),
   );
+  return once;
 }
 
 /** One host's way through a stage, from tasks on. */

@@ -471,3 +471,10 @@ t.test('a handler whose `when` says no does not run, and is owed to nobody', asy
   t.strictSame(statuses((await world.run(plays(false))).events), ['A: ok']);
   t.strictSame(statuses((await world.run(plays(true))).events), ['A: changed', 'Reload: changed']);
 });
+
+t.test('runOnce is once in a batch, however few hosts throttle lets through together', async (t) => {
+  const world = worldOf(t, ['node-1', 'node-2', 'node-3']);
+  const role = roleOf(() => [task('Once', command(sh`true`), { runOnce: true })]);
+  const { events } = await world.run([play({ name: 'All', hosts: 'all', throttle: 1, roles: [role()] })]);
+  t.strictSame(statuses(events), ['Once: changed']);
+});
