@@ -39,7 +39,9 @@ export function isSelected(tags: readonly string[], selection: TagSelection): bo
         (word === 'untagged' && tags.length === 0),
     );
   const all = selection.tags.length === 0 || selection.tags.includes('all');
-  const wanted = (all && !tags.includes('never')) || names(selection.tags) || tags.includes('always');
+  // `never` is left out of what is asked for as a whole; only a tag of its own brings it in.
+  const asked = tags.includes('never') ? selection.tags.filter((word) => word !== 'tagged') : selection.tags;
+  const wanted = (all && !tags.includes('never')) || names(asked) || tags.includes('always');
   if (!wanted) return false;
   if (tags.includes('always') && !selection.skipTags.includes('always')) {
     // --skip-tags all leaves out everything but `always`, as in Ansible.

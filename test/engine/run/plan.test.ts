@@ -72,6 +72,8 @@ t.test('tags select as in Ansible', async (t) => {
     [['a', 'b'], ['b'], ['a'], false],
     [['never', 'a'], [], [], false],
     [['never', 'a'], ['a'], [], true],
+    [['never', 'a'], ['tagged'], [], false],
+    [['never', 'a'], ['all'], [], false],
     [['always', 'a'], ['b'], [], true],
     [['always', 'a'], [], ['always'], false],
     [['always', 'a'], [], ['a'], false],
