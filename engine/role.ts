@@ -12,7 +12,7 @@ export interface HostView {
   readonly name: string;
   /** Where connections go: `ansible_host`, or the name. */
   readonly address: string;
-  /** The SSH port in use. */
+  /** `ansible_port`, or 22. Where that is not set, ~/.ssh/config may have led to another. */
   readonly port: number;
   /** Every group it is in, `all` included. */
   readonly groups: readonly string[];

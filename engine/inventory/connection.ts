@@ -1,6 +1,6 @@
 /** How to reach a host: Ansible's connection variables, over the command line's options, over defaults. */
 import { existsSync } from 'node:fs';
-import { homedir, userInfo } from 'node:os';
+import { homedir } from 'node:os';
 import { type Position, UserError } from '../errors.ts';
 import type { Become, Connection } from '../remote/session.ts';
 import { Secret, SecretText } from '../secret.ts';
@@ -9,7 +9,7 @@ import { splitOptions } from './words.ts';
 
 /** What the command line says of connections. As in Ansible, a host's own variables win over it. */
 export interface ConnectionOptions {
-  /** `-u`. Default: the name of the user who runs this. */
+  /** `-u`. Default: as ~/.ssh/config says, or the name of the user who runs this. */
   readonly user?: string | undefined;
   /** `-k`. */
   readonly password?: Secret | undefined;
@@ -45,8 +45,9 @@ export function connectionOf(host: InventoryHost, options: ConnectionOptions = {
     name: host.name,
     transport,
     address: host.address,
-    port: host.port,
-    user: vars.text('ansible_user', 'ansible_ssh_user') ?? options.user ?? userInfo().username,
+    // Left open where nobody says it, so that ~/.ssh/config has its say.
+    port: isPortSet(host) ? host.port : undefined,
+    user: vars.text('ansible_user', 'ansible_ssh_user') ?? options.user,
     password: vars.secret('ansible_password', 'ansible_ssh_password', 'ansible_ssh_pass') ?? options.password,
     privateKeyFile: key === undefined || transport === 'local' ? undefined : keyFile(key, vars),
     sshArgs: sshArgs.length > 0 ? sshArgs : undefined,
@@ -54,6 +55,10 @@ export function connectionOf(host: InventoryHost, options: ConnectionOptions = {
     connectTimeout: vars.seconds('ansible_timeout', 'ansible_ssh_timeout') ?? options.connectTimeout ?? 10,
     hostKeys: hostKeysOf(vars, options),
   };
+}
+
+function isPortSet(host: InventoryHost): boolean {
+  return host.definitions('ansible_port').length + host.definitions('ansible_ssh_port').length > 0;
 }
 
 function transportOf(vars: ConnectionVars, options: ConnectionOptions): Connection['transport'] {
