@@ -118,10 +118,12 @@ export function parseCommandLine<T extends OptionTable>(argv: readonly string[],
   });
   const problems = parsed.tokens.flatMap((token) => {
     if (token.kind !== 'option') return [];
-    const option = table[token.name];
+    const option = Object.hasOwn(table, token.name) ? table[token.name] : undefined;
     if (!option) return [unknownOption(token.rawName, table)];
     const takesValue = option.kind !== 'flag' && option.kind !== 'count';
-    if (takesValue && token.value === undefined) {
+    // `-u --check` was meant as two options; taken as a user's name it would leave check mode out. As Python's argparse has it.
+    const isOption = !token.inlineValue && /^-\S/.test(token.value ?? '') && !/\s/.test(token.value ?? '');
+    if (takesValue && (token.value === undefined || isOption)) {
       return [{ what: `${token.rawName} needs a value: ${token.rawName} ${option.value}` }];
     }
     if (!takesValue && token.value !== undefined) return [{ what: `${token.rawName} takes no value` }];

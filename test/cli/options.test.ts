@@ -66,6 +66,14 @@ t.test('options with a wrong value, without one, or with one too many are refuse
   await refused(t, ['--output', 'xml'], 5, '--output xml: no such choice\n  allowed: text, json, junit');
 });
 
+t.test('an option is no value of the one before it: it would be left out unseen', async (t) => {
+  await refused(t, ['-i', 'hosts', '-u', '--check'], 5, '-u needs a value: -u NAME');
+});
+
+t.test('what every object has is no option', (t) =>
+  refused(t, ['-i', 'hosts', '--constructor=1'], 5, 'unknown option --constructor\n  try: --help lists the options'),
+);
+
 t.test('a word that belongs to no option is refused, for it was probably meant to select hosts', (t) =>
   refused(
     t,
