@@ -58,8 +58,11 @@ export const CONNECTION_OPTIONS = {
   forks: { kind: 'number', short: 'f', value: 'N', help: 'at most N hosts at once (default 25)' },
   user: { kind: 'text', short: 'u', value: 'NAME', help: 'connect as this user' },
   'private-key': { kind: 'text', value: 'FILE', help: 'authenticate with this key' },
+  connection: { kind: 'text', short: 'c', value: 'KIND', choices: ['ssh', 'local'], help: 'ssh (default) or local' },
+  'ssh-common-args': { kind: 'text', value: 'ARGS', help: 'options for ssh: "-o ProxyJump=bastion"' },
   'ask-pass': { kind: 'flag', short: 'k', help: 'ask for the connection password' },
   become: { kind: 'flag', short: 'b', help: 'become root, also where a play says otherwise' },
+  'become-user': { kind: 'text', value: 'NAME', help: 'become this user instead of root' },
   'ask-become-pass': { kind: 'flag', short: 'K', help: 'ask for the sudo password' },
   timeout: { kind: 'number', short: 'T', value: 'SECONDS', help: 'give up connecting after this long (default 10)' },
   'accept-new-host-keys': {

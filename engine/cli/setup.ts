@@ -6,7 +6,7 @@ import type { Connection } from '../remote/session.ts';
 import type { CONNECTION_OPTIONS, OptionValues } from './options.ts';
 import { askPassword } from './password.ts';
 
-/** `--forks` unless told. Ansible's 5 makes people wait; ssh connections are cheap (docs/speed.md). */
+/** `--forks` unless told. Ansible's 5 makes people wait; ssh connections are cheap. */
 export const DEFAULT_FORKS = 25;
 
 /** Seconds a connection attempt may take unless told: Ansible's. */
@@ -47,8 +47,11 @@ export async function setUp(options: OptionValues<typeof CONNECTION_OPTIONS>): P
       connectionOf(host, {
         user: options.user,
         privateKeyFile: options['private-key'],
+        connection: options.connection,
+        sshCommonArgs: options['ssh-common-args'],
         password,
         become: become || options.become,
+        becomeUser: options['become-user'],
         becomePassword,
         connectTimeout: options.timeout ?? CONNECT_TIMEOUT,
         acceptNewHostKeys: options['accept-new-host-keys'],

@@ -16,7 +16,7 @@ export interface ConnectionOptions {
   /** `--private-key`. */
   readonly privateKeyFile?: string | undefined;
   /** `-c`. */
-  readonly connection?: 'ssh' | 'local' | undefined;
+  readonly connection?: string | undefined;
   /** `--ssh-common-args`: options for ssh, `-o ProxyJump=...`. */
   readonly sshCommonArgs?: string | undefined;
   /** Become another user: the play's `become`, or `-b`. */

@@ -1,5 +1,6 @@
 /** The command line, without any host: help, lists, and what a wrong one gets. */
 import { existsSync, writeFileSync } from 'node:fs';
+import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { type Ended, program } from '../support/program.ts';
@@ -68,11 +69,27 @@ t.test('options with a wrong value, without one, or with one too many are refuse
 
 t.test('an option is no value of the one before it: it would be left out unseen', async (t) => {
   await refused(t, ['-i', 'hosts', '-u', '--check'], 5, '-u needs a value: -u NAME');
+  await refused(
+    t,
+    ['-i', 'hosts', '--ssh-common-args', '-C'],
+    5,
+    '--ssh-common-args needs a value: --ssh-common-args ARGS',
+  );
 });
 
 t.test('what every object has is no option', (t) =>
   refused(t, ['-i', 'hosts', '--constructor=1'], 5, 'unknown option --constructor\n  try: --help lists the options'),
 );
+
+t.test('connection options: over ssh with options for ssh, or on this machine, as another user', async (t) => {
+  const whoami = (...args: string[]) => program('scripts/run.ts', [...args, '--', 'id -un'], { cwd });
+  const local = await whoami('all', '-i', 'somebody,', '-c', 'local');
+  t.equal(local.stdout, `somebody | exit code 0\n  ${userInfo().username}\n`);
+  const options = ['-i', 'somebody,', '--ssh-common-args', '-o HostName=127.0.0.1 -o Port=1', '-u', 'nobody'];
+  t.match((await whoami('all', ...options)).stdout, /^somebody \| unreachable: nothing listens at 127\.0\.0\.1:1\n/);
+  const other = await whoami('all', '-i', 'somebody,', '-c', 'local', '-b', '--become-user', 'no-such-user');
+  t.match(other.stdout, /^somebody \| unreachable: .*(no-such-user|no sudo)/);
+});
 
 t.test('a word that belongs to no option is refused, for it was probably meant to select hosts', (t) =>
   refused(
