@@ -1,22 +1,34 @@
-/** Asks for a password: without echo at a terminal, one line from stdin elsewhere (as `sudo -S` reads it). */
+/** Asks for passwords: without echo at a terminal, a line each from stdin elsewhere (as `sudo -S` reads it). */
 import { createInterface } from 'node:readline';
 import { Writable } from 'node:stream';
 import { ExitCode, UserError } from '../errors.ts';
 import { Secret } from '../secret.ts';
 
-/** @throws UserError when stdin ends before a line is there. */
-export async function askPassword(prompt: string): Promise<Secret> {
-  process.stderr.write(prompt);
+/**
+ * One answer for each prompt, from one reader: a second one would miss what the first had already taken from a pipe.
+ * @throws UserError when stdin ends before every line is there.
+ */
+export async function askPasswords(prompts: readonly string[]): Promise<readonly Secret[]> {
+  if (prompts.length === 0) return [];
   const silent = new Writable({ write: (_chunk, _encoding, done) => done() });
-  const lines = createInterface({ input: process.stdin, output: silent, terminal: process.stdin.isTTY === true });
+  const reader = createInterface({ input: process.stdin, output: silent, terminal: process.stdin.isTTY === true });
+  const lines = reader[Symbol.asyncIterator]();
+  const answers: Secret[] = [];
   try {
-    for await (const line of lines) return new Secret(line);
+    for (const prompt of prompts) {
+      process.stderr.write(prompt);
+      const { value, done } = await lines.next();
+      process.stderr.write('\n');
+      if (done) {
+        throw new UserError(
+          { what: `${prompt.trim()} nothing came on standard input`, tryThis: 'type it, or pipe it in' },
+          ExitCode.usage,
+        );
+      }
+      answers.push(new Secret(value));
+    }
+    return answers;
   } finally {
-    lines.close();
-    process.stderr.write('\n');
+    reader.close();
   }
-  throw new UserError(
-    { what: `${prompt.trim()} nothing came on standard input`, tryThis: 'type it, or pipe it in' },
-    ExitCode.usage,
-  );
 }

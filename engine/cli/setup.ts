@@ -3,8 +3,9 @@ import { dirname } from 'node:path';
 import { ExitCode, UserError } from '../errors.ts';
 import type { Inventory, InventoryHost } from '../inventory/inventory.ts';
 import type { Connection } from '../remote/session.ts';
+import type { Secret } from '../secret.ts';
 import type { CONNECTION_OPTIONS, OptionValues } from './options.ts';
-import { askPassword } from './password.ts';
+import { askPasswords } from './password.ts';
 
 /** `--forks` unless told. Ansible's 5 makes people wait; ssh connections are cheap. */
 export const DEFAULT_FORKS = 25;
@@ -38,8 +39,7 @@ export async function setUp(options: OptionValues<typeof CONNECTION_OPTIONS>): P
     extraVars: options['extra-vars'],
     playbookDirectory: process.argv[1] === undefined ? undefined : dirname(process.argv[1]),
   });
-  const password = options['ask-pass'] ? await askPassword('SSH password: ') : undefined;
-  const becomePassword = options['ask-become-pass'] ? await askPassword('sudo password: ') : undefined;
+  const { password, becomePassword } = await passwordsOf(options);
   return {
     inventory,
     forks: options.forks ?? DEFAULT_FORKS,
@@ -57,4 +57,18 @@ export async function setUp(options: OptionValues<typeof CONNECTION_OPTIONS>): P
         acceptNewHostKeys: options['accept-new-host-keys'],
       }),
   };
+}
+
+/** With both asked for, nothing for sudo's means that it is the same, as in Ansible. */
+async function passwordsOf(options: OptionValues<typeof CONNECTION_OPTIONS>): Promise<{
+  readonly password: Secret | undefined;
+  readonly becomePassword: Secret | undefined;
+}> {
+  const ask = options['ask-pass'];
+  const askBecome = options['ask-become-pass'];
+  const becomePrompt = ask ? 'sudo password (empty: the SSH password): ' : 'sudo password: ';
+  const answers = [...(await askPasswords([...(ask ? ['SSH password: '] : []), ...(askBecome ? [becomePrompt] : [])]))];
+  const password = ask ? answers.shift() : undefined;
+  const become = askBecome ? answers.shift() : undefined;
+  return { password, becomePassword: become?.reveal() === '' ? (password ?? become) : become };
 }

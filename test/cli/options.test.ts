@@ -91,6 +91,18 @@ t.test('connection options: over ssh with options for ssh, or on this machine, a
   t.match(other.stdout, /^somebody \| unreachable: .*(no-such-user|no sudo)/);
 });
 
+t.test('passwords are read from stdin, a line each; without a line for one it says so', async (t) => {
+  const list = (input: string, ...options: string[]) =>
+    program(GREET, ['-i', 'hosts', '--list-hosts', ...options], { cwd, input });
+  const both = await list('one\ntwo\n', '-k', '-K');
+  t.equal(both.stderr, 'SSH password: \nsudo password (empty: the SSH password): \n');
+  t.equal(both.code, 0);
+  const none = await list('one\n', '-k', '-K');
+  t.equal(none.code, 5);
+  t.match(none.stderr, /\nsudo password \(.*\): nothing came on standard input\n {2}try: type it, or pipe it in\n$/);
+  t.equal((await list('one', '-K')).stderr, 'sudo password: \n');
+});
+
 t.test('a word that belongs to no option is refused, for it was probably meant to select hosts', (t) =>
   refused(
     t,

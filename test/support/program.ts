@@ -28,18 +28,20 @@ export interface Running {
  * Starts `node --import tsx FILE ARGS...`; `file` is relative to the repository.
  *
  * @param options.cwd Where it runs, and leaves its `.heartwood`; a test directory.
+ * @param options.input What comes on its stdin. Default: nothing.
  */
 export function start(
   file: string,
   args: readonly string[],
-  options: { readonly cwd: string; readonly env?: NodeJS.ProcessEnv },
+  options: { readonly cwd: string; readonly env?: NodeJS.ProcessEnv; readonly input?: string },
 ): Running {
   const tsx = import.meta.resolve('tsx');
   const child = spawn(process.execPath, ['--import', tsx, `${REPOSITORY}${file}`, ...args], {
     cwd: options.cwd,
     env: { ...process.env, NODE_OPTIONS: '', ...options.env },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: 'pipe',
   });
+  child.stdin.end(options.input ?? '');
   let stdout = '';
   let stderr = '';
   const watchers = new Set<() => void>();
