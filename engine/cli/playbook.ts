@@ -1,10 +1,12 @@
 /** `playbook(...)`: the last line of a playbook's file. Reads the command line and runs the plays. */
+
 import { readFileSync } from 'node:fs';
-import { hostname, userInfo } from 'node:os';
+import { hostname } from 'node:os';
 import { relative } from 'node:path';
 import { ExitCode, UserError } from '../errors.ts';
 import { EventStream, type RunEvent } from '../events.ts';
 import type { Play, Playbook } from '../play.ts';
+import { userName } from '../user-name.ts';
 import { main } from './main.ts';
 import { commaList, helpText, type OptionValues, PLAYBOOK_OPTIONS, parseCommandLine } from './options.ts';
 
@@ -121,7 +123,7 @@ async function runAsAsked(book: Playbook, values: PlaybookValues, argv: readonly
       connect: setup.connect,
       open: sessionOpener(),
       events,
-      lock: { runId, holder: `${userInfo().username}@${hostname()}`, controller: controllerId() },
+      lock: { runId, holder: `${userName()}@${hostname()}`, controller: controllerId() },
       argv,
       version: version(),
       interruption,

@@ -1,12 +1,12 @@
 /** The transport for the machine we are on: commands are child processes. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { userInfo } from 'node:os';
+import { userName } from '../user-name.ts';
 import type { Channel, ChannelEnd, Link } from './link.ts';
 
 /** A {@link Link} to this machine. */
 export class LocalLink implements Link {
-  readonly user = userInfo().username;
+  readonly user = userName();
   readonly timing = { connect: 0, authenticate: 0 };
   readonly gone: Promise<string>;
   readonly #channels = new Set<Channel>();

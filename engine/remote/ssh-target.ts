@@ -1,10 +1,12 @@
 /** Where an ssh link goes and how: a connection, joined with ssh's options and the user's ssh configuration. */
+
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { homedir, userInfo } from 'node:os';
+import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Secret } from '../secret.ts';
+import { userName } from '../user-name.ts';
 import { type Connection, LinkError } from './session.ts';
 import { parseSshArgs, parseSshConfigDump, type SshOptions } from './ssh-args.ts';
 
@@ -148,14 +150,14 @@ function build(
   };
   const host = one('hostname') ?? address;
   const port = own.port ?? Number(one('port') ?? 22);
-  const user = own.user ?? one('user') ?? userInfo().username;
+  const user = own.user ?? one('user') ?? userName();
   const tokens = new Map([
     ['%', '%'],
     ['h', host],
     ['n', address],
     ['p', String(port)],
     ['r', user],
-    ['u', userInfo().username],
+    ['u', userName()],
     ['d', homedir()],
   ]);
   const expand = (text: string): string => text.replace(/%(.)/g, (whole, token: string) => tokens.get(token) ?? whole);

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { userInfo } from 'node:os';
 import { inspect } from 'node:util';
 import fc from 'fast-check';
 import t from 'tap';
@@ -7,6 +8,7 @@ import { didYouMean, formatProblem, UserError } from '../../engine/errors.ts';
 import { quote, Script, sh, shellFunction } from '../../engine/script.ts';
 import { MASK, mask, Secret, SecretText } from '../../engine/secret.ts';
 import { differences, formatState, holds, hwKv, parseState } from '../../engine/state.ts';
+import { userName } from '../../engine/user-name.ts';
 
 /** Runs shell text under dash and gives back what it printed. */
 const dash = (text: string): string => execFileSync('sh', [], { input: text, encoding: 'utf8' });
@@ -128,4 +130,12 @@ t.test('a misspelling finds its word, and nonsense finds none', async (t) => {
   t.equal(didYouMean('lmit', known), 'limit');
   t.equal(didYouMean('inevntory', known), 'inventory');
   t.equal(didYouMean('zzzzzz', known), undefined);
+});
+
+t.test('a user whom the system has no name for is known by number', async (t) => {
+  t.equal(userName(), userInfo().username);
+  const unnamed = (): never => {
+    throw new Error('uv_os_get_passwd returned ENOENT');
+  };
+  t.equal(userName(unnamed), String(process.getuid?.()));
 });
