@@ -1,4 +1,5 @@
 /** `-e`: variables of the command line, stronger than all others. */
+import { statSync } from 'node:fs';
 import { UserError } from '../errors.ts';
 import { setVar, type VarSet } from './model.ts';
 import { type FolderNotes, readVarsFile } from './vars-files.ts';
@@ -24,14 +25,10 @@ export async function readExtraVars(args: readonly string[], notes: FolderNotes)
 const ALLOWED = '-e name=value, -e \'{"name": value}\' or -e @file';
 
 async function readFile(file: string, vars: VarSet, notes: FolderNotes): Promise<void> {
-  try {
-    await readVarsFile(file, vars, notes);
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'EISDIR')) {
-      throw new UserError({ what: `-e @${file}: there is no such file`, allowed: ALLOWED });
-    }
-    throw error;
+  if (statSync(file, { throwIfNoEntry: false })?.isDirectory() ?? true) {
+    throw new UserError({ what: `-e @${file}: there is no such file`, allowed: ALLOWED });
   }
+  await readVarsFile(file, vars, notes);
 }
 
 async function readMapping(text: string, vars: VarSet): Promise<void> {

@@ -54,9 +54,12 @@ export async function readVarsFolder(folder: string, names: Iterable<string>, no
   return read;
 }
 
-/** Reads one file of variables into `vars`, which it is stronger than. */
+/**
+ * Reads one file of variables into `vars`, which it is stronger than.
+ * @throws UserError on one that cannot be read, is not a mapping or is encrypted.
+ */
 export async function readVarsFile(file: string, vars: VarSet, notes: FolderNotes): Promise<void> {
-  const text = readFileSync(file, 'utf8');
+  const text = readText(file);
   notes.files.push(file);
   if (text.startsWith('$ANSIBLE_VAULT;')) {
     throw new UserError({
@@ -77,6 +80,15 @@ export async function readVarsFile(file: string, vars: VarSet, notes: FolderNote
   for (const name of Object.keys(value)) setVar(vars, name, definitionIn(value, name, file, at));
 }
 
+function readText(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    const why = error instanceof Error && 'code' in error ? String(error.code) : String(error);
+    throw new UserError({ what: `the variables in ${file} cannot be read (${why})`, tryThis: `ls -lL ${file}` });
+  }
+}
+
 function entriesOf(folder: string): string[] {
   try {
     return readdirSync(folder)
@@ -90,17 +102,22 @@ function entriesOf(folder: string): string[] {
 
 /** The group or host an entry is for: a folder's whole name, a file's without its extension. */
 function baseName(folder: string, entry: string): string | undefined {
-  if (statSync(join(folder, entry)).isDirectory()) return entry;
+  if (isFolder(join(folder, entry))) return entry;
   const extension = EXTENSIONS.find((end) => end !== '' && entry.endsWith(end));
   return extension === undefined ? entry : entry.slice(0, -extension.length);
 }
 
 /** Files of variables in a folder, sorted, folders within it included; or the file itself. */
 function filesUnder(path: string): string[] {
-  if (!statSync(path).isDirectory()) return [path];
+  if (!isFolder(path)) return [path];
   return entriesOf(path).flatMap((entry) => {
     const inner = join(path, entry);
-    if (statSync(inner).isDirectory()) return filesUnder(inner);
+    if (isFolder(inner)) return filesUnder(inner);
     return EXTENSIONS.some((end) => (end === '' ? !entry.includes('.') : entry.endsWith(end))) ? [inner] : [];
   });
+}
+
+/** A link that leads nowhere is none; that it cannot be read is said when it is. */
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 }

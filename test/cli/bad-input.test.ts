@@ -113,6 +113,12 @@ const rows: readonly (readonly [string, Readonly<Record<string, string>>, readon
   ],
   ['-e with a file that is not there', { hosts: GOOD }, ['-e', '@vars.yml'], /^-e @vars\.yml: there is no such file\n/],
   [
+    '-e with a file that cannot be read',
+    { hosts: GOOD },
+    ['-e', '@/proc/self/mem'],
+    'the variables in /proc/self/mem cannot be read (EIO)\n  try: ls -lL /proc/self/mem',
+  ],
+  [
     '-e with a misspelt name',
     { hosts: GOOD },
     ['-e', 'greet_tne=cool'],
@@ -164,6 +170,16 @@ t.test('a folder that no record can be written to stops a run before it begins',
   );
   t.match(JSON.parse(stdout), { exitCode: 1, problems: [{ what: /cannot be recorded/ }] });
   t.equal(touched, 0, 'nobody connected');
+});
+
+t.test('a link in group_vars that leads nowhere is named', async (t) => {
+  const cwd = t.testdir({ hosts: GOOD, group_vars: { 'people.yml': t.fixture('symlink', 'nowhere') } });
+  const { code, stderr } = await program(GREET, ['-i', 'hosts'], { cwd });
+  t.equal(
+    stderr,
+    'the variables in group_vars/people.yml cannot be read (ENOENT)\n  try: ls -lL group_vars/people.yml\n',
+  );
+  t.equal(code, 1);
 });
 
 t.test('a folder that is no group is warned of, since nothing in it would count', async (t) => {
