@@ -4,24 +4,11 @@ import { closeSync, openSync, readFileSync, readSync, statSync } from 'node:fs';
 import { UserError } from '../errors.ts';
 import type { Resource } from '../resource.ts';
 import { type Script, type ShellFunction, sh, shellFunction } from '../script.ts';
-import { file, hwFile, hwSame } from './file.ts';
-import {
-  absolute,
-  beside,
-  explainPath,
-  hwDrop,
-  hwOwn,
-  hwSha256,
-  hwStage,
-  hwSwap,
-  type Ownership,
-  ownership,
-  statFormat,
-} from './place.ts';
+import { checked, explainFile, type FileOptions, file, hwFile, hwSame } from './file.ts';
+import { absolute, beside, hwDrop, hwOwn, hwSha256, hwStage, hwSwap, ownership, statFormat } from './place.ts';
 
-/** What {@link copied} takes. Mode defaults to `0644`, owner and group to `root`. */
-export interface CopiedOptions extends Partial<Ownership> {
-  readonly path: string;
+/** What {@link copied} takes: what {@link file} does, but for the content. */
+export interface CopiedOptions extends Omit<FileOptions, 'content'> {
   /** The file on the controller. */
   readonly from: string;
   /** In hex: what the file must be. Without it, whatever it is will do. */
@@ -85,6 +72,7 @@ if ${hwSame} ${path} ${sum}; then
 fi
 ${hwSame} ${next} ${sum} || { echo 'heartwood: the copy is not complete' >&2; false; } || ${hwDrop} ${next}
 ${hwOwn} ${next} ${own.mode} ${owner} || ${hwDrop} ${next}
+${checked(options.validate, next)}
 ${hwSwap} ${next} ${path} || ${hwDrop} ${next}`,
     undo: { kind: 'keep', paths: [path] },
     explain: ({ stderr }) =>
@@ -93,7 +81,7 @@ ${hwSwap} ${next} ${path} || ${hwDrop} ${next}`,
             what: `${from} did not arrive whole at ${path}; the file that was there is untouched`,
             tryThis: 'run it again; see whether the file was being written to meanwhile',
           }
-        : explainPath(path, stderr),
+        : explainFile(path, stderr),
   };
 }
 

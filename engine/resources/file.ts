@@ -81,16 +81,25 @@ fi
 ${hwStage} ${path} ${next} || exit
 ${write(content, next)} || ${hwDrop} ${next}
 ${hwOwn} ${next} ${own.mode} ${owner} || ${hwDrop} ${next}
-${validate ? sh`( ${validate(sh`${next}`)}\n) || { echo 'heartwood: not valid' >&2; false; } || ${hwDrop} ${next}` : sh``}
+${checked(validate, next)}
 ${hwSwap} ${next} ${path} || ${hwDrop} ${next}`,
     undo: { kind: 'keep', paths: [path] },
     detail: fileDiff(path, content),
-    explain: ({ stderr }) =>
-      stderr.includes('heartwood: not valid')
-        ? {
-            what: `the new ${path} did not pass its check; the old one is still in place`,
-            tryThis: stderr.replace(/\s*heartwood: not valid\s*/, '').trim(),
-          }
-        : explainPath(path, stderr),
+    explain: ({ stderr }) => explainFile(path, stderr),
+  };
+}
+
+/** The part of a change that lets `next` pass only when it is valid. */
+export function checked(validate: FileOptions['validate'], next: string): Script {
+  if (!validate) return sh``;
+  return sh`( ${validate(sh`${next}`)}\n) || { echo 'heartwood: not valid' >&2; false; } || ${hwDrop} ${next}`;
+}
+
+/** Why a file could not be written, in people's words. */
+export function explainFile(path: string, stderr: string): ReturnType<typeof explainPath> {
+  if (!stderr.includes('heartwood: not valid')) return explainPath(path, stderr);
+  return {
+    what: `the new ${path} did not pass its check; the old one is still in place`,
+    tryThis: stderr.replace(/\s*heartwood: not valid\s*/, '').trim(),
   };
 }

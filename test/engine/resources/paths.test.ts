@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { UserError } from '../../../engine/errors.ts';
@@ -81,6 +81,32 @@ for (const shell of SHELLS) {
         }
       },
     );
+
+    await t.test('a copy that does not pass its check leaves the old file, and nothing beside it', async (t) => {
+      const from = join(dir, 'program');
+      const to = join(dir, 'placed');
+      for (const size of [100, 1_200_000]) {
+        writeFileSync(to, 'the old one');
+        writeFileSync(from, `#!/bin/sh\necho version 2; exit\n${'#'.repeat(size)}`);
+        const wanting = (version: string) =>
+          copied({
+            path: to,
+            from,
+            ...me,
+            mode: '0755',
+            validate: (candidate) =>
+              sh`hw_is=$(${candidate}); [ "$hw_is" = ${version} ] || { echo "it is $hw_is" >&2; exit 1; }`,
+          });
+        const { outcome } = await apply(wanting('version 3'), shell);
+        t.match(wanting('version 3').explain?.(outcome ?? { exitCode: 0, stdout: '', stderr: '' }), {
+          what: /did not pass its check/,
+          tryThis: 'it is version 2',
+        });
+        t.equal(readFileSync(to, 'utf8'), 'the old one');
+        t.notOk(existsSync(join(dir, '.placed.hw-new')));
+        t.strictSame((await apply(wanting('version 2'), shell)).after, []);
+      }
+    });
 
     await t.test('a directory with something in it is only removed when that is asked for', async (t) => {
       mkdirSync(join(dir, 'full', 'of'), { recursive: true });
