@@ -72,6 +72,19 @@ export function decide(knowledge: Knowledge): Decision {
   const [via] = running.length > 0 ? running : withCluster;
   if (via !== undefined) return { kind: 'join', via, there: true };
 
+  const unjoinable = others.filter((name) => unjoinableStore(states.get(name)) !== undefined);
+  const [foreign] = unjoinable;
+  if (foreign !== undefined && !trustAbsent) {
+    const store = unjoinableStore(states.get(foreign)) ?? 'sqlite';
+    return {
+      kind: 'refuse',
+      id: 'split-brain',
+      evidence: `${STORES[store].evidence} on ${unjoinable.join(', ')}`,
+      what: `${foreign} keeps a cluster in ${STORES[store].name}, which no other server can join, and a second one must not be begun beside it`,
+      tryThis: `on ${foreign}: ${STORES[store].tryThis}`,
+    };
+  }
+
   const absent = others.filter((name) => !states.has(name));
   const [first = self] = servers;
   if (absent.length > 0 && !trustAbsent) {
@@ -86,28 +99,35 @@ export function decide(knowledge: Knowledge): Decision {
   return first === self ? { kind: 'begin' } : { kind: 'join', via: first, there: false };
 }
 
+/** Datastores that hold a cluster of one server, as far as this role is concerned, and the way out of each. */
+const STORES = {
+  sqlite: {
+    name: 'sqlite',
+    evidence: '/var/lib/rancher/k3s/server/db/state.db',
+    what: 'this server keeps its cluster in sqlite, which only one server can have',
+    tryThis:
+      'migrate it to etcd first: back up server/db and server/token, then set `cluster-init: true` in ' +
+      '/etc/rancher/k3s/config.yaml and restart k3s (seen to take 12 s and to keep all data); then run again. Nothing was touched',
+  },
+  external: {
+    name: 'an external datastore',
+    evidence: 'datastore-endpoint is set',
+    what: 'this server keeps its cluster in an external datastore, which this role does not manage',
+    tryThis:
+      'migrate to embedded etcd by backup and restore into a new cluster (an external datastore cannot be converted in ' +
+      'place), or leave this host out of the group. Nothing was touched',
+  },
+} as const;
+
+function unjoinableStore(state: ServerState | undefined): keyof typeof STORES | undefined {
+  return state?.datastore === 'sqlite' || state?.datastore === 'external' ? state.datastore : undefined;
+}
+
 function refuseUnfit(own: ServerState): Decision | undefined {
-  if (own.datastore === 'sqlite') {
-    return {
-      kind: 'refuse',
-      id: 'k3s-datastore',
-      evidence: '/var/lib/rancher/k3s/server/db/state.db',
-      what: 'this server keeps its cluster in sqlite, which only one server can have',
-      tryThis:
-        'migrate it to etcd first: back up server/db and server/token, then set `cluster-init: true` in ' +
-        '/etc/rancher/k3s/config.yaml and restart k3s (seen to take 12 s and to keep all data); then run again. Nothing was touched',
-    };
-  }
-  if (own.datastore === 'external') {
-    return {
-      kind: 'refuse',
-      id: 'k3s-datastore',
-      evidence: 'datastore-endpoint is set',
-      what: 'this server keeps its cluster in an external datastore, which this role does not manage',
-      tryThis:
-        'migrate to embedded etcd by backup and restore into a new cluster (an external datastore cannot be converted in ' +
-        'place), or leave this host out of the group. Nothing was touched',
-    };
+  const store = unjoinableStore(own);
+  if (store) {
+    const { evidence, what, tryThis } = STORES[store];
+    return { kind: 'refuse', id: 'k3s-datastore', evidence, what, tryThis };
   }
   if (own.agent === 'active' || own.agent === 'activating') {
     return {

@@ -72,6 +72,29 @@ t.test('sqlite and external datastores are refused with the migration, agents wi
   t.match(agent, { kind: 'refuse', id: 'k3s-kind', tryThis: /drain it/ });
 });
 
+t.test(
+  'beside a server with a cluster that cannot be joined none is begun, unless the user answers for it',
+  async (t) => {
+    for (const datastore of ['sqlite', 'external'] as const) {
+      const states = { ...all(empty), 'server-3': { ...empty, datastore } };
+      for (const self of ['server-1', 'server-2']) {
+        t.match(decided(self, states), {
+          kind: 'refuse',
+          id: 'split-brain',
+          what: /^server-3 keeps a cluster in (sqlite|an external datastore), /,
+          tryThis: /^on server-3: migrate /,
+        });
+      }
+      t.same(decided('server-1', states, true), { kind: 'begin' });
+      t.same(
+        decided('server-1', { ...states, 'server-2': member }).kind,
+        'join',
+        'where there is one to join it is joined',
+      );
+    }
+  },
+);
+
 t.test('quorum arithmetic', async (t) => {
   t.same([1, 2, 3, 4, 5, 7].map(tolerance), [0, 0, 1, 1, 2, 3]);
   t.equal(quorumWords(3), '3 servers, quorum 2: the cluster survives the loss of 1');
@@ -88,7 +111,8 @@ const anyState: fc.Arbitrary<ServerState> = fc.record({
   joins: fc.constant(undefined),
 });
 
-const holds = (state: ServerState | undefined): boolean => state?.datastore === 'etcd' && !state.removed;
+const holds = (state: ServerState | undefined): boolean =>
+  state !== undefined && state.datastore !== 'none' && !(state.datastore === 'etcd' && state.removed);
 
 t.test('property: at any moment at most one server may begin, and none where there is a cluster', async () => {
   fc.assert(
