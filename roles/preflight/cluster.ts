@@ -10,6 +10,8 @@ export interface Neighbours {
   readonly host: HostView;
   /** Every node of the inventory. */
   readonly nodes: readonly HostView[];
+  /** Those that are checked in this run, by name: what is wrong with them alone is said of them alone. */
+  readonly checked: ReadonlySet<string>;
   readonly systems: ReadonlyMap<string, System>;
   readonly networks: ReadonlyMap<string, Network>;
   /** Of this host. */
@@ -113,7 +115,10 @@ function clock(seen: Neighbours, drift: number): Verdict {
       tryThis,
     });
   }
-  const far = [...seen.systems].filter(([, { clockOffset }]) => Math.abs(clockOffset - own) > drift);
+  const far = [...seen.systems].filter(([name, { clockOffset }]) => {
+    const saysItself = Math.abs(clockOffset) > drift && seen.checked.has(name);
+    return Math.abs(clockOffset - own) > drift && !saysItself;
+  });
   if (far.length === 0) return pass('clock', evidence);
   const list = far.map(([name, { clockOffset }]) => `${words(own - clockOffset)} ${name}'s`).join(', ');
   return refuse('clock', { evidence: list, what: `${seen.host.name}'s clock is ${list}`, allowed, tryThis });

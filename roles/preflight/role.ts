@@ -35,9 +35,10 @@ export const preflight = defineRole({
           const what = `${host.name} is neither a server nor an agent`;
           return [refuse('group', { evidence: host.groups.join(', '), what, allowed: 'the groups server and agent' })];
         }
+        const checked = new Set(ask.playHosts.map(({ name }) => name));
         return [
           ...machineVerdicts({ host, kind, ...facts }, vars),
-          ...clusterVerdicts({ host, nodes: nodesOf(ask), ...facts }, vars.preflight_clock_drift),
+          ...clusterVerdicts({ host, nodes: nodesOf(ask), checked, ...facts }, vars.preflight_clock_drift),
         ];
       },
     }),

@@ -165,6 +165,7 @@ const networks = new Map(
 const among: Neighbours = {
   host: hostOf('server-1'),
   nodes,
+  checked: new Set(nodes.map(({ name }) => name)),
   systems,
   networks,
   found: found.example,
@@ -225,6 +226,12 @@ t.test('a clock is compared with ours and with those of the other nodes', async 
   t.match(inCluster('clock', { systems: apart }), {
     verdict: 'refuse',
     what: "server-1's clock is 6.0 s ahead of agent-1's",
+  });
+  const wrong = { systems: systemsWith('server-2', { clockOffset: -97 }) };
+  t.match(inCluster('clock', wrong), { verdict: 'pass' }, 'server-2 says it itself');
+  t.match(inCluster('clock', { ...wrong, checked: new Set(['server-1']) }), {
+    verdict: 'refuse',
+    what: "server-1's clock is 97.2 s ahead of server-2's",
   });
 });
 
