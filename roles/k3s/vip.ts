@@ -174,7 +174,7 @@ if ${hwHasVip} ${address}; then echo holds; else
 fi
 ip -4 -o addr show | sed 's/^[0-9]*: \\([^ ]*\\) *inet \\([0-9.\\/]*\\).*/addr \\1 \\2/'
 ip -4 route show default | sed -n 's/.* dev \\([^ ]*\\).*/default \\1/p' | head -n 1
-cat /sys/class/net/*/address 2>/dev/null | sed 's/^/mac /'`,
+ip -o link show | sed -n 's,.*link/ether \\([^ ]*\\).*,mac \\1,p'`,
     parse: ({ stdout }) => parseSight(address, stdout),
     example: {
       holds: false,
