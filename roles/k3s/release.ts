@@ -41,13 +41,14 @@ export interface ReleaseChoice {
   readonly k3s_mirror: string;
 }
 
-/** `hw_get URL`: prints what is there. `hw_location URL`: prints where it redirects to. With curl or wget. */
+/** `hw_get URL`: prints what is there, all or nothing. `hw_location URL`: prints where it redirects to. With curl or wget. */
 const hwGet = shellFunction(
   'hw_get',
   `
-if command -v curl >/dev/null; then curl -fsSL --connect-timeout 5 -m 20 "$1"
-elif command -v wget >/dev/null; then wget -q -T 20 -t 1 -O - "$1" || { hw_rc=$?; echo "wget cannot get $1 (exit code $hw_rc)" >&2; return $hw_rc; }
-else echo 'there is neither curl nor wget yet' >&2; return 127; fi`,
+if command -v curl >/dev/null; then hw_body=$(curl -fsSL --connect-timeout 5 -m 20 "$1") || return
+elif command -v wget >/dev/null; then hw_body=$(wget -q -T 20 -t 1 -O - "$1") || { hw_rc=$?; echo "wget cannot get $1 (exit code $hw_rc)" >&2; return $hw_rc; }
+else echo 'there is neither curl nor wget yet' >&2; return 127; fi
+printf '%s\\n' "$hw_body"`,
 );
 const hwLocation = shellFunction(
   'hw_location',
