@@ -20,7 +20,10 @@ const PLACES = '/etc /usr/local /opt /srv /root /home /var/lib/heartwood /var/li
 const DATA = '/var/lib/rancher /var/lib/kubelet';
 const PRINTED = '-printf "%p %M %u %l\\n"';
 
-/** Everything that a run may change on a host, in words: files with their content, units, rules of the firewall, addresses. */
+/**
+ * Everything that a run may change on a host, in words: files with their content (an enabled unit is a link in /etc), running
+ * services, rules of the firewall, addresses.
+ */
 export async function stateOf(host: LabHost): Promise<string> {
   // Debian's sudo makes it, at its first use.
   await host.read('[ ! -d /home/admin ] || touch /home/admin/.sudo_as_admin_successful');
@@ -28,7 +31,6 @@ export async function stateOf(host: LabHost): Promise<string> {
 find ${PLACES} -xdev \\( -type f -exec sha256sum {} + \\) -o ${PRINTED}
 find ${DATA} -maxdepth 3 ${PRINTED}
 } 2>/dev/null | sort
-systemctl list-unit-files --no-legend --no-pager
 systemctl is-active ufw k3s k3s-agent
 iptables -S
 ip -br address | grep -v -e '^veth' -e '^cni' -e '^flannel'`);
