@@ -35,7 +35,13 @@ const hwFetch: ShellFunction = shellFunction(
   'hw_fetch',
   `
 if command -v curl >/dev/null; then
-  hw_err=$(curl -fsSL -C - --connect-timeout 15 --speed-limit 1024 --speed-time 30 -o "$2" -- "$1" 2>&1)
+  hw_err=$(curl -fsSL -C - --connect-timeout 15 --speed-limit 1024 --speed-time 30 -o "$2" -- "$1" 2>&1); hw_rc=$?
+  if [ $hw_rc = 23 ]; then
+    # curl does not say why it cannot write. The shell does, of a block behind what is there; it is spoilt then, and goes.
+    hw_why=$( { printf %65536s '' >> "$2"; } 2>&1 ) || hw_err=$hw_why
+    : > "$2"
+  fi
+  return $hw_rc
 elif command -v wget >/dev/null; then
   hw_tries=; case $(wget --version 2>/dev/null) in *GNU*) hw_tries='-nv -t 1' ;; esac
   hw_err=$(wget $hw_tries -c -T 30 -O "$2" "$1" 2>&1)
