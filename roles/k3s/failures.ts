@@ -11,6 +11,8 @@ export interface StartFailure {
   readonly name: string;
   /** An extended regular expression in the subset that JavaScript and `grep -E` read alike. */
   readonly pattern: string;
+  /** Further lines that {@link what} reads, in the same subset: only lines that some pattern matches leave the host. */
+  readonly details?: string;
   /** True where trying again cannot help: waiting ends at once. k3s itself tries again every 5 s, for ever. */
   readonly permanent: boolean;
   /** The cause, as one sentence; gets what the pattern's groups matched. */
@@ -42,6 +44,7 @@ export const startFailures: readonly StartFailure[] = [
   {
     name: 'critical flags differ',
     pattern: 'critical configuration value mismatch between servers',
+    details: 'critical configuration mismatched',
     permanent: true,
     what: (_, log) => {
       const flags = [...log.matchAll(/critical configuration mismatched: ([^"]+)/g)].map(([, names]) => names ?? '');
@@ -80,6 +83,7 @@ export const startFailures: readonly StartFailure[] = [
   {
     name: 'peers unreachable',
     pattern: 'cannot fetch cluster info from peer urls',
+    details: 'dial tcp [0-9.]+:2380: ',
     permanent: false,
     what: (_, log) => {
       const peers = [...log.matchAll(/dial tcp ([0-9.]+:2380): (i\/o timeout|[a-z ]+)/g)].map(
@@ -198,6 +202,17 @@ export function explainStart(log: string): Explanation | undefined {
   }
   return best && { what: best.failure.what(best.groups, log), tryThis: best.failure.tryThis };
 }
+
+/** One extended regular expression of all failures. */
+export const knownFailures = startFailures.map(({ pattern }) => pattern).join('|');
+
+/** One of all lines of a unit's log that may say why it does not start. */
+export const tellingLines = [
+  knownFailures,
+  ...startFailures.flatMap(({ details }) => details ?? []),
+  'level=fatal',
+  'Shutdown request received',
+].join('|');
 
 /** One extended regular expression of all failures that time does not mend, for the host to stop waiting by. */
 export const permanentFailures = startFailures

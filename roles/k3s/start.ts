@@ -6,7 +6,7 @@
 import { type Resource, type Script, sh, shellFunction } from '../../engine/index.ts';
 import { quote } from '../../engine/script.ts';
 import { DATA, hwReady, hwYieldLeader } from './etcd.ts';
-import { explainStart, permanentFailures, startFailures } from './failures.ts';
+import { explainStart, knownFailures, permanentFailures, tellingLines } from './failures.ts';
 import { relayed } from './vip.ts';
 
 /** Which unit, and how long it may take. */
@@ -42,10 +42,6 @@ hw_text=$(curl -sS -m 3 http://127.0.0.1:10248/healthz 2>&1)
 
 const readyFunction = (kind: 'server' | 'agent') => (kind === 'server' ? hwServerReady : hwAgentReady);
 
-/** Words that we know, and lines of the unit's log that may say why it does not start. */
-const KNOWN = startFailures.map(({ pattern }) => pattern).join('|');
-const TELLING = `${KNOWN}|level=fatal|Shutdown request received|critical configuration mismatched`;
-
 /**
  * `hw_watch UNIT READY DEADLINE SINCE OLD`: waits until READY holds for an invocation other than OLD. Ends at once when the log
  * since SINCE has words that time does not mend. Prints what it sees; the telling lines of the log go to stderr.
@@ -53,9 +49,9 @@ const TELLING = `${KNOWN}|level=fatal|Shutdown request received|critical configu
 const hwWatch = shellFunction(
   'hw_watch',
   `
-hw_telling=${quote(TELLING)}
+hw_telling=${quote(tellingLines)}
 hw_permanent=${quote(permanentFailures)}
-hw_known=${quote(KNOWN)}
+hw_known=${quote(knownFailures)}
 read -r hw_now hw_rest </proc/uptime; hw_start=\${hw_now%.*} hw_said= hw_last=0
 while :; do
   hw_text=$($2 2>&1); hw_rc=$?; hw_seen=$(printf '%s\\n' "$hw_text" | tail -n 1)
