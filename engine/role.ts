@@ -32,6 +32,8 @@ export interface AskContext<V> {
   readonly inventory: readonly HostView[];
   /** The hosts of the play that are still in it, in order, after `--limit`. */
   readonly playHosts: readonly HostView[];
+  /** The hosts of every play of the run, in the inventory's order, after `--limit`: no other host is going to change. */
+  readonly runHosts: readonly HostView[];
 }
 
 /** What a stage's tasks are computed from. */

@@ -26,6 +26,7 @@ export function listTasks(
   inventory: Inventory,
   resolveVars: RunOptions['resolveVars'],
 ): string {
+  const runHosts = [...new Set(plays.flatMap(({ hosts }) => hosts))];
   const lines = plays.flatMap(({ play, hosts }) => {
     const [host] = hosts;
     if (!host) return [`${play.name} (${play.hosts}): no hosts`];
@@ -34,7 +35,7 @@ export function listTasks(
       if (!mayBeSelected(inherited, call.role.tags, selection)) return [];
       const resolved = resolveVars(host, call, play);
       if (!resolved.ok) throw new UserError(resolved.problems);
-      const ask = askContext(inventory, host, resolved.vars, hosts);
+      const ask = askContext(inventory, host, resolved.vars, hosts, runHosts);
       const stages = call.role.stages.flatMap((stage) => {
         const tasks = exampleTasks(stage, ask)
           .map((task) => ({ name: task.name, tags: [...inherited, ...(task.options.tags ?? [])] }))

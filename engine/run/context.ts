@@ -22,6 +22,8 @@ export class RunContext {
   readonly options: RunOptions;
   readonly pool: SessionPool;
   readonly disruptions: Disruptions;
+  /** The hosts of every play, in the inventory's order. */
+  readonly hosts: readonly InventoryHost[];
   /** Variables of each host and role call, validated before anything was connected. */
   readonly vars: ReadonlyMap<RoleCall, ReadonlyMap<string, Readonly<Record<string, unknown>>>>;
   readonly #out = new Set<string>();
@@ -30,10 +32,17 @@ export class RunContext {
     { ok: number; changed: number; failed: number; skipped: number; ignored: number }
   >();
 
-  constructor(options: RunOptions, pool: SessionPool, disruptions: Disruptions, vars: RunContext['vars']) {
+  constructor(
+    options: RunOptions,
+    pool: SessionPool,
+    disruptions: Disruptions,
+    hosts: readonly InventoryHost[],
+    vars: RunContext['vars'],
+  ) {
     this.options = options;
     this.pool = pool;
     this.disruptions = disruptions;
+    this.hosts = hosts;
     this.vars = vars;
   }
 
@@ -86,7 +95,8 @@ export class RunContext {
 
   /** What a role's pure functions are given for a host. */
   ask(host: InventoryHost, call: RoleCall, playHosts: readonly InventoryHost[]): AskContext<unknown> {
-    return askContext(this.options.inventory, host, this.vars.get(call)?.get(host.name) ?? {}, playHosts);
+    const vars = this.vars.get(call)?.get(host.name) ?? {};
+    return askContext(this.options.inventory, host, vars, playHosts, this.hosts);
   }
 
   /** Does a host's work become root in this play? */
@@ -138,8 +148,10 @@ export function askContext(
   host: InventoryHost,
   vars: Readonly<Record<string, unknown>>,
   playHosts: readonly InventoryHost[],
+  runHosts: readonly InventoryHost[],
 ): AskContext<unknown> {
-  return { vars, host, group: (name) => inventory.groups.get(name) ?? [], inventory: inventory.hosts, playHosts };
+  const group = (name: string) => inventory.groups.get(name) ?? [];
+  return { vars, host, group, inventory: inventory.hosts, playHosts, runHosts };
 }
 
 /** A batch as a person reads it: every function once, then each step under its id, with its conditions. */

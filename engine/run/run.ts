@@ -43,7 +43,7 @@ export async function run(options: RunOptions): Promise<RunResult> {
     lock: options.check ? undefined : options.lock,
     changeable: new Set(names),
   });
-  const context = new RunContext(options, pool, new Disruptions(), vars);
+  const context = new RunContext(options, pool, new Disruptions(), hosts, vars);
   events.emit({
     type: 'run-started',
     run: options.lock.runId,

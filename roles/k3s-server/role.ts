@@ -22,7 +22,15 @@ import { allVote, canBeSpared, type EtcdMember, etcdMembers, isVoter, noLeftover
 import { installTasks } from '../k3s/install.ts';
 import { chosen, RELEASE_FILE, release, releaseFile } from '../k3s/release.ts';
 import { restarted, started } from '../k3s/start.ts';
-import { hasCluster, isUp, type K3sState, k3sSettings, k3sState, replacedSettings } from '../k3s/state.ts';
+import {
+  hasCluster,
+  isUp,
+  type K3sState,
+  k3sSettings,
+  k3sState,
+  replacedSettings,
+  type Settings,
+} from '../k3s/state.ts';
 import { clusterToken, firstToken, ownToken, sameToken, tokenFile } from '../k3s/token.ts';
 import { settingsVerdict } from '../k3s/verdicts.ts';
 import { isWaived } from '../k3s/waive.ts';
@@ -47,16 +55,26 @@ export const k3sServer = defineRole({
 
   checks: (checks) =>
     checks({
-      facts: (context) => ({ ...shared(context), settings: replacedSettings }),
+      facts: (context) => ({
+        ...shared(context),
+        settings: replacedSettings,
+        othersSettings: fromEach(othersOf(context), k3sSettings, 'omit'),
+      }),
       verdicts: ({ facts, vars, host, ...context }) => {
-        const others = serversOf(context).filter(({ name }) => name !== host.name);
-        const wanted = new Map(others.map((other) => [other.name, settingsIn(vars, other)]));
+        const decision = decideFor(context, host, facts.states);
+        const others = othersOf({ ...context, host }).map((other): [string, Settings] => {
+          // A server that this run leaves alone keeps what it has.
+          const keeps = decision.kind === 'join' && !context.runHosts.some(({ name }) => name === other.name);
+          const has =
+            keeps && holdsCluster(facts.states, other.name) ? facts.othersSettings.get(other.name) : undefined;
+          return [other.name, has ?? settingsIn(vars, other)];
+        });
         return [
           numberVerdict(serversOf(context).length),
-          decisionVerdict(decideFor(context, host, facts.states)),
+          decisionVerdict(decision),
           adoptVerdict(facts.own, facts.settings, vars),
           settingsVerdict(vars.k3s_config),
-          flagsVerdict(effectiveSettings(vars), wanted),
+          flagsVerdict(effectiveSettings(vars), new Map(others)),
           versionVerdict(facts.own, chosen(serversOf(context), facts.releases), vars),
           tokenVerdict(vars, host, serversOf(context), facts.tokens),
         ];
@@ -192,7 +210,7 @@ function shared(context: Context) {
 type Groups = Pick<Context, 'group'>;
 type States = ReadonlyMap<string, K3sState>;
 
-function othersOf(context: Context): readonly HostView[] {
+function othersOf(context: Groups & Pick<Context, 'host'>): readonly HostView[] {
   return serversOf(context).filter(({ name }) => name !== context.host.name);
 }
 

@@ -73,6 +73,7 @@ function tasksOf(
     group: (group) => inventory.filter(({ groups }) => groups.includes(group)),
     inventory,
     playHosts: inventory,
+    runHosts: inventory,
     facts: facts as FactAnswers<FactRequests>,
   });
 }

@@ -81,6 +81,7 @@ function tasksOf(
     group: (name: string) => hosts.filter(({ groups }) => groups.includes(name)),
     inventory: hosts,
     playHosts: hosts,
+    runHosts: hosts,
     facts: facts as FactAnswers<FactRequests>,
   };
   return { tasks: stage?.tasks(context) ?? [], handlers: stage?.handlers?.(context) ?? {} };

@@ -48,6 +48,7 @@ function units(
     group: () => [],
     inventory: [],
     playHosts: [],
+    runHosts: [],
   };
   const place = { play: play({ name: 'A play', hosts: 'all', roles: [] }), call: role(), stage };
   return unitsOf(place, context, { tags: [], skipTags: [] }, host('node-1'));
