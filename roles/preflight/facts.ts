@@ -27,6 +27,8 @@ export interface Prerequisites {
   readonly apt: boolean;
   /** Which k3s runs: its ports are its own. */
   readonly k3s: 'server' | 'agent' | undefined;
+  /** Is k3s on its way up, by itself after a boot or in vain again and again? Then some of its ports may be its own. */
+  readonly starting: boolean;
   /** The address under which its etcd is a member; undefined without etcd data. */
   readonly etcdAddress: string | undefined;
   /** Is its etcd a learner still? Undefined when etcd does not answer. */
@@ -84,7 +86,9 @@ if command -v systemd-detect-virt >/dev/null; then ${hwKv} container "$(systemd-
 if command -v apt-get >/dev/null; then echo apt=yes; fi
 
 if command -v systemctl >/dev/null; then
-  for hw_unit in k3s k3s-agent; do systemctl -q is-active $hw_unit && echo "k3s=$hw_unit"; done
+  for hw_unit in k3s k3s-agent; do
+    case $(systemctl is-active $hw_unit) in active) echo "k3s=$hw_unit" ;; activating|reloading) echo starting=yes ;; esac
+  done
 fi
 hw_etcd=/var/lib/rancher/k3s/server/db/etcd
 if [ -f $hw_etcd/config ]; then
@@ -111,6 +115,7 @@ fi
       container: undefined,
       apt: true,
       k3s: undefined,
+      starting: false,
       etcdAddress: undefined,
       learner: undefined,
       nodePassword: false,
@@ -143,6 +148,7 @@ function parsePrerequisites(output: string): Prerequisites {
     container: container === '' || container === 'none' ? undefined : container,
     apt: text('apt') === 'yes',
     k3s: text('k3s') === '' ? undefined : text('k3s') === 'k3s' ? 'server' : 'agent',
+    starting: text('starting') === 'yes',
     etcdAddress: address,
     learner: text('learner') === '' ? undefined : text('learner') === '1',
     nodePassword: text('node_password') === 'yes',

@@ -218,7 +218,8 @@ function swap({ found: { swap: devices } }: Machine): Verdict {
 
 function ports({ kind, found, listeners }: Machine, vars: PreflightVars): Verdict {
   if (found.k3s) return pass('ports', `k3s ${found.k3s} runs here`);
-  const taken = portsTaken(listeners, kind, vars.k3s_flannel_backend);
+  const others = listeners.filter(({ program }) => !(found.starting && /^(k3s|containerd)/.test(program)));
+  const taken = portsTaken(others, kind, vars.k3s_flannel_backend);
   if (taken.length === 0) return pass('ports', 'free');
   const list = taken.map(({ port, proto, program }) => `${port}/${proto}${program ? ` (${program})` : ''}`).join(', ');
   return refuse('ports', {

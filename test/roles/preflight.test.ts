@@ -123,6 +123,18 @@ t.test('each thing that is wrong with a machine is named, with what to do', asyn
         'pass',
         undefined,
       ],
+      [
+        'ports',
+        { found: { starting: true }, listeners: [{ proto: 'tcp', port: 2380, program: 'k3s-server' }] },
+        'pass',
+        undefined,
+      ],
+      [
+        'ports',
+        { found: { starting: true }, listeners: [{ proto: 'tcp', port: 6443, program: 'haproxy' }] },
+        'refuse',
+        /6443\/tcp \(haproxy\)/,
+      ],
     ];
   for (const [id, changes, verdict, says] of cases) {
     const found = onMachine(id, changes);
@@ -327,11 +339,13 @@ nodes=k3h1 k3h2
     container: 'systemd-nspawn',
     apt: true,
     k3s: 'server',
+    starting: false,
     etcdAddress: '10.89.7.11',
     learner: false,
     nodePassword: true,
     nodes: ['k3h1', 'k3h2'],
   });
+  t.match(found.parse(answered('starting=yes\n')), { k3s: undefined, starting: true });
   t.match(found.parse(answered('disk=\nswap=\nsynchronised=\n')), {
     disk: undefined,
     memoryCgroup: false,
