@@ -15,9 +15,9 @@ export async function fails(t: Test, ended: Promise<Ended>, code: number, ...say
   return stdout;
 }
 
-/** Where a run may change something. Of k3s's data the first levels: what is below changes as long as k3s runs. */
+/** Where a run may change something. Of k3s's data the first level, and of the rules those that are not k3s's own: it goes on. */
 const PLACES = '/etc /usr/local /opt /srv /root /home /var/lib/heartwood /var/lib/dpkg /var/lib/apt /run/heartwood*';
-const DATA = '/var/lib/rancher /var/lib/kubelet';
+const DATA = '/var/lib/rancher /var/lib/rancher/k3s /var/lib/rancher/k3s/agent/images /var/lib/kubelet';
 const PRINTED = '-printf "%p %M %u %l\\n"';
 
 /**
@@ -29,10 +29,10 @@ export async function stateOf(host: LabHost): Promise<string> {
   await host.read('[ ! -d /home/admin ] || touch /home/admin/.sudo_as_admin_successful');
   return host.read(`{
 find ${PLACES} -xdev \\( -type f -exec sha256sum {} + \\) -o ${PRINTED}
-find ${DATA} -maxdepth 3 ${PRINTED}
+find ${DATA} -maxdepth 1 ${PRINTED}
 } 2>/dev/null | sort
 systemctl is-active ufw k3s k3s-agent
-iptables -S
+iptables -S | grep -v -e KUBE- -e CNI- -e FLANNEL-
 ip -br address | grep -v -e '^veth' -e '^cni' -e '^flannel'`);
 }
 
