@@ -49,6 +49,8 @@ export interface Verdict {
   readonly what?: string;
   readonly allowed?: string;
   readonly tryThis?: string;
+  /** Of a refusal: nothing waives it. */
+  readonly final?: boolean;
 }
 
 /** One task. Made by {@link task}. */

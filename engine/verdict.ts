@@ -11,6 +11,8 @@ export interface Finding {
   readonly allowed?: string;
   /** What to do about it. */
   readonly tryThis?: string;
+  /** Of a refusal: it can't be waived, since the role itself would refuse later, with part of its work done. */
+  readonly final?: boolean;
 }
 
 /** The check is satisfied, by this evidence. */
@@ -23,7 +25,7 @@ export function warn(id: string, finding: Finding): Verdict {
   return { kind: 'verdict', id, verdict: 'warn', ...finding };
 }
 
-/** The run stops before it changes anything, unless the check is waived by its name. */
+/** The run stops before it changes anything, unless the check is waived by its name, where that can be. */
 export function refuse(id: string, finding: Finding): Verdict {
   return { kind: 'verdict', id, verdict: 'refuse', ...finding };
 }

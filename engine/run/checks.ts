@@ -36,8 +36,9 @@ export async function runChecks(run: RunContext, plays: readonly PlayRun[]): Pro
     try {
       for (const verdict of check.checks.verdicts(context)) {
         const { id, evidence, what, allowed, tryThis } = verdict;
-        const waived = verdict.verdict === 'refuse' && waivedFor(check.host).includes(id);
-        const advice = [tryThis, verdict.verdict === 'refuse' && `to go on all the same: -e waive=${id}`];
+        const waivable = verdict.verdict === 'refuse' && !verdict.final;
+        const waived = waivable && waivedFor(check.host).includes(id);
+        const advice = [tryThis, waivable && `to go on all the same: -e waive=${id}`];
         run.events.emit({
           type: 'verdict',
           host: check.host.name,

@@ -124,6 +124,7 @@ function kindVerdict(own: K3sState): Verdict {
     tryThis:
       'put it into the group server; or take it out of its cluster first: stop and disable k3s, delete its node from another ' +
       'server, move /var/lib/rancher/k3s/server away',
+    final: true,
   });
 }
 

@@ -33,9 +33,11 @@ export type Decision =
       readonly evidence: string;
       readonly what: string;
       readonly tryThis: string;
+      /** What is on the disks is the reason: no word of the user's changes that. */
+      readonly final: boolean;
     };
 
-/** Names by which refusals are waived; those that can't be are no use to waive. */
+/** Names of refusals, by which those are waived that can be. */
 export type RefusalId = 'k3s-datastore' | 'k3s-kind' | 'split-brain';
 
 /** Decides. */
@@ -65,6 +67,7 @@ export function decide(knowledge: Knowledge): Decision {
       tryThis:
         'decide which cluster is the right one; on the servers of the other: save what is needed, stop k3s, move ' +
         '/var/lib/rancher/k3s/server away, then run again',
+      final: true,
     };
   }
   // Through a server that runs, first of all the one it is set to join already.
@@ -82,6 +85,7 @@ export function decide(knowledge: Knowledge): Decision {
       evidence: `${STORES[store].evidence} on ${unjoinable.join(', ')}`,
       what: `${foreign} keeps a cluster in ${STORES[store].name}, which no other server can join, and a second one must not be begun beside it`,
       tryThis: `on ${foreign}: ${STORES[store].tryThis}`,
+      final: false,
     };
   }
 
@@ -94,6 +98,7 @@ export function decide(knowledge: Knowledge): Decision {
       evidence: `no cluster on ${[self, ...others.filter((name) => states.has(name))].join(', ')}; ${absent.join(', ')} not reached`,
       what: `it can't be known whether ${absent.join(', ')} has a cluster already, and a second one must not be begun beside it`,
       tryThis: `bring ${absent.join(', ')} back, or take it out of the inventory if it is gone for good`,
+      final: false,
     };
   }
   return first === self ? { kind: 'begin' } : { kind: 'join', via: first, there: false };
@@ -127,7 +132,7 @@ function refuseUnfit(own: ServerState): Decision | undefined {
   const store = unjoinableStore(own);
   if (store) {
     const { evidence, what, tryThis } = STORES[store];
-    return { kind: 'refuse', id: 'k3s-datastore', evidence, what, tryThis };
+    return { kind: 'refuse', id: 'k3s-datastore', evidence, what, tryThis, final: true };
   }
   if (own.agent === 'active' || own.agent === 'activating') {
     return {
@@ -137,6 +142,7 @@ function refuseUnfit(own: ServerState): Decision | undefined {
       what: 'this host is an agent of a cluster, and the inventory calls it a server',
       tryThis:
         'drain it, delete its node, run k3s-agent-uninstall.sh (or stop and disable k3s-agent and remove its unit), then run again',
+      final: true,
     };
   }
   return undefined;

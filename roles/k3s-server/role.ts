@@ -249,6 +249,7 @@ function tokenVerdict(
     evidence: `k3s_token for ${host.name} is another one than the cluster has`,
     what: 'k3s_token is not the token of the cluster: its data is encrypted with the one it has',
     tryThis: 'take k3s_token out, so that it is read from the cluster; `k3s token rotate` changes a token',
+    final: true,
   });
 }
 

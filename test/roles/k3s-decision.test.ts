@@ -65,9 +65,10 @@ t.test('members of two clusters are refused, and both are named', async (t) => {
 
 t.test('sqlite and external datastores are refused with the migration, agents with the way out', async (t) => {
   const sqlite = decided('server-1', { ...all(empty), 'server-1': { ...empty, datastore: 'sqlite' } });
-  t.match(sqlite, { kind: 'refuse', id: 'k3s-datastore', tryThis: /cluster-init: true.*Nothing was touched/ });
+  const id = 'k3s-datastore';
+  t.match(sqlite, { kind: 'refuse', id, tryThis: /cluster-init: true.*Nothing was touched/, final: true });
   const external = decided('server-1', { ...all(empty), 'server-1': { ...empty, datastore: 'external' } });
-  t.match(external, { kind: 'refuse', id: 'k3s-datastore', tryThis: /embedded etcd.*Nothing was touched/ });
+  t.match(external, { kind: 'refuse', id, tryThis: /embedded etcd.*Nothing was touched/, final: true });
   const agent = decided('server-1', { ...all(empty), 'server-1': { ...empty, agent: 'active' } });
   t.match(agent, { kind: 'refuse', id: 'k3s-kind', tryThis: /drain it/ });
 });

@@ -213,13 +213,18 @@ t.test('a refusal on one host, and nothing is changed on any', async (t) => {
   const role = defineRole({
     name: 'careful',
     description: 'A role with checks.',
-    vars: { properties: {} },
+    vars: { properties: { final: { type: 'boolean', default: false, description: 'Not to be waived.' } } },
     checks: (checks) =>
       checks({
         facts: () => ({}),
-        verdicts: ({ host }) => [
+        verdicts: ({ host, vars }) => [
           host.name === 'node-2'
-            ? refuse('disk', { evidence: '1 GB', what: 'the disk is too small', tryThis: 'a larger one' })
+            ? refuse('disk', {
+                evidence: '1 GB',
+                what: 'the disk is too small',
+                tryThis: 'a larger one',
+                final: vars.final,
+              })
             : pass('disk', '100 GB'),
         ],
       }),
@@ -238,6 +243,19 @@ t.test('a refusal on one host, and nothing is changed on any', async (t) => {
     refused.events.find((event) => event.type === 'verdict' && event.verdict === 'refuse'),
     { host: 'node-2', check: 'disk', problem: { tryThis: 'a larger one; to go on all the same: -e waive=disk' } },
   );
+
+  const inventory = await loadInventory({ sources: [join(world.root, 'inventory')], extraVars: ['waive=disk'] });
+  const final = [play({ name: 'All', hosts: 'all', roles: [role({ final: true })] })];
+  const refusedAgain = await world.run(final, { inventory });
+  t.equal(refusedAgain.exitCode, 2);
+  t.equal(world.read('node-1', 'mark'), undefined);
+  t.match(
+    refusedAgain.events.find((event) => event.type === 'verdict' && event.verdict === 'refuse'),
+    { problem: { tryThis: /^a larger one$/ } },
+    'what nothing waives is not said to be waived',
+  );
+  t.equal((await world.run(plays, { inventory })).exitCode, 0);
+  t.equal(world.read('node-1', 'mark'), 'x');
 });
 
 t.test(
