@@ -22,7 +22,7 @@ import { chosen, release } from '../k3s/release.ts';
 import { restarted, started } from '../k3s/start.ts';
 import { hasCluster, isUp, type K3sState, k3sState } from '../k3s/state.ts';
 import { clusterToken, firstToken, ownToken, tokenFile } from '../k3s/token.ts';
-import { settingsVerdict } from '../k3s/verdicts.ts';
+import { filesVerdict, settingsVerdict } from '../k3s/verdicts.ts';
 import { vars } from './vars.ts';
 
 const RESTART = 'restart k3s-agent';
@@ -40,8 +40,16 @@ export const k3sAgent = defineRole({
 
   checks: (checks) =>
     checks({
-      facts: () => ({ own: k3sState }),
-      verdicts: ({ facts, vars }) => [kindVerdict(facts.own), settingsVerdict(vars.k3s_config)],
+      facts: (context) => ({
+        own: k3sState,
+        system,
+        releases: fromEach(serversOf(context), release(context.vars, true), 'omit'),
+      }),
+      verdicts: ({ facts, vars, ...context }) => [
+        kindVerdict(facts.own),
+        settingsVerdict(vars.k3s_config),
+        filesVerdict(chosen(serversOf(context), facts.releases), facts.system.arch, vars),
+      ],
     }),
 
   stages: (stage) => [

@@ -32,7 +32,7 @@ import {
   type Settings,
 } from '../k3s/state.ts';
 import { clusterToken, firstToken, ownToken, sameToken, tokenFile } from '../k3s/token.ts';
-import { settingsVerdict } from '../k3s/verdicts.ts';
+import { filesVerdict, settingsVerdict } from '../k3s/verdicts.ts';
 import { isWaived } from '../k3s/waive.ts';
 import { adoptVerdict, decisionVerdict, flagsVerdict, numberVerdict, versionVerdict } from './checks.ts';
 import { type Decision, decide } from './decision.ts';
@@ -58,6 +58,7 @@ export const k3sServer = defineRole({
       facts: (context) => ({
         ...shared(context),
         settings: replacedSettings,
+        system,
         othersSettings: fromEach(othersOf(context), k3sSettings, 'omit'),
       }),
       verdicts: ({ facts, vars, host, ...context }) => {
@@ -69,13 +70,15 @@ export const k3sServer = defineRole({
             keeps && holdsCluster(facts.states, other.name) ? facts.othersSettings.get(other.name) : undefined;
           return [other.name, has ?? settingsIn(vars, other)];
         });
+        const found = chosen(serversOf(context), facts.releases);
         return [
           numberVerdict(serversOf(context).length),
           decisionVerdict(decision),
           adoptVerdict(facts.own, facts.settings, vars),
           settingsVerdict(vars.k3s_config),
           flagsVerdict(effectiveSettings(vars), new Map(others)),
-          versionVerdict(facts.own, chosen(serversOf(context), facts.releases), vars),
+          versionVerdict(facts.own, found, vars),
+          filesVerdict(found, facts.system.arch, vars),
           tokenVerdict(vars, host, serversOf(context), facts.tokens),
         ];
       },

@@ -98,7 +98,9 @@ function hasImages(release: Release & { ok: true }, arch: keyof typeof releaseNa
   return release.sums[imagesName(arch)] !== undefined;
 }
 
-const imagesName = (arch: keyof typeof releaseNames): string => `k3s-airgap-images-${releaseNames[arch].arch}.tar.zst`;
+/** The release page's name of the archive of images. */
+export const imagesName = (arch: keyof typeof releaseNames): string =>
+  `k3s-airgap-images-${releaseNames[arch].arch}.tar.zst`;
 
 function noImages(version: string, arch: keyof typeof releaseNames): Task {
   return task(

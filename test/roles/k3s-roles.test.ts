@@ -20,6 +20,7 @@ import {
 } from '../../roles/k3s/release.ts';
 import { type K3sState, k3sSettings, k3sState, MARK, parseSettings } from '../../roles/k3s/state.ts';
 import { clusterToken, ownToken, sameToken, tokenFile } from '../../roles/k3s/token.ts';
+import { filesVerdict } from '../../roles/k3s/verdicts.ts';
 import { vipSight } from '../../roles/k3s/vip.ts';
 import { k3sAgent } from '../../roles/k3s-agent/role.ts';
 import { adoptVerdict, flagsVerdict, versionVerdict } from '../../roles/k3s-server/checks.ts';
@@ -487,6 +488,27 @@ t.test('releases: order, downgrades, skipped minor versions', async (t) => {
   t.match(versionVerdict(state('v1.35.1+k3s1'), released, { ...defaults, k3s_channel: 'stable' }), {
     verdict: 'pass',
     evidence: 'channel stable is v1.36.2+k3s1',
+  });
+});
+
+t.test('a mirror that has not the files of an architecture is found on the hosts of that architecture', async (t) => {
+  t.ok(released.ok);
+  if (!released.ok) return;
+  const { 'k3s-arm64': _, ...sums } = released.sums;
+  const partly: Release = { ...released, sums };
+  t.match(filesVerdict(partly, 'amd64', defaults), { verdict: 'pass', evidence: 'k3s' });
+  const refused = {
+    verdict: 'refuse',
+    evidence: 'no k3s-arm64 among the checksums of v1.36.2+k3s1',
+    allowed: /sha256sum-arm64\.txt/,
+    tryThis: /k3s_binary/,
+  };
+  t.match(filesVerdict(partly, 'arm64', defaults), refused);
+  t.match(filesVerdict(partly, 'arm64', { ...defaults, k3s_binary: 'files/k3s{suffix}' }), { verdict: 'pass' });
+  const images = { ...defaults, k3s_airgap_images: true };
+  t.match(filesVerdict({ ...released, sums: { 'k3s-arm64': 'a' } }, 'arm64', images), {
+    verdict: 'refuse',
+    evidence: /no k3s-airgap-images-arm64\.tar\.zst/,
   });
 });
 
