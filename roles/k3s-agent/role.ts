@@ -18,7 +18,7 @@ import { network, nodeIp, nodeIps } from '../cluster/network.ts';
 import { system } from '../cluster/system.ts';
 import { agentConfig, flannelIfaceOf, type NodeVars, unitFile } from '../k3s/config.ts';
 import { installTasks } from '../k3s/install.ts';
-import { chosen, release } from '../k3s/release.ts';
+import { chosen, compareVersions, release, wantedVersion } from '../k3s/release.ts';
 import { restarted, started } from '../k3s/start.ts';
 import { hasCluster, isUp, type K3sState, k3sState } from '../k3s/state.ts';
 import { clusterToken, firstToken, ownToken, tokenFile } from '../k3s/token.ts';
@@ -43,13 +43,21 @@ export const k3sAgent = defineRole({
       facts: (context) => ({
         own: k3sState,
         system,
+        states: fromEach(serversOf(context), k3sState, 'omit'),
         releases: fromEach(serversOf(context), release(context.vars, true), 'omit'),
       }),
-      verdicts: ({ facts, vars, ...context }) => [
-        kindVerdict(facts.own),
-        settingsVerdict(vars.k3s_config),
-        filesVerdict(chosen(serversOf(context), facts.releases), facts.system.arch, vars),
-      ],
+      verdicts: ({ facts, vars, ...context }) => {
+        const found = chosen(serversOf(context), facts.releases);
+        const staying = new Map(
+          [...facts.states].filter(([name]) => !context.runHosts.some((host) => host.name === name)),
+        );
+        return [
+          kindVerdict(facts.own),
+          settingsVerdict(vars.k3s_config),
+          filesVerdict(found, facts.system.arch, vars),
+          skewVerdict(wantedVersion(found, vars), staying),
+        ];
+      },
     }),
 
   stages: (stage) => [
@@ -133,6 +141,18 @@ function kindVerdict(own: K3sState): Verdict {
       'put it into the group server; or take it out of its cluster first: stop and disable k3s, delete its node from another ' +
       'server, move /var/lib/rancher/k3s/server away',
     final: true,
+  });
+}
+
+/** An agent must not be newer than any server; `servers` are those that this run leaves as they are. */
+export function skewVerdict(version: string, servers: ReadonlyMap<string, Pick<K3sState, 'version'>>): Verdict {
+  const older = [...servers].filter(([, state]) => state.version && compareVersions(state.version, version) < 0);
+  if (older.length === 0) return pass('k3s-skew', `${version}, no server stays older`);
+  const list = older.map(([name, state]) => `${name} ${state.version}`).join(', ');
+  return refuse('k3s-skew', {
+    evidence: `${version} is wanted here; ${list}`,
+    what: 'an agent must not be newer than the servers, and this run leaves them as they are',
+    tryThis: 'upgrade the servers first: run without --limit',
   });
 }
 

@@ -3,7 +3,7 @@ import { pass, refuse, type Verdict, warn } from '../../engine/index.ts';
 import { effectiveSettings, type ServerVars } from '../k3s/config.ts';
 import { criticalDifferences, normal } from '../k3s/flags.ts';
 import { noRelease } from '../k3s/install.ts';
-import { compareVersions, type Release, skipsMinor } from '../k3s/release.ts';
+import { compareVersions, type Release, skipsMinor, wantedVersion } from '../k3s/release.ts';
 import { hasCluster, type K3sState, type Settings } from '../k3s/state.ts';
 import type { Decision } from './decision.ts';
 import { quorumWords } from './decision.ts';
@@ -55,26 +55,35 @@ export function flagsVerdict(here: Settings, others: ReadonlyMap<string, Setting
   );
 }
 
-/** May the binary be replaced by this release? */
+/** May the binary be replaced by this release? What is pushed from here is of k3s_version (install.ts looks). */
 export function versionVerdict(state: K3sState, release: Release, vars: ServerVars): Verdict {
-  if (!release.ok) {
-    if (vars.k3s_binary !== undefined) return pass('k3s-release', `${vars.k3s_binary} is pushed from here`);
+  if (vars.k3s_binary !== undefined && vars.k3s_channel !== undefined) {
+    return refuse('k3s-release', {
+      evidence: `k3s_binary: ${vars.k3s_binary}, k3s_channel: ${vars.k3s_channel}`,
+      what: 'a file that is pushed from here follows no channel',
+      tryThis: 'take one of the two out; k3s_version says which release the file is',
+    });
+  }
+  const pushed = vars.k3s_binary !== undefined;
+  if (!pushed && !release.ok) {
     const finding = { evidence: vars.k3s_mirror, ...noRelease(vars, release.why) };
     // A minimal host gets curl first; then the same is asked again, before anything else.
     return release.why.includes('neither curl nor wget')
       ? warn('k3s-release', finding)
       : refuse('k3s-release', finding);
   }
-  const chosen = vars.k3s_channel ? `channel ${vars.k3s_channel} is ${release.version}` : release.version;
-  if (state.version === undefined || vars.k3s_binary !== undefined) return pass('k3s-release', chosen);
-  if (compareVersions(release.version, state.version) < 0) {
+  const version = wantedVersion(release, vars);
+  const where = pushed ? `, pushed from ${vars.k3s_binary}` : '';
+  const chosen = vars.k3s_channel ? `channel ${vars.k3s_channel} is ${version}` : `${version}${where}`;
+  if (state.version === undefined) return pass('k3s-release', chosen);
+  if (compareVersions(version, state.version) < 0) {
     return refuse('k3s-release', {
       evidence: `${state.version} is installed, ${chosen} is wanted`,
       what: 'k3s does not go back to an older version on the same data',
       tryThis: `k3s_version: ${state.version}, or restore a snapshot of the older version`,
     });
   }
-  if (skipsMinor(state.version, release.version)) {
+  if (skipsMinor(state.version, version)) {
     return refuse('k3s-release', {
       evidence: `${state.version} is installed, ${chosen} is wanted`,
       what: 'an upgrade goes through every minor version',

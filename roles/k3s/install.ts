@@ -61,7 +61,16 @@ export function installTasks(context: InstallContext): readonly Task[] {
 function binary({ vars, release, restart: _, ...rest }: InstallContext, arch: keyof typeof releaseNames): Resource {
   const { suffix, arch: archName } = releaseNames[arch];
   if (vars.k3s_binary !== undefined) {
-    return copied({ path: BINARY, from: vars.k3s_binary.replaceAll('{suffix}', suffix), mode: '0755' });
+    return copied({
+      path: BINARY,
+      from: vars.k3s_binary.replaceAll('{suffix}', suffix),
+      mode: '0755',
+      // A file does not tell its version from here: it may be for another architecture.
+      validate: (candidate) => sh`
+hw_is=$(${candidate} --version 2>&1 | sed -n '1s/^k3s version \([^ ]*\).*/\1/p')
+[ "$hw_is" = ${vars.k3s_version} ] || {
+  echo ${`k3s_binary must be k3s_version, ${vars.k3s_version}; it is`} "\${hw_is:-no k3s that runs here}" >&2; exit 1; }`,
+    });
   }
   const name = `k3s${suffix}`;
   const sum = release.ok ? release.sums[name] : undefined;

@@ -133,6 +133,14 @@ export function chosen(servers: readonly HostView[], found: ReadonlyMap<string, 
   return answers.find(({ ok }) => ok) ?? answers[0] ?? { ok: false, why: 'no server could be asked' };
 }
 
+/** The version to install: what is pushed from here is of k3s_version; else what was found. */
+export function wantedVersion(
+  found: Release,
+  vars: Pick<ReleaseChoice, 'k3s_version'> & { readonly k3s_binary?: string | undefined },
+): string {
+  return found.ok && vars.k3s_binary === undefined ? found.version : vars.k3s_version;
+}
+
 /** Below zero where `a` is older than `b`. */
 export function compareVersions(a: string, b: string): number {
   const [left, right] = [numbers(a), numbers(b)];

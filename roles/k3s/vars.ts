@@ -39,7 +39,7 @@ export const k3sVars = {
     type: 'string',
     description:
       'Push this file of the controller to the nodes as k3s, instead of downloading: for nodes without internet. `{suffix}` in ' +
-      'it becomes nothing on AMD64, `-arm64` or `-armhf` elsewhere, as the release page names them.',
+      'it becomes nothing on AMD64, `-arm64` or `-armhf` elsewhere, as the release page names them. It must be of k3s_version.',
     examples: ['files/k3s{suffix}'],
   },
   k3s_airgap_images: {

@@ -22,7 +22,7 @@ import { type K3sState, k3sSettings, k3sState, MARK, parseSettings } from '../..
 import { clusterToken, ownToken, sameToken, tokenFile } from '../../roles/k3s/token.ts';
 import { filesVerdict } from '../../roles/k3s/verdicts.ts';
 import { vipSight } from '../../roles/k3s/vip.ts';
-import { k3sAgent } from '../../roles/k3s-agent/role.ts';
+import { k3sAgent, skewVerdict } from '../../roles/k3s-agent/role.ts';
 import { adoptVerdict, flagsVerdict, versionVerdict } from '../../roles/k3s-server/checks.ts';
 import { k3sServer } from '../../roles/k3s-server/role.ts';
 import { vars as serverSchema } from '../../roles/k3s-server/vars.ts';
@@ -489,6 +489,17 @@ t.test('releases: order, downgrades, skipped minor versions', async (t) => {
     verdict: 'pass',
     evidence: 'channel stable is v1.36.2+k3s1',
   });
+  const pushed = { ...defaults, k3s_binary: 'files/k3s' };
+  const none: Release = { ok: false, why: 'away' };
+  t.match(versionVerdict(state('v1.36.3+k3s1'), none, pushed), { verdict: 'refuse', what: /older/ });
+  t.match(versionVerdict(state('v1.36.1+k3s1'), none, pushed), {
+    verdict: 'pass',
+    evidence: 'v1.36.2+k3s1, pushed from files/k3s',
+  });
+  t.match(versionVerdict(state('v1.36.1+k3s1'), none, { ...pushed, k3s_channel: 'stable' }), {
+    verdict: 'refuse',
+    what: /follows no channel/,
+  });
 });
 
 t.test('a mirror that has not the files of an architecture is found on the hosts of that architecture', async (t) => {
@@ -510,6 +521,13 @@ t.test('a mirror that has not the files of an architecture is found on the hosts
     verdict: 'refuse',
     evidence: /no k3s-airgap-images-arm64\.tar\.zst/,
   });
+});
+
+t.test('an agent does not get newer than the servers that stay as they are', async (t) => {
+  const servers = new Map([['server-1', { version: 'v1.36.1+k3s1' }]]);
+  t.match(skewVerdict('v1.36.2+k3s1', servers), { verdict: 'refuse', evidence: /server-1 v1\.36\.1/ });
+  t.match(skewVerdict('v1.36.1+k3s1', servers), { verdict: 'pass' });
+  t.match(skewVerdict('v1.36.2+k3s1', new Map()), { verdict: 'pass' });
 });
 
 t.test('a release file read back says the same, and the first server that found one is believed', async (t) => {
