@@ -116,7 +116,7 @@ export class RunContext {
   ): Promise<readonly StepResult[] | undefined> {
     const { events } = this;
     const { phase, role, stage } = to;
-    return this.pool.use(host, to.become, async (session: Session) => {
+    const exchange = async (session: Session): Promise<readonly StepResult[]> => {
       if (this.options.showScripts) {
         events.emit({ type: 'script', host: host.name, phase, role, stage, text: showSteps(steps) });
       }
@@ -138,7 +138,8 @@ export class RunContext {
         },
       });
       return results;
-    });
+    };
+    return this.pool.use(host, to.become, exchange, phase === 'change');
   }
 }
 

@@ -27,7 +27,7 @@ export interface PoolOptions {
   readonly events: EventStream;
   /** Held on every host that may be changed; undefined in check mode, which only reads. */
   readonly lock: LockRequest | undefined;
-  /** Hosts that may be changed; others are only read, without a lock. */
+  /** Hosts that are locked from the first batch on. Others are only read, and locked when a task delegated to them changes something. */
   readonly changeable: ReadonlySet<string>;
 }
 
@@ -36,6 +36,7 @@ export class SessionPool {
   readonly #options: PoolOptions;
   readonly #sessions = new Map<string, Promise<Session>>();
   readonly #unreachable = new Map<string, Problem>();
+  readonly #locked = new Set<Session>();
   #interrupted: 'after this step' | 'now' | undefined;
 
   constructor(options: PoolOptions) {
@@ -49,13 +50,21 @@ export class SessionPool {
 
   /**
    * Does something over a host's session, within `--forks`; opens it first where needed.
+   * @param changes It changes something: the host is locked before, where it is not yet.
    * @returns undefined when the host is or becomes unreachable; {@link whyUnreachable} then says why.
    */
-  async use<T>(host: InventoryHost, become: boolean, work: (session: Session) => Promise<T>): Promise<T | undefined> {
+  async use<T>(
+    host: InventoryHost,
+    become: boolean,
+    work: (session: Session) => Promise<T>,
+    changes = false,
+  ): Promise<T | undefined> {
     if (this.#unreachable.has(host.name)) return undefined;
     return this.#options.limit(async () => {
       try {
-        return await work(await this.#session(host, become));
+        const session = await this.#session(host, become);
+        if (changes) this.#lock(session);
+        return await work(session);
       } catch (error) {
         if (!(error instanceof LinkError || error instanceof LockError)) throw error;
         if (!this.#unreachable.has(host.name)) {
@@ -71,19 +80,26 @@ export class SessionPool {
     const key = `${host.name} ${become}`;
     const known = this.#sessions.get(key);
     if (known) return known;
-    const { open, connect, events, lock, changeable } = this.#options;
+    const { open, connect, events, changeable } = this.#options;
     const opening = (async () => {
       const start = performance.now();
       const session = await open(connect(host, become));
       const ms = Math.round(performance.now() - start);
       events.emit({ type: 'host-connected', host: host.name, ms });
-      // Root's lock and a user's are two; a run may hold both.
-      if (lock && changeable.has(host.name)) session.lock(lock);
+      if (changeable.has(host.name)) this.#lock(session);
       if (this.#interrupted) await session.interrupt(this.#interrupted);
       return session;
     })();
     this.#sessions.set(key, opening);
     return opening;
+  }
+
+  /** Has a session take the lock with its next batch, once. Root's lock and a user's are two; a run may hold both. */
+  #lock(session: Session): void {
+    const { lock } = this.#options;
+    if (!lock || this.#locked.has(session)) return;
+    this.#locked.add(session);
+    session.lock(lock);
   }
 
   /**

@@ -496,3 +496,22 @@ t.test('runOnce is once in a batch, however few hosts throttle lets through toge
   const { events } = await world.run([play({ name: 'All', hosts: 'all', throttle: 1, roles: [role()] })]);
   t.strictSame(statuses(events), ['Once: changed']);
 });
+
+t.test('a host that a task is delegated to is locked before it is changed, and not when it is only read', async (t) => {
+  const world = worldOf(t, ['node-1', 'node-2']);
+  const locked: string[] = [];
+  const open: OpenSession = async (connection) => {
+    const session = await openSession(connection);
+    return Object.assign(session, { lock: () => locked.push(connection.name) });
+  };
+  const role = roleOf(({ host, inventory }) => {
+    const [, other = host] = inventory;
+    return [task('Mark it', file({ path: world.path(other.name, 'mark'), content: 'x' }), { delegateTo: other })];
+  });
+  const plays = [play({ name: 'One', hosts: 'node-1', roles: [role()] })];
+  await world.run(plays, { open });
+  t.strictSame(locked, ['node-2'], 'node-1 itself was asked nothing');
+  locked.length = 0;
+  await world.run(plays, { open });
+  t.strictSame(locked, [], 'nothing to change');
+});
