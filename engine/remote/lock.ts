@@ -109,8 +109,8 @@ export interface Refusal {
   readonly error: LockError;
 }
 
-/** What the words of an `L` record mean; undefined: the lock is ours. */
-export function refusalOf(host: string, [answer, ...rest]: readonly string[]): Refusal | undefined {
+/** What the words of an `L` record mean, to the run that asked for the lock; undefined: it has it. */
+export function refusalOf(host: string, [answer, ...rest]: readonly string[], runId: string): Refusal | undefined {
   if (answer === 'ok') return undefined;
   if (answer !== 'held' && answer !== 'orphan') {
     const error = new LockError({
@@ -121,6 +121,14 @@ export function refusalOf(host: string, [answer, ...rest]: readonly string[]): R
     return { abandoned: undefined, error };
   }
   const [pid = '', start = '', , run = '', controller = '', since = '', ...holder] = rest;
+  if (run === runId) {
+    const error = new LockError({
+      what: 'this run holds the host already, under another name: two names of the inventory are one machine',
+      host,
+      tryThis: 'take one of them out of the inventory, or leave it out with --limit',
+    });
+    return { abandoned: undefined, error };
+  }
   const abandoned = answer === 'orphan' || isGone(controller);
   return {
     abandoned: abandoned ? { pid: Number(pid), start: Number(start) } : undefined,

@@ -153,7 +153,7 @@ export class ShellSession implements Session {
             return outcome;
           },
           lock: (words) => {
-            refused = refusalOf(this.name, words);
+            refused = request && refusalOf(this.name, words, request.runId);
             return refused === undefined;
           },
           done: (results) => resolve(refused ?? results),

@@ -10,6 +10,7 @@ import { FrameParser, newMark } from '../../../engine/remote/framing.ts';
 import { KeptOutput } from '../../../engine/remote/kept-output.ts';
 import { KnownHosts, parseKnownHosts, remember } from '../../../engine/remote/known-hosts.ts';
 import { LocalLink } from '../../../engine/remote/local.ts';
+import { refusalOf } from '../../../engine/remote/lock.ts';
 import { type Become, type Connection, LinkError } from '../../../engine/remote/session.ts';
 import { parseSshArgs } from '../../../engine/remote/ssh-args.ts';
 import { jumpTarget, targetOf } from '../../../engine/remote/ssh-target.ts';
@@ -338,3 +339,10 @@ function temporary(t: { teardown: (fn: () => void) => void }): string {
   t.teardown(() => existsSync(folder) && rmSync(folder, { recursive: true }));
   return folder;
 }
+
+t.test('a lock that this very run holds under another name is told from one of another run', async (t) => {
+  const words = 'held 4711 99 1 run-1 - 2026-01-01T00:00:00Z ada@laptop'.split(' ');
+  t.match(refusalOf('node-2', words, 'run-1')?.error.problem, { host: 'node-2', what: /two names .* are one machine/ });
+  t.match(refusalOf('node-2', words, 'run-2')?.error.problem, { what: /another run .*: run run-1 of ada@laptop/ });
+  t.equal(refusalOf('node-2', ['ok'], 'run-2'), undefined);
+});
