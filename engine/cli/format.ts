@@ -39,6 +39,10 @@ export class TextFormat {
 
   /** The lines an event gives rise to; none for most. */
   lines(event: RunEvent): readonly string[] {
+    return this.#lines(harmless(event));
+  }
+
+  #lines(event: RunEvent): readonly string[] {
     switch (event.type) {
       case 'run-started':
         this.#mode = event.mode;
@@ -235,19 +239,44 @@ function indent(text: string): string[] {
   return text.split('\n').map((line) => `    ${line}`);
 }
 
+/** An event whose messages hold no control sequences: problems, evidence and failures quote what hosts say. */
+function harmless(event: RunEvent): RunEvent {
+  switch (event.type) {
+    case 'host-unreachable':
+    case 'host-failed':
+    case 'warning':
+      return { ...event, problem: harmlessTexts(event.problem) };
+    case 'verdict':
+      return { ...harmlessTexts(event), problem: event.problem && harmlessTexts(event.problem) };
+    case 'task-finished':
+      // Its output is made printable where it is shown: there a carriage return has a meaning.
+      return { ...event, failure: event.failure && { ...event.failure, ...harmlessTexts(messageOf(event.failure)) } };
+    default:
+      return event;
+  }
+}
+
+const messageOf = ({ what, tryThis }: TaskFailure): Pick<TaskFailure, 'what' | 'tryThis'> => ({ what, tryThis });
+
+function harmlessTexts<T extends object>(data: T): T {
+  return Object.fromEntries(
+    Object.entries(data).map(([key, value]) => [key, typeof value === 'string' ? withoutControls(value) : value]),
+  ) as T;
+}
+
 /**
  * What a host printed, fit for a terminal: the last state of each line that a progress bar rewrites, no control sequences.
  * A host must not be able to draw over what is shown, or to type.
  */
 export function printable(text: string): string {
-  return (
-    text
-      .replaceAll('\r\n', '\n')
-      .replaceAll(/^.*\r(?=[^\n])/gm, '')
-      // CSI and OSC sequences (ECMA-48), then what is left of C0 and C1 but tab and line feed.
-      .replaceAll(/\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(\x07|\x1b\\)/g, '')
-      .replaceAll(/[\x00-\x08\x0b-\x1f\x7f-\x9f]/g, '')
-  );
+  return withoutControls(text.replaceAll('\r\n', '\n').replaceAll(/^.*\r(?=[^\n])/gm, ''));
+}
+
+/** Without CSI and OSC sequences (ECMA-48), then without what is left of C0 and C1 but tab and line feed. */
+function withoutControls(text: string): string {
+  return text
+    .replaceAll(/\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(\x07|\x1b\\)/g, '')
+    .replaceAll(/[\x00-\x08\x0b-\x1f\x7f-\x9f]/g, '');
 }
 
 /** `role: stage`, or the role alone where it has one stage of its own name. */
