@@ -1,18 +1,33 @@
 /** An inventory for people and programs to read: ansible-inventory's `--list` and `--graph`, and where a value comes from. */
 import { formatPosition, UserError } from '../errors.ts';
-import { MASK, mask } from '../secret.ts';
+import { MASK, mask, maskData, Secret } from '../secret.ts';
 import type { Inventory, InventoryHost, Located } from './inventory.ts';
 import { UnsafeText, VaultValue } from './marks.ts';
 
 /** A host's variables by name; secrets as `***`, what cannot be read as the reason. */
 export function hostVars(host: InventoryHost, secrets: ReadonlySet<string>): Readonly<Record<string, unknown>> {
+  learnSecrets(host, secrets);
   return Object.fromEntries(host.variableNames().map((name) => [name, shownValue(host, name, secrets)]));
+}
+
+/** Other values may refer to a secret one: it is masked in them too. */
+function learnSecrets(host: InventoryHost, secrets: ReadonlySet<string>): void {
+  for (const name of secrets) {
+    if (host.definitions(name).length === 0) continue;
+    try {
+      const value = host.var(name);
+      if (typeof value === 'string') new Secret(value);
+    } catch (error) {
+      // What cannot be read shows nowhere either.
+      if (!(error instanceof UserError)) throw error;
+    }
+  }
 }
 
 function shownValue(host: InventoryHost, name: string, secrets: ReadonlySet<string>): unknown {
   if (secrets.has(name)) return MASK;
   try {
-    return host.var(name);
+    return maskData(host.var(name));
   } catch (error) {
     if (error instanceof UserError) return `<${error.problems.map(({ what }) => what).join('; ')}>`;
     throw error;
@@ -74,6 +89,7 @@ export function whyLines(
   defaults: readonly Located[],
   secrets: ReadonlySet<string>,
 ): readonly string[] {
+  learnSecrets(host, secrets);
   const definitions = [...host.definitions(name), ...defaults];
   const rows = definitions.map((definition) => ({
     place: definition.at ? formatPosition(definition.at) : definition.source,

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
-import { graphOf, listOf, whyLines } from '../../../engine/inventory/show.ts';
+import { graphOf, hostVars, listOf, whyLines } from '../../../engine/inventory/show.ts';
 import { editorSchemas } from '../../../engine/vars/export.ts';
 import type { VarsSchema } from '../../../engine/vars/schema.ts';
 import { folderOf, inventoryOf } from './files.ts';
@@ -64,6 +64,15 @@ t.test('why a variable has its value', async (t) => {
     '  group_vars/all.yml:3:1  ***',
   ]);
   t.same(whyLines(host, 'nowhere', [], new Set()), []);
+});
+
+t.test('a secret is masked in values that refer to it too', async (t) => {
+  const [host] = (
+    await inventoryOf(t, { hosts: 'n token=hidden-one url="https://{{ token }}@x" list="[\'{{ token }}\']"\n' })
+  ).hosts;
+  if (!host) throw new Error('no host');
+  t.strictSame(hostVars(host, new Set(['token'])), { list: ['***'], token: '***', url: 'https://***@x' });
+  t.equal(whyLines(host, 'url', [], new Set(['token']))[0], 'url of n is "https://***@x"');
 });
 
 t.test('schemas for editors', async (t) => {
