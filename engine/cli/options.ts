@@ -160,11 +160,11 @@ function unknownOption(rawName: string, table: OptionTable) {
   };
 }
 
-/** Where a help text's lines end, when the terminal does not say. */
+/** Where a help text's lines end. */
 const HELP_WIDTH = 100;
 
-/** The text of `--help`: how to call it, what it does, and the table. `columns`: where lines end. */
-export function helpText(usage: string, about: string, table: OptionTable, columns = HELP_WIDTH): string {
+/** The text of `--help`: how to call it, what it does, and the table. */
+export function helpText(usage: string, about: string, table: OptionTable): string {
   const rows = Object.entries(table).map(([name, option]) => {
     const value = option.value ? ` ${option.value}` : '';
     return [`${option.short ? `-${option.short}, ` : '    '}--${name}${value}`, option.help] as const;
@@ -178,9 +178,9 @@ export function helpText(usage: string, about: string, table: OptionTable, colum
     about,
     '',
     'Options:',
-    ...rows.map(([left, help]) => `  ${left}`.padEnd(width) + wrapped(help, columns - width, width)),
+    ...rows.map(([left, help]) => `  ${left}`.padEnd(width) + wrapped(help, HELP_WIDTH - width, width)),
     '',
-    `Exit codes: ${wrapped(codes, columns - 12, 12)}`,
+    `Exit codes: ${wrapped(codes, HELP_WIDTH - 12, 12)}`,
   ].join('\n');
 }
 

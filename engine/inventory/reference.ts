@@ -38,13 +38,6 @@ export function resolveReferences(value: unknown, at: Position | undefined, look
   return entries.every(([key, item]) => item === value[key]) ? value : Object.fromEntries(entries);
 }
 
-/** True for a value that a reference in it, at any depth, could change. */
-export function hasReferences(value: unknown): boolean {
-  if (typeof value === 'string') return /\{[{%#]/.test(value);
-  if (Array.isArray(value)) return value.some(hasReferences);
-  return isMapping(value) && Object.values(value).some(hasReferences);
-}
-
 function resolveText(text: string, at: Position | undefined, lookup: Lookup): unknown {
   if (!/\{[{%#]/.test(text)) return text;
   const refuse = (part: string): UserError =>

@@ -2,11 +2,9 @@
 import type { AskContext, HostView } from '../../engine/index.ts';
 
 /** Hosts that run the control plane and etcd. */
-export const SERVER_GROUP = 'server';
+const SERVER_GROUP = 'server';
 /** Hosts that run workloads only. */
-export const AGENT_GROUP = 'agent';
-/** Both, as the group that plays name. */
-export const CLUSTER_GROUP = 'k3s_cluster';
+const AGENT_GROUP = 'agent';
 
 /** What a node is to the cluster. */
 export type NodeKind = 'server' | 'agent';
