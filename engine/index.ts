@@ -9,4 +9,4 @@ export { Script, type ShellFunction, sh, shellFunction } from './script.ts';
 export { Secret, SecretText } from './secret.ts';
 export { type Disruption, type Task, type TaskOptions, task, type Verdict } from './task.ts';
 export type { Infer, VarsSchema } from './vars/schema.ts';
-export { pass, refuse, warn } from './verdict.ts';
+export { isWaived, pass, refuse, warn } from './verdict.ts';

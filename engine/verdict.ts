@@ -1,4 +1,5 @@
-/** The three outcomes of a check made from facts. A role's `checks` return them; a stage may hold them as tasks too. */
+/** The three outcomes of a check made from facts, and who waives one. A role's `checks` return them; a stage may hold them as tasks too. */
+import type { HostView } from './role.ts';
 import type { Verdict } from './task.ts';
 
 /** What is wrong, for {@link warn} and {@link refuse}. */
@@ -28,4 +29,11 @@ export function warn(id: string, finding: Finding): Verdict {
 /** The run stops before it changes anything, unless the check is waived by its name, where that can be. */
 export function refuse(id: string, finding: Finding): Verdict {
   return { kind: 'verdict', id, verdict: 'refuse', ...finding };
+}
+
+/** Is a check waived by its name? The variable `waive` is a list, or words with commas between (`-e waive=clock,disk`). */
+export function isWaived(host: HostView, id: string): boolean {
+  const waive = host.var('waive') ?? [];
+  const words = Array.isArray(waive) ? waive : String(waive).split(',');
+  return words.some((word) => String(word).trim() === id);
 }

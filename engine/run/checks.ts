@@ -5,6 +5,7 @@
 import { UserError } from '../errors.ts';
 import type { InventoryHost } from '../inventory/inventory.ts';
 import type { AskContext, Checks, RoleCall } from '../role.ts';
+import { isWaived } from '../verdict.ts';
 import type { PlayRun, RunContext } from './context.ts';
 import { type Asker, askFacts } from './facts.ts';
 import { mayBeSelected } from './tags.ts';
@@ -37,7 +38,7 @@ export async function runChecks(run: RunContext, plays: readonly PlayRun[]): Pro
       for (const verdict of check.checks.verdicts(context)) {
         const { id, evidence, what, allowed, tryThis } = verdict;
         const waivable = verdict.verdict === 'refuse' && !verdict.final;
-        const waived = waivable && waivedFor(check.host).includes(id);
+        const waived = waivable && isWaived(check.host, id);
         const advice = [tryThis, waivable && `to go on all the same: -e waive=${id}`];
         run.events.emit({
           type: 'verdict',
@@ -74,10 +75,4 @@ function checksOf(run: RunContext, { play, hosts }: PlayRun): HostCheck[] {
       return { host, call, checks, ask, requests: checks.facts(ask) };
     });
   });
-}
-
-/** Names of checks whose refusal becomes a warning: the variable `waive`, a list or words with commas between. */
-function waivedFor(host: InventoryHost): readonly string[] {
-  const waive = host.var('waive') ?? [];
-  return (Array.isArray(waive) ? waive : String(waive).split(',')).map((word) => String(word).trim());
 }

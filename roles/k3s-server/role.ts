@@ -4,6 +4,7 @@ import {
   defineRole,
   fromEach,
   type HostView,
+  isWaived,
   pass,
   refuse,
   type Task,
@@ -33,7 +34,6 @@ import {
 } from '../k3s/state.ts';
 import { clusterToken, firstToken, ownToken, sameToken, tokenFile } from '../k3s/token.ts';
 import { filesVerdict, settingsVerdict } from '../k3s/verdicts.ts';
-import { isWaived } from '../k3s/waive.ts';
 import { adoptVerdict, decisionVerdict, flagsVerdict, numberVerdict, versionVerdict } from './checks.ts';
 import { type Decision, decide } from './decision.ts';
 import { vars } from './vars.ts';
