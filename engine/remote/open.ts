@@ -6,9 +6,6 @@ import { type Connection, LinkError, type OpenSession, type Session } from './se
 import { ShellSession } from './shell-session.ts';
 import type { SshConnector } from './ssh.ts';
 
-/** Opens one session. Many in one run are better opened by one {@link sessionOpener}, whose jump hosts are shared. */
-export const openSession: OpenSession = (connection) => sessionOpener()(connection);
-
 /** Opens sessions that share the links to their jump hosts. */
 export function sessionOpener(): OpenSession {
   let connector: Promise<SshConnector> | undefined;

@@ -1,8 +1,9 @@
 /** The contract as a test: every example of every table, on a host of its own. */
-import { openSession } from '../../engine/remote/open.ts';
+
 import type { Session } from '../../engine/remote/session.ts';
 import { Secret } from '../../engine/secret.ts';
 import type { Lab } from '../../lab/lab.ts';
+import { openSession } from '../support/open-session.ts';
 import { type Example, installHook, tryExample } from './contract.ts';
 
 /** What is used of a tap test. */

@@ -1,7 +1,8 @@
 /** A program for tests to kill: `hold-lock.ts CONNECTION SECONDS` takes a host's lock and sleeps there. */
-import { openSession } from '../../engine/remote/open.ts';
+
 import type { Connection } from '../../engine/remote/session.ts';
 import { sh } from '../../engine/script.ts';
+import { openSession } from './open-session.ts';
 
 const [connection = '', seconds = ''] = process.argv.slice(2);
 const session = await openSession(JSON.parse(connection) as Connection);

@@ -3,8 +3,8 @@ import { existsSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
-import { openSession } from '../../../engine/remote/open.ts';
 import type { Connection } from '../../../engine/remote/session.ts';
+import { openSession } from '../../support/open-session.ts';
 import { heldSuite, sessionSuite } from '../../support/session-suite.ts';
 import { Sshd } from '../../support/sshd.ts';
 

@@ -4,10 +4,11 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
-import { openSession, sessionOpener } from '../../../engine/remote/open.ts';
+import { sessionOpener } from '../../../engine/remote/open.ts';
 import { type Connection, LinkError } from '../../../engine/remote/session.ts';
 import { sh } from '../../../engine/script.ts';
 import { Secret } from '../../../engine/secret.ts';
+import { openSession } from '../../support/open-session.ts';
 import { gone, step, text } from '../../support/session-suite.ts';
 import { freePort, newKey, Sshd } from '../../support/sshd.ts';
 

@@ -8,7 +8,6 @@ import { fact, fromEach } from '../../../engine/fact.ts';
 import { connectionOf } from '../../../engine/inventory/connection.ts';
 import { loadInventory } from '../../../engine/inventory/load.ts';
 import { type Play, play } from '../../../engine/play.ts';
-import { openSession } from '../../../engine/remote/open.ts';
 import { LinkError, type OpenSession } from '../../../engine/remote/session.ts';
 import { command } from '../../../engine/resources/command.ts';
 import { file } from '../../../engine/resources/file.ts';
@@ -21,6 +20,7 @@ import { maskData, Secret } from '../../../engine/secret.ts';
 import { type Task, task } from '../../../engine/task.ts';
 import { resolverFor } from '../../../engine/vars/resolve.ts';
 import { pass, refuse } from '../../../engine/verdict.ts';
+import { openSession } from '../../support/open-session.ts';
 
 /** A run's result and what happened in it. */
 interface Observed extends RunResult {
