@@ -1,13 +1,14 @@
 /** One role, ad hoc: `npx tsx scripts/role.ts firewall -i hosts --limit server`. Options are a playbook's. */
-import { main } from '../engine/cli/main.ts';
+import { main, reported } from '../engine/cli/main.ts';
 import { helpText, PLAYBOOK_OPTIONS, parseCommandLine } from '../engine/cli/options.ts';
 import { runPlaybook } from '../engine/cli/playbook.ts';
 import { didYouMean, ExitCode, UserError } from '../engine/errors.ts';
 import { play } from '../engine/play.ts';
 import { loadRole, roleNames } from '../roles/load.ts';
 
-await main(async () => {
-  const argv = process.argv.slice(2);
+const argv = process.argv.slice(2);
+
+async function runRole(): Promise<ExitCode> {
   const { values, words } = parseCommandLine(argv, PLAYBOOK_OPTIONS);
   const names = roleNames();
   if (values.help) {
@@ -36,4 +37,6 @@ await main(async () => {
   const call = role();
   const title = `Role ${name}`;
   return runPlaybook({ title, plays: [play({ name: title, hosts: call.role.hosts, roles: [call] })] }, values, argv);
-});
+}
+
+await main(() => reported(argv, runRole));

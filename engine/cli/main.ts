@@ -28,3 +28,23 @@ export async function main(body: () => Promise<ExitCode>): Promise<void> {
     process.off('exit', stalled);
   }
 }
+
+/**
+ * Does what a command line asks for. Where that is a report and something is wrong, even with the command line itself, the
+ * program that reads our stdout is told there too; main() tells people.
+ */
+export async function reported(argv: readonly string[], body: () => Promise<ExitCode>): Promise<ExitCode> {
+  try {
+    return await body();
+  } catch (error) {
+    const format = argv.map((word, i) => (word === '--output' ? argv[i + 1] : /^--output=(.*)$/.exec(word)?.[1]));
+    const asked = format.findLast((word) => word === 'json' || word === 'junit');
+    if (asked !== undefined) {
+      const { problemReport } = await import('./reports.ts');
+      const bug = { what: `a bug in Heartwood: ${error instanceof Error ? error.message : String(error)}` };
+      const known = error instanceof UserError ? error : new UserError(bug, ExitCode.bug);
+      console.log(problemReport(asked === 'junit' ? 'junit' : 'json', known));
+    }
+    throw error;
+  }
+}

@@ -7,7 +7,7 @@ import { ExitCode, UserError } from '../errors.ts';
 import { EventStream, type RunEvent } from '../events.ts';
 import type { Play, Playbook } from '../play.ts';
 import { userName } from '../user-name.ts';
-import { main } from './main.ts';
+import { main, reported } from './main.ts';
 import { commaList, helpText, type OptionValues, PLAYBOOK_OPTIONS, parseCommandLine } from './options.ts';
 
 /** Where runs are recorded, beside where the command is called. */
@@ -20,7 +20,7 @@ type PlaybookValues = OptionValues<typeof PLAYBOOK_OPTIONS>;
  * only a run needs are loaded once it is clear that there is one.
  */
 export async function playbook(title: string, plays: readonly Play[], argv = process.argv.slice(2)): Promise<void> {
-  await main(async () => {
+  const body = async (): Promise<ExitCode> => {
     const { values, words } = parseCommandLine(argv, PLAYBOOK_OPTIONS);
     if (values.help) {
       console.log(helpText(`${ownCommand()} -i INVENTORY [options]`, about(title, plays), PLAYBOOK_OPTIONS));
@@ -35,7 +35,8 @@ export async function playbook(title: string, plays: readonly Play[], argv = pro
       throw new UserError({ what, tryThis: '--limit PATTERN selects hosts; --help lists the options' }, ExitCode.usage);
     }
     return runPlaybook({ title, plays }, values, argv);
-  });
+  };
+  await main(() => reported(argv, body));
 }
 
 /** This command as one would type it here. */
@@ -61,19 +62,6 @@ export function version(): string {
 
 /** Runs a playbook with a parsed command line. */
 export async function runPlaybook(book: Playbook, values: PlaybookValues, argv: readonly string[]): Promise<ExitCode> {
-  try {
-    return await runAsAsked(book, values, argv);
-  } catch (error) {
-    // A program that reads our stdout is told there too; main() tells people.
-    if (values.output !== undefined && values.output !== 'text' && error instanceof UserError) {
-      const { problemReport } = await import('./reports.ts');
-      console.log(problemReport(values.output === 'junit' ? 'junit' : 'json', error));
-    }
-    throw error;
-  }
-}
-
-async function runAsAsked(book: Playbook, values: PlaybookValues, argv: readonly string[]): Promise<ExitCode> {
   const startUpMs = Math.round(performance.now());
   const [{ setUp }, { run, playsOf }, { resolverFor }] = await Promise.all([
     import('./setup.ts'),

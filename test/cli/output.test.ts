@@ -120,6 +120,19 @@ t.test('--output json is one JSON object on stdout and nothing else, also of a r
   });
 });
 
+t.test('--output json is JSON also where the command line is wrong, and where a role is', async (t) => {
+  for (const [args, report] of [
+    [['--chekc'], { exitCode: 5, problems: [{ what: 'unknown option --chekc', tryThis: 'did you mean --check?' }] }],
+    [['node-1'], { exitCode: 5, problems: [{ what: /^node-1: a playbook takes options only/ }] }],
+    [['-e', 'greet_breaks=yes'], { exitCode: 250, problems: [{ what: /^a bug in Heartwood: role greet: .*nobody/ }] }],
+  ] as const) {
+    const { code, stdout, stderr } = await program(GREET, ['-i', inventory, '--output=json', ...args], { cwd });
+    t.equal(code, report.exitCode);
+    t.match(JSON.parse(stdout), report);
+    t.not(stderr, '', 'people are told too');
+  }
+});
+
 t.test('--output junit is XML that a parser takes, with the failure in its case', async (t) => {
   const { stdout } = await greet(t, '--output', 'junit', '-e', 'greet_exit=3');
   t.match(stdout, /^<\?xml version="1\.0" encoding="UTF-8"\?>\n<testsuites>\n/);

@@ -25,6 +25,7 @@ const greet = defineRole({
       greet_exit: { type: 'integer', default: 0, description: 'What saying it ends with.' },
       greet_seconds: { type: 'integer', default: 0, description: 'How long it takes to say it.' },
       greet_signature: { type: 'boolean', default: true, description: 'Whether the template is given its signature.' },
+      greet_breaks: { type: 'boolean', default: false, description: 'Whether the role itself is broken.' },
       greet_refuses: { type: 'boolean', default: false, description: 'Whether the role refuses before it begins.' },
     },
     required: ['greet_path'],
@@ -53,7 +54,7 @@ const greet = defineRole({
               ...(vars.greet_signature ? { signature: 'H.' } : {}),
             }),
           }),
-          { tags: ['write'], notify: 'tell' },
+          { tags: ['write'], notify: vars.greet_breaks ? 'nobody' : 'tell' },
         ),
         task('Stay silent', command(sh`true`), { when: false }),
         task(
