@@ -3,6 +3,7 @@ import { ExitCode, UserError } from '../errors.ts';
 import { LinkError, type Session, type StepResult } from '../remote/session.ts';
 import { Script, sh } from '../script.ts';
 import { mask } from '../secret.ts';
+import { printable } from './format.ts';
 import { CONNECTION_OPTIONS, helpText, type OptionTable, parseCommandLine } from './options.ts';
 import { setUp } from './setup.ts';
 
@@ -67,8 +68,11 @@ export async function runCommand(argv: readonly string[]): Promise<ExitCode> {
   return outcomes.includes(ExitCode.unreachable) ? ExitCode.unreachable : ExitCode.ok;
 }
 
-function resultText(host: string, { outcome, exitCode, stdout, stderr }: StepResult): string {
-  const how = outcome === 'timed out' ? 'timed out, and was stopped' : `exit code ${exitCode}`;
-  const output = [stdout, stderr].map((stream) => mask(stream.toString()).trimEnd()).filter((text) => text !== '');
+function resultText(host: string, { outcome, exitCode, stdout, stderr, truncated }: StepResult): string {
+  const ended = outcome === 'timed out' ? 'timed out, and was stopped' : `exit code ${exitCode}`;
+  const how = truncated ? `${ended}; so much output that its middle is left out` : ended;
+  const output = [stdout, stderr]
+    .map((stream) => printable(mask(stream.toString())).trimEnd())
+    .filter((text) => text !== '');
   return [`${host} | ${how}`, ...output.flatMap((text) => text.split('\n').map((line) => `  ${line}`)), ''].join('\n');
 }

@@ -172,6 +172,10 @@ t.test('scripts/run.ts runs a command on hosts, each with its exit code and outp
   const failed = await script('node-2', '-i', 'hosts', '--', 'echo oh >&2; exit 7');
   t.equal(failed.code, 2);
   t.equal(failed.stdout, 'node-2 | exit code 7\n  oh\n', 'one word is shell text');
+  const odd = await script('node-1', '-i', 'hosts', '--', "printf 'a\\033[2Jb\\n'");
+  t.equal(odd.stdout, 'node-1 | exit code 0\n  ab\n', 'no control sequence');
+  const much = await script('node-1', '-i', 'hosts', '--', 'yes | head -c 20000000');
+  t.match(much.stdout, /^node-1 \| exit code 0; so much output that its middle is left out\n {2}y\n/);
   t.equal((await script('all', '-i', 'hosts')).code, 5);
   const unknown = await script('node-3', '-i', 'hosts', '--', 'true');
   t.equal(unknown.code, 1);
