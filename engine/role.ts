@@ -49,6 +49,11 @@ export interface TaskContext<V, R extends FactRequests = FactRequests> extends A
 export interface Stage<V, R extends FactRequests = FactRequests> {
   /** Its name: `install`, `join`. A role of one stage need not name it. */
   readonly name: string;
+  /**
+   * True where its facts see what asking the facts of the stage before brought about: packets that were sent. They are asked
+   * after those of all hosts then, also when nothing changes.
+   */
+  readonly sequel?: boolean;
   /** What to ask. Pure. */
   facts?(context: AskContext<V>): R;
   /** The tasks, in order. Pure. May throw a `UserError` to refuse. */

@@ -86,6 +86,10 @@ export const PLAYBOOK_OPTIONS = {
     help: 'list the tasks of each play, as for a fresh host, and stop; connects to nothing',
   },
   'list-tags': { kind: 'flag', help: 'list the tags and stop' },
+  'no-speculation': {
+    kind: 'flag',
+    help: 'ask each stage of each role in its own time, instead of all at once before the first; the outcome is the same',
+  },
   'show-scripts': { kind: 'flag', help: 'show every script before it is sent' },
   profile: { kind: 'flag', help: 'show where the time went: phases, round trips, bytes, slowest tasks' },
   output: {

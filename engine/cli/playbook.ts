@@ -106,6 +106,7 @@ export async function runPlaybook(book: Playbook, values: PlaybookValues, argv: 
       check: values.check,
       diff: values.diff,
       forks: setup.forks,
+      speculation: !values['no-speculation'],
       showScripts: values['show-scripts'],
       resolveVars,
       connect: setup.connect,

@@ -161,6 +161,7 @@ export class BatchReader {
       stderr: stderr.output.take(),
       truncated: stdout.output.truncated || stderr.output.truncated,
       duration: Math.max(0, Math.round((running.ended.uptime - running.began) * 100) / 100),
+      arrived: Date.now() / 1000,
     };
     stdout.output = new KeptOutput();
     stderr.output = new KeptOutput();
@@ -189,5 +190,6 @@ export function skipped(step: Step): StepResult {
     stderr: Buffer.alloc(0),
     truncated: false,
     duration: 0,
+    arrived: Date.now() / 1000,
   };
 }

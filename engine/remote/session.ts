@@ -79,6 +79,8 @@ export interface StepResult {
   readonly truncated: boolean;
   /** Seconds it took, by the host's clock. */
   readonly duration: number;
+  /** When it was here, in seconds since 1970 by the controller's clock. */
+  readonly arrived: number;
 }
 
 /** Bytes of a step's stdout, and of its stderr, that are kept: the first and last halves of it. */

@@ -4,7 +4,7 @@
  */
 import { UserError } from '../errors.ts';
 import type { InventoryHost } from '../inventory/inventory.ts';
-import type { AskContext, Checks, RoleCall } from '../role.ts';
+import type { AskContext, Checks, Role, RoleCall } from '../role.ts';
 import { isWaived } from '../verdict.ts';
 import type { PlayRun, RunContext } from './context.ts';
 import { type Asker, askFacts } from './facts.ts';
@@ -12,24 +12,39 @@ import { mayBeSelected } from './tags.ts';
 import { inheritedTags } from './units.ts';
 
 /** A role's checks on one host. */
-interface HostCheck extends Asker {
+export interface HostCheck extends Asker {
   readonly host: InventoryHost;
   readonly call: RoleCall;
   readonly checks: Checks<unknown>;
   readonly ask: AskContext<unknown>;
 }
 
+/** Every role's checks on every host of its plays; a role that stands in several plays is asked once per host. */
+export function checkAskers(run: RunContext, plays: readonly PlayRun[]): readonly HostCheck[] {
+  const seen = new Map<Role, Set<string>>();
+  return plays
+    .flatMap((playRun) => checksOf(run, playRun))
+    .filter(({ host, call }) => {
+      const hosts = seen.get(call.role) ?? new Set<string>();
+      seen.set(call.role, hosts);
+      if (hosts.has(host.name)) return false;
+      hosts.add(host.name);
+      return true;
+    });
+}
+
+/** Are checks made as root? Where any play's work is. */
+export function checksBecome(run: RunContext, plays: readonly PlayRun[]): boolean {
+  return plays.some(({ play }) => run.becomes(play));
+}
+
 /** @returns false when a check refuses or can't be made: nothing was changed, and nothing is to be. */
 export async function runChecks(run: RunContext, plays: readonly PlayRun[]): Promise<boolean> {
-  const checks = plays.flatMap((playRun) => checksOf(run, playRun));
-  // A role that stands in several plays is asked once per host.
-  const once = checks.filter(
-    ({ host, call }, i) => checks.findIndex((other) => other.host === host && other.call.role === call.role) === i,
-  );
+  const once = checkAskers(run, plays);
   if (once.length === 0) return true;
   run.events.emit({ type: 'checks-started', hosts: [...new Set(once.map(({ host }) => host.name))] });
 
-  const contexts = await askFacts(run, once, { phase: 'checks', become: plays.some(({ play }) => run.becomes(play)) });
+  const contexts = await askFacts(run, once, { phase: 'checks', become: checksBecome(run, plays) });
   let refused = once.some(({ host }) => !run.isIn(host) && !run.pool.whyUnreachable(host.name));
   for (const check of once) {
     const context = contexts.get(check);

@@ -7,6 +7,7 @@ import type { BatchListener, Session, Step, StepResult } from '../remote/session
 import type { AskContext, RoleCall } from '../role.ts';
 import { Script } from '../script.ts';
 import type { Disruptions } from './disruption.ts';
+import { Foresight } from './foresight.ts';
 import type { RunOptions } from './options.ts';
 import type { SessionPool } from './pool.ts';
 
@@ -15,6 +16,15 @@ export interface PlayRun {
   readonly play: Play;
   /** In inventory order, after `--limit`. */
   readonly hosts: readonly InventoryHost[];
+}
+
+/** What a batch is sent for. */
+export interface Errand {
+  readonly phase: Phase;
+  readonly become: boolean;
+  /** The stage it is for; none for checks, and for what is asked ahead. */
+  readonly role?: string;
+  readonly stage?: string;
 }
 
 /** State of a run. */
@@ -26,6 +36,9 @@ export class RunContext {
   readonly hosts: readonly InventoryHost[];
   /** Variables of each host and role call, validated before anything was connected. */
   readonly vars: ReadonlyMap<RoleCall, ReadonlyMap<string, Readonly<Record<string, unknown>>>>;
+  /** What hosts have been asked ahead, and is still true. */
+  readonly foresight = new Foresight();
+  readonly #byName: ReadonlyMap<string, InventoryHost>;
   readonly #out = new Set<string>();
   readonly #counts = new Map<
     string,
@@ -40,6 +53,7 @@ export class RunContext {
     vars: RunContext['vars'],
   ) {
     this.options = options;
+    this.#byName = new Map([...options.inventory.hosts, ...hosts].map((host) => [host.name, host]));
     this.pool = pool;
     this.disruptions = disruptions;
     this.hosts = hosts;
@@ -53,6 +67,11 @@ export class RunContext {
   /** True once the user asked to stop: nothing new is begun. */
   get stopping(): boolean {
     return this.options.interruption.requested !== undefined;
+  }
+
+  /** A host of the inventory or of a play (a localhost that the inventory does not name is one of its play's). */
+  hostNamed(name: string): InventoryHost | undefined {
+    return this.#byName.get(name);
   }
 
   /** Is the host still in the run: reached, and nothing failed on it? */
@@ -105,41 +124,61 @@ export class RunContext {
   }
 
   /**
-   * Sends a batch to a host: one round trip, its cost as an event.
+   * Sends a batch to a host: one round trip, its cost as an event. None where all of it has been asked ahead and nothing was
+   * changed since. What is sent to change something ends all foresight.
    * @returns undefined when the host is unreachable.
    */
   async send(
     host: InventoryHost,
     steps: readonly Step[],
-    to: { readonly phase: Phase; readonly become: boolean; readonly role?: string; readonly stage?: string },
+    to: Errand,
     listener?: BatchListener,
   ): Promise<readonly StepResult[] | undefined> {
+    if (to.phase === 'change') {
+      this.foresight.forget();
+      this.pool.forgetForeseen();
+    }
+    const known = listener ? undefined : this.foresight.recall(host.name, to.become, steps);
+    if (known && this.pool.whyUnreachable(host.name) === undefined) return known;
+    const exchange = (session: Session) => this.#exchange(session, host, steps, to, listener);
+    return this.pool.use(host, to.become, exchange, to.phase === 'change');
+  }
+
+  /** Asks a host ahead, for {@link send} to know. A host that can't be reached is not out before it is asked in earnest. */
+  async sendAhead(host: InventoryHost, steps: readonly Step[], to: Errand): Promise<void> {
+    const results = await this.pool.useAhead(host, to.become, (session) => this.#exchange(session, host, steps, to));
+    if (results) this.foresight.remember(host.name, to.become, steps, results);
+  }
+
+  async #exchange(
+    session: Session,
+    host: InventoryHost,
+    steps: readonly Step[],
+    { phase, role, stage }: Errand,
+    listener?: BatchListener,
+  ): Promise<readonly StepResult[]> {
     const { events } = this;
-    const { phase, role, stage } = to;
-    const exchange = async (session: Session): Promise<readonly StepResult[]> => {
-      if (this.options.showScripts) {
-        events.emit({ type: 'script', host: host.name, phase, role, stage, text: showSteps(steps) });
-      }
-      const before = { ...session.traffic };
-      const start = performance.now();
-      const results = await session.run(steps, listener);
-      const { traffic } = session;
-      events.emit({
-        type: 'phase-finished',
-        host: host.name,
-        phase,
-        role,
-        stage,
-        cost: {
-          ms: Math.round(performance.now() - start),
-          roundTrips: traffic.roundTrips - before.roundTrips,
-          bytesOut: traffic.bytesOut - before.bytesOut,
-          bytesIn: traffic.bytesIn - before.bytesIn,
-        },
-      });
-      return results;
-    };
-    return this.pool.use(host, to.become, exchange, phase === 'change');
+    if (this.options.showScripts) {
+      events.emit({ type: 'script', host: host.name, phase, role, stage, text: showSteps(steps) });
+    }
+    const before = { ...session.traffic };
+    const start = performance.now();
+    const results = await session.run(steps, listener);
+    const { traffic } = session;
+    events.emit({
+      type: 'phase-finished',
+      host: host.name,
+      phase,
+      role,
+      stage,
+      cost: {
+        ms: Math.round(performance.now() - start),
+        roundTrips: traffic.roundTrips - before.roundTrips,
+        bytesOut: traffic.bytesOut - before.bytesOut,
+        bytesIn: traffic.bytesIn - before.bytesIn,
+      },
+    });
+    return results;
   }
 }
 

@@ -2,16 +2,58 @@
 import type { Phase } from '../events.ts';
 import type { FactAnswers, FactRequests } from '../fact.ts';
 import type { InventoryHost } from '../inventory/inventory.ts';
-import type { StepResult } from '../remote/session.ts';
+import type { Step, StepResult } from '../remote/session.ts';
 import type { AskContext, TaskContext } from '../role.ts';
 import type { RunContext } from './context.ts';
-import { Questions } from './questions.ts';
+import { type Answers, Questions } from './questions.ts';
 
 /** A role's stage, or its checks, on one host, and what it wants to know. */
 export interface Asker {
   readonly host: InventoryHost;
   readonly ask: AskContext<unknown>;
   readonly requests: FactRequests;
+}
+
+/** What one host is asked, and whether as root. */
+interface HostQuestions {
+  readonly name: string;
+  readonly become: boolean;
+  readonly steps: readonly Step[];
+}
+
+/** The questions of some askers, host by host, and how to read the answers. */
+export class Inquiry {
+  readonly hosts: readonly HostQuestions[];
+  readonly #questions = new Questions();
+
+  /** @param become Are the askers' own hosts asked as root? */
+  constructor(askers: readonly Asker[], become: boolean) {
+    for (const { host, requests } of askers) this.#questions.add(host.name, requests);
+    const own = new Set(askers.map(({ host }) => host.name));
+    // A play for the controller does not become root; what it asks of hosts that are not its own is asked as their plays do.
+    this.hosts = [...this.#questions.batches].map(([name, steps]) => ({
+      name,
+      become: own.has(name) ? become : true,
+      steps,
+    }));
+  }
+
+  /** One asker's answers, or what is missing: see {@link Questions.answers}. */
+  answers(
+    { host, requests }: Asker,
+    results: ReadonlyMap<string, readonly StepResult[]>,
+    unreachable: ReadonlyMap<string, string>,
+  ): Answers {
+    return this.#questions.answers(host.name, requests, results, unreachable);
+  }
+}
+
+/** What a stage computes its tasks from, once its facts are known. */
+export function contextOf(
+  { ask }: Asker,
+  facts: Readonly<Record<string, unknown>>,
+): TaskContext<unknown, FactRequests> {
+  return { ...ask, facts: facts as FactAnswers<FactRequests> };
 }
 
 /**
@@ -23,23 +65,13 @@ export async function askFacts(
   askers: readonly Asker[],
   to: { readonly phase: Phase; readonly become: boolean; readonly role?: string; readonly stage?: string },
 ): Promise<ReadonlyMap<Asker, TaskContext<unknown, FactRequests>>> {
-  const questions = new Questions();
-  for (const { host, requests } of askers) questions.add(host.name, requests);
-
+  const inquiry = new Inquiry(askers, to.become);
   const results = new Map<string, readonly StepResult[]>();
   const unreachable = new Map<string, string>();
-  const arrived = new Map<string, number>();
   await Promise.all(
-    [...questions.batches].map(async ([name, steps]) => {
-      const host = run.options.inventory.hosts.find((candidate) => candidate.name === name);
-      const listener = {
-        finished: ({ id }: StepResult): void => {
-          arrived.set(`${name} ${id}`, Date.now() / 1000);
-        },
-      };
-      // A play for the controller does not become root; what it asks of hosts that are not its own is asked as their plays do.
-      const own = askers.some((asker) => asker.host.name === name);
-      const answers = host && (await run.send(host, steps, own ? to : { ...to, become: true }, listener));
+    inquiry.hosts.map(async ({ name, become, steps }) => {
+      const host = run.hostNamed(name);
+      const answers = host && (await run.send(host, steps, { ...to, become }));
       if (answers) results.set(name, answers);
       else unreachable.set(name, run.pool.whyUnreachable(name)?.what ?? 'it is not in the inventory');
     }),
@@ -47,11 +79,11 @@ export async function askFacts(
 
   const contexts = new Map<Asker, TaskContext<unknown, FactRequests>>();
   for (const asker of askers) {
-    const { host, ask, requests } = asker;
+    const { host } = asker;
     if (!run.isIn(host)) continue;
-    const answers = questions.answers(host.name, requests, results, unreachable, arrived);
+    const answers = inquiry.answers(asker, results, unreachable);
     if (answers.ok) {
-      contexts.set(asker, { ...ask, facts: answers.facts as FactAnswers<FactRequests> });
+      contexts.set(asker, contextOf(asker, answers.facts));
     } else {
       const { host: asked, fact, why } = answers.missing;
       const of = asked === host.name ? '' : ` of ${asked}`;

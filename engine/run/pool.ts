@@ -37,6 +37,8 @@ export class SessionPool {
   readonly #sessions = new Map<string, Promise<Session>>();
   readonly #unreachable = new Map<string, Problem>();
   readonly #locked = new Set<Session>();
+  /** Hosts that could not be reached when they were asked ahead, and would not be now: nothing has changed since. */
+  readonly #foreseen = new Map<string, Problem>();
   #interrupted: 'after this step' | 'now' | undefined;
 
   constructor(options: PoolOptions) {
@@ -59,25 +61,66 @@ export class SessionPool {
     work: (session: Session) => Promise<T>,
     changes = false,
   ): Promise<T | undefined> {
+    const foreseen = this.#foreseen.get(host.name);
+    if (foreseen) this.#setUnreachable(host, foreseen);
     if (this.#unreachable.has(host.name)) return undefined;
+    const done = await this.#try(host, become, work, changes);
+    if ('value' in done) return done.value;
+    this.#setUnreachable(host, done.problem);
+    return undefined;
+  }
+
+  /**
+   * The same for what is asked ahead of its time: a host that can't be reached yet may be later, when something has been
+   * changed ({@link forgetForeseen}).
+   */
+  async useAhead<T>(
+    host: InventoryHost,
+    become: boolean,
+    work: (session: Session) => Promise<T>,
+  ): Promise<T | undefined> {
+    if (this.#foreseen.has(host.name)) return undefined;
+    const done = await this.#try(host, become, work, false);
+    if ('value' in done) return done.value;
+    this.#foreseen.set(host.name, done.problem);
+    const key = keyOf(host, become);
+    const broken = this.#sessions.get(key);
+    this.#sessions.delete(key);
+    await broken?.then((session) => session.close()).catch(() => {});
+    return undefined;
+  }
+
+  /** Something changes, maybe what kept a host from being reached. */
+  forgetForeseen(): void {
+    this.#foreseen.clear();
+  }
+
+  async #try<T>(
+    host: InventoryHost,
+    become: boolean,
+    work: (session: Session) => Promise<T>,
+    changes: boolean,
+  ): Promise<{ readonly value: T } | { readonly problem: Problem }> {
     return this.#options.limit(async () => {
       try {
         const session = await this.#session(host, become);
         if (changes) this.#lock(session);
-        return await work(session);
+        return { value: await work(session) };
       } catch (error) {
-        if (!(error instanceof LinkError || error instanceof LockError)) throw error;
-        if (!this.#unreachable.has(host.name)) {
-          this.#unreachable.set(host.name, error.problem);
-          this.#options.events.emit({ type: 'host-unreachable', host: host.name, problem: error.problem });
-        }
-        return undefined;
+        if (error instanceof LinkError || error instanceof LockError) return { problem: error.problem };
+        throw error;
       }
     });
   }
 
+  #setUnreachable(host: InventoryHost, problem: Problem): void {
+    if (this.#unreachable.has(host.name)) return;
+    this.#unreachable.set(host.name, problem);
+    this.#options.events.emit({ type: 'host-unreachable', host: host.name, problem });
+  }
+
   #session(host: InventoryHost, become: boolean): Promise<Session> {
-    const key = `${host.name} ${become}`;
+    const key = keyOf(host, become);
     const known = this.#sessions.get(key);
     if (known) return known;
     const { open, connect, events, changeable } = this.#options;
@@ -135,3 +178,6 @@ export class SessionPool {
     await Promise.allSettled([...this.#sessions.values()].map(async (opening) => act(await opening)));
   }
 }
+
+/** A host has a session as root, and one as its own user, where plays want both. */
+const keyOf = (host: InventoryHost, become: boolean): string => `${host.name} ${become}`;

@@ -46,27 +46,25 @@ export class Questions {
   }
 
   /**
-   * One asker's answers. `results` has the step results of each host that was reached; `unreachable` says why others were
-   * not; `arrived` is when each answer was here, in seconds since 1970, by `HOST STEP`.
+   * One asker's answers. `results` has the step results of each host that was reached; `unreachable` says why others were not.
    */
   answers(
     asker: string,
     requests: FactRequests,
     results: ReadonlyMap<string, readonly StepResult[]>,
     unreachable: ReadonlyMap<string, string>,
-    arrived: ReadonlyMap<string, number> = new Map(),
   ): Answers {
     const facts: Record<string, unknown> = {};
     for (const [name, request] of Object.entries(requests)) {
       if (!('fact' in request)) {
-        const answer = this.#answer(asker, request, results, unreachable, arrived);
+        const answer = this.#answer(asker, request, results, unreachable);
         if ('why' in answer) return { ok: false, missing: answer };
         facts[name] = answer.value;
         continue;
       }
       const values = new Map<string, unknown>();
       for (const host of request.of) {
-        const answer = this.#answer(host.name, request.fact, results, unreachable, arrived);
+        const answer = this.#answer(host.name, request.fact, results, unreachable);
         if ('value' in answer) values.set(host.name, answer.value);
         else if (request.unreachable === 'fail' || results.has(host.name)) return { ok: false, missing: answer };
       }
@@ -80,7 +78,6 @@ export class Questions {
     fact: Fact<unknown>,
     results: ReadonlyMap<string, readonly StepResult[]>,
     unreachable: ReadonlyMap<string, string>,
-    arrived: ReadonlyMap<string, number>,
   ): { readonly value: unknown } | NoAnswer {
     const no = (why: string): NoAnswer => ({ host, fact: fact.name, why });
     const step = this.#byHost.get(host)?.get(fact.script.reveal());
@@ -89,9 +86,9 @@ export class Questions {
     if (result.outcome === 'timed out') return no(`no answer within ${PROBE_TIMEOUT} s`);
     if (result.outcome !== 'ran') return no('the run was stopped');
     const stderr = result.stderr.toString();
-    const at = arrived.get(`${host} ${result.id}`);
     try {
-      return { value: fact.parse({ stdout: result.stdout.toString(), stderr, exitCode: result.exitCode, at }) };
+      const { exitCode, arrived: at } = result;
+      return { value: fact.parse({ stdout: result.stdout.toString(), stderr, exitCode, at }) };
     } catch (error) {
       const said = stderr.trim() ? `; stderr: ${stderr.trim().slice(-500)}` : '';
       return no(`${error instanceof Error ? error.message : String(error)} (exit code ${result.exitCode}${said})`);

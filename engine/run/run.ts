@@ -10,6 +10,7 @@ import { type PlayRun, RunContext } from './context.ts';
 import { Disruptions } from './disruption.ts';
 import type { RunOptions } from './options.ts';
 import { SessionPool } from './pool.ts';
+import { rehearse } from './rehearse.ts';
 import { batches } from './serial.ts';
 import { runStage } from './stage.ts';
 import { checkTags, mayBeSelected } from './tags.ts';
@@ -61,7 +62,8 @@ export async function run(options: RunOptions): Promise<RunResult> {
   });
   let exitCode: ExitCode = ExitCode.bug;
   try {
-    if (await runChecks(context, plays)) await runPlays(context, plays);
+    if (options.speculation) await rehearse(context, plays);
+    if (!context.stopping && (await runChecks(context, plays))) await runPlays(context, plays);
     exitCode = exitCodeOf(context, hosts);
   } finally {
     await pool.close();
@@ -203,11 +205,12 @@ async function runBatch(
     for (const stage of call.role.stages) {
       const alive = batch.filter((host) => run.isIn(host));
       if (run.stopping || alive.length === 0) break;
-      let first: InventoryHost | undefined;
-      for (const group of batches(alive, play.throttle)) {
-        const playHosts = hosts.filter((host) => run.isIn(host));
-        first = await runStage(run, { play, call, stage }, group, playHosts, first);
-      }
+      await runStage(
+        run,
+        { play, call, stage },
+        alive,
+        hosts.filter((host) => run.isIn(host)),
+      );
       if (endsPlay(run, play, batch)) return false;
     }
   }

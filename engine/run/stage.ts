@@ -2,7 +2,7 @@
  * One stage of a role on the hosts of a batch: facts, tasks, check, change. The decisions are pure and made elsewhere
  * (questions, units, check, change); here is what is sent to whom, and what became of it.
  */
-
+import pLimit from 'p-limit';
 import { UserError } from '../errors.ts';
 import type { TaskStatus } from '../events.ts';
 import type { FactRequests } from '../fact.ts';
@@ -27,18 +27,13 @@ import { askFacts } from './facts.ts';
 import { hasResource, type StagePlace, type Unit, unitsOf, verdictOf } from './units.ts';
 import { WholeLines } from './whole-lines.ts';
 
-/**
- * Runs a stage on `hosts`, those of them that are still in the run; they leave it where something fails.
- * @param first The host that does what is done once (`runOnce`), when an earlier part of the batch had one.
- * @returns that host.
- */
+/** Runs a stage on `hosts`, those of them that are still in the run; they leave it where something fails. */
 export async function runStage(
   run: RunContext,
   place: StagePlace,
   hosts: readonly InventoryHost[],
   playHosts: readonly InventoryHost[],
-  first?: InventoryHost,
-): Promise<InventoryHost | undefined> {
+): Promise<void> {
   const { play, call, stage } = place;
   run.events.emit({
     type: 'stage-started',
@@ -55,11 +50,13 @@ export async function runStage(
     }),
     { phase: 'facts', become: run.becomes(play), role: call.role.name, stage: stage.name },
   );
-  const once = first ?? [...contexts.keys()][0]?.host;
+  const [first] = contexts.keys();
+  const limit = pLimit(play.throttle ?? Number.POSITIVE_INFINITY);
   await Promise.all(
-    [...contexts].map(([{ host }, context]) => new HostStage(run, place, host).run(context, once ?? host)),
+    [...contexts].map(([{ host }, context]) =>
+      limit(() => new HostStage(run, place, host).run(context, first?.host ?? host)),
+    ),
   );
-  return once;
 }
 
 /** One host's way through a stage, from tasks on. */
@@ -257,9 +254,7 @@ class HostStage {
   }
 
   #hostNamed(name: string): InventoryHost {
-    // A localhost that the inventory does not name is a host of its play all the same.
-    if (name === this.#host.name) return this.#host;
-    const host = this.#run.options.inventory.hosts.find((candidate) => candidate.name === name);
+    const host = this.#run.hostNamed(name);
     if (!host)
       throw new Error(`role ${this.#place.call.role.name} delegates to ${name}, which is not in the inventory`);
     return host;

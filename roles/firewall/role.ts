@@ -133,6 +133,7 @@ export const firewall = defineRole({
     }),
     stage({
       name: 'verify',
+      sequel: true,
       facts: (ask) => {
         const { host, vars } = ask;
         const backend = vars.k3s_flannel_backend;

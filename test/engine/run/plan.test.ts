@@ -62,6 +62,7 @@ const answer = (id: string, stdout = '', more: Partial<StepResult> = {}): StepRe
   stderr: Buffer.alloc(0),
   truncated: false,
   duration: 0.5,
+  arrived: 1_700_000_000,
   ...more,
 });
 

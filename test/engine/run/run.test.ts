@@ -1,82 +1,21 @@
-/** Whole runs, with hosts that are folders of this machine: real shells, the real session, no network. */
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+/** Whole runs, with hosts that are folders of this machine. */
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { UserError } from '../../../engine/errors.ts';
-import { EventStream, type RunEvent } from '../../../engine/events.ts';
 import { fact, fromEach } from '../../../engine/fact.ts';
-import { connectionOf } from '../../../engine/inventory/connection.ts';
-import { loadInventory } from '../../../engine/inventory/load.ts';
 import { type Play, play } from '../../../engine/play.ts';
 import { LinkError, type OpenSession } from '../../../engine/remote/session.ts';
 import { command } from '../../../engine/resources/command.ts';
 import { file } from '../../../engine/resources/file.ts';
 import { waitFor } from '../../../engine/resources/wait.ts';
 import { defineRole, type TaskContext } from '../../../engine/role.ts';
-import type { RunOptions } from '../../../engine/run/options.ts';
-import { type RunResult, run } from '../../../engine/run/run.ts';
 import { sh } from '../../../engine/script.ts';
 import { maskData, Secret } from '../../../engine/secret.ts';
 import { type Task, task } from '../../../engine/task.ts';
-import { resolverFor } from '../../../engine/vars/resolve.ts';
 import { pass, refuse } from '../../../engine/verdict.ts';
 import { openSession } from '../../support/open-session.ts';
-
-/** A run's result and what happened in it. */
-interface Observed extends RunResult {
-  readonly events: readonly RunEvent[];
-}
-
-/** The hosts of a test: folders, of which each is one host's world. */
-class World {
-  readonly root: string;
-  readonly names: readonly string[];
-
-  constructor(root: string, names: readonly string[]) {
-    this.root = root;
-    this.names = names;
-    for (const name of names) mkdirSync(this.path(name), { recursive: true });
-  }
-
-  path(host: string, file = ''): string {
-    return join(this.root, 'hosts', host, file);
-  }
-
-  read(host: string, file: string): string | undefined {
-    const path = this.path(host, file);
-    return existsSync(path) ? readFileSync(path, 'utf8') : undefined;
-  }
-
-  async run(plays: readonly Play[], more: Partial<RunOptions> = {}): Promise<Observed> {
-    const inventoryFile = join(this.root, 'inventory');
-    writeFileSync(inventoryFile, this.names.map((name) => `${name} ansible_connection=local\n`).join(''));
-    const inventory = await loadInventory({ sources: [inventoryFile] });
-    const stream = new EventStream();
-    const events: RunEvent[] = [];
-    stream.subscribe((event) => events.push(event));
-    const result = await run({
-      playbook: { title: 'A test', plays },
-      inventory,
-      limit: undefined,
-      tags: { tags: [], skipTags: [] },
-      check: false,
-      diff: false,
-      forks: 10,
-      showScripts: false,
-      resolveVars: resolverFor(plays, inventory),
-      connect: (host) => connectionOf(host, { become: false }),
-      // Locks are a machine's, and these hosts share one machine.
-      open: async (connection) => Object.assign(await openSession(connection), { lock: () => {} }),
-      events: stream,
-      lock: { runId: 'test', holder: 'tester', controller: '-' },
-      argv: [],
-      version: '0',
-      interruption: { requested: undefined, onRequest: () => {} },
-      ...more,
-    });
-    return { ...result, events };
-  }
-}
+import { statuses, trips, World } from '../../support/world.ts';
 
 type Context = TaskContext<unknown>;
 type Tasks = (context: Context) => readonly Task[];
@@ -88,18 +27,6 @@ const roleOf = (tasks: Tasks, handlers?: (context: Context) => Readonly<Record<s
     vars: { properties: {} },
     stages: (stage) => [stage({ name: 'main', tasks, ...(handlers ? { handlers } : {}) })],
   });
-
-const statuses = (events: readonly RunEvent[], host?: string) =>
-  events
-    .filter((event) => event.type === 'task-finished')
-    .filter((event) => host === undefined || event.host === host)
-    .map(({ task: { name }, status }) => `${name}: ${status}`);
-
-const trips = (events: readonly RunEvent[], host: string) =>
-  events
-    .filter((event) => event.type === 'phase-finished')
-    .filter((event) => event.host === host)
-    .map(({ phase, cost }) => `${phase} ${cost.roundTrips}`);
 
 const worldOf = (t: { testdir(): string }, names: readonly string[] = ['node-1', 'node-2']) =>
   new World(t.testdir(), names);
@@ -391,6 +318,8 @@ t.test('serial, anyErrorsFatal and a batch that fails whole end a run as in Ansi
   t.strictSame(marked(), ['node-2', 'node-3', 'node-4']);
   await world.run(failOn('node-3', { serial: 2, anyErrorsFatal: true }));
   t.strictSame(marked(), ['node-1', 'node-2', 'node-4']);
+  await world.run(failOn('node-1', { throttle: 1 }));
+  t.strictSame(marked(), ['node-2', 'node-3', 'node-4'], 'throttle only slows down');
   await world.run(failOn('node-1', { serial: 2, maxFailPercentage: 49 }));
   t.strictSame(marked(), ['node-2'], 'half a batch failed, which is more than 49 percent');
 });

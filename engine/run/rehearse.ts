@@ -1,0 +1,132 @@
+/**
+ * The rehearsal: what the whole run is going to ask is asked at once, before its first play. Until something differs nothing has
+ * changed, so all plays' facts and probes are one script each per host, and a run that finds nothing to do is over with that:
+ * plays, roles and stages then find every answer in the run's {@link Foresight}. The first change ends it, and from there on
+ * each stage asks for itself. Nothing is decided here and nothing said; what can't be computed yet is left to its own time.
+ */
+import type { FactRequests } from '../fact.ts';
+import type { InventoryHost } from '../inventory/inventory.ts';
+import type { Step, StepResult } from '../remote/session.ts';
+import type { TaskContext } from '../role.ts';
+import { probeSteps } from './check.ts';
+import { checkAskers, checksBecome } from './checks.ts';
+import type { PlayRun, RunContext } from './context.ts';
+import { type Asker, contextOf, Inquiry } from './facts.ts';
+import { batches } from './serial.ts';
+import { mayBeSelected } from './tags.ts';
+import { inheritedTags, type StagePlace, unitsOf } from './units.ts';
+
+/** A stage, on the hosts of a batch, as it will come if nothing changes before. */
+interface Scene {
+  readonly place: StagePlace;
+  readonly become: boolean;
+  readonly askers: readonly Asker[];
+  readonly inquiry: Inquiry;
+  /** The round in which its facts are asked; its probes are, in the one after. */
+  readonly round: number;
+}
+
+/** Asks ahead all that the plays will ask, as far as it can be known without changing anything. */
+export async function rehearse(run: RunContext, plays: readonly PlayRun[]): Promise<void> {
+  const scenes = plays.flatMap((playRun) => scenesOf(run, playRun));
+  const last = Math.max(0, ...scenes.map(({ round }) => round + 1));
+  for (let round = 0; round <= last; round++) {
+    const questions = new Ahead();
+    // Facts before probes, the checks' first of all: some of them tell a time.
+    if (round === 0) questions.addFacts(new Inquiry(checkAskers(run, plays), checksBecome(run, plays)));
+    for (const scene of scenes) if (scene.round === round) questions.addFacts(scene.inquiry);
+    for (const scene of scenes) if (scene.round === round - 1) addProbes(run, scene, questions);
+    await questions.ask(run, round === 0 ? 'facts' : 'check');
+    if (run.stopping) return;
+  }
+}
+
+function scenesOf(run: RunContext, { play, hosts }: PlayRun): readonly Scene[] {
+  const become = run.becomes(play);
+  const calls = play.roles.filter((call) => mayBeSelected(inheritedTags(play, call), call.role.tags, run.options.tags));
+  return batches(hosts, play.serial).flatMap((batch) =>
+    calls.flatMap((call) => {
+      let round = 0;
+      return call.role.stages.map((stage): Scene => {
+        if (stage.sequel) round++;
+        const askers = batch.map((host): Asker => {
+          const ask = run.ask(host, call, hosts);
+          return { host, ask, requests: stage.facts?.(ask) ?? {} };
+        });
+        return { place: { play, call, stage }, become, askers, inquiry: new Inquiry(askers, become), round };
+      });
+    }),
+  );
+}
+
+/** The probes of a scene's tasks, for those hosts whose facts are known. */
+function addProbes(run: RunContext, { place, become, askers, inquiry }: Scene, questions: Ahead): void {
+  const results = new Map<string, readonly StepResult[]>();
+  const unreachable = new Map<string, string>();
+  for (const { name, become, steps } of inquiry.hosts) {
+    const known = run.foresight.recall(name, become, steps);
+    if (known) results.set(name, known);
+    else unreachable.set(name, 'not known yet');
+  }
+  const contexts = askers.flatMap((asker) => {
+    const { host, requests } = asker;
+    const asksItself = Object.values(requests).some((request) => !('fact' in request));
+    if (asksItself && !results.has(host.name)) return [];
+    const answers = inquiry.answers(asker, results, unreachable);
+    return answers.ok ? [{ host, context: contextOf(asker, answers.facts) }] : [];
+  });
+  const [first] = contexts;
+  for (const { host, context } of contexts) {
+    for (const { target, steps } of probesOf(run, place, context, first?.host ?? host)) {
+      questions.add(target, become, steps);
+    }
+  }
+}
+
+function probesOf(
+  run: RunContext,
+  place: StagePlace,
+  context: TaskContext<unknown, FactRequests>,
+  first: InventoryHost,
+): readonly { readonly target: string; readonly steps: readonly Step[] }[] {
+  try {
+    const units = unitsOf(place, context, run.options.tags, first);
+    return [...new Set(units.map(({ target }) => target))].map((target) => ({
+      target,
+      steps: probeSteps(units, target),
+    }));
+  } catch {
+    // What the stage refuses is said in its own time, when it may not refuse any more.
+    return [];
+  }
+}
+
+/** What is asked in one round: a batch per session, each script once. */
+class Ahead {
+  readonly #sessions = new Map<string, { name: string; become: boolean; steps: Map<string, Step> }>();
+
+  addFacts({ hosts }: Inquiry): void {
+    for (const { name, become, steps } of hosts) this.add(name, become, steps);
+  }
+
+  add(name: string, become: boolean, steps: readonly Step[]): void {
+    const key = `${name} ${become}`;
+    const session = this.#sessions.get(key) ?? { name, become, steps: new Map<string, Step>() };
+    this.#sessions.set(key, session);
+    for (const { script, timeout, capture = false } of steps) {
+      const text = script.reveal();
+      if (session.steps.has(text)) continue;
+      session.steps.set(text, { id: `a${session.steps.size}`, script, timeout, capture });
+    }
+  }
+
+  async ask(run: RunContext, phase: 'facts' | 'check'): Promise<void> {
+    await Promise.all(
+      [...this.#sessions.values()].map(async ({ name, become, steps }) => {
+        const host = run.hostNamed(name);
+        const unknown = [...steps.values()].filter((step) => !run.foresight.knows(name, become, step));
+        if (host && unknown.length > 0) await run.sendAhead(host, unknown, { phase, become });
+      }),
+    );
+  }
+}

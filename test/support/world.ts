@@ -1,0 +1,82 @@
+/** Hosts that are folders of this machine: real shells, the real session, no network. For tests of whole runs. */
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { EventStream, type RunEvent } from '../../engine/events.ts';
+import { connectionOf } from '../../engine/inventory/connection.ts';
+import { loadInventory } from '../../engine/inventory/load.ts';
+import type { Play } from '../../engine/play.ts';
+import type { RunOptions } from '../../engine/run/options.ts';
+import { type RunResult, run } from '../../engine/run/run.ts';
+import { resolverFor } from '../../engine/vars/resolve.ts';
+import { openSession } from './open-session.ts';
+
+/** A run's result and what happened in it. */
+export interface Observed extends RunResult {
+  readonly events: readonly RunEvent[];
+}
+
+/** The hosts of a test: folders, of which each is one host's world. */
+export class World {
+  readonly root: string;
+  readonly names: readonly string[];
+
+  constructor(root: string, names: readonly string[]) {
+    this.root = root;
+    this.names = names;
+    for (const name of names) mkdirSync(this.path(name), { recursive: true });
+  }
+
+  path(host: string, file = ''): string {
+    return join(this.root, 'hosts', host, file);
+  }
+
+  read(host: string, file: string): string | undefined {
+    const path = this.path(host, file);
+    return existsSync(path) ? readFileSync(path, 'utf8') : undefined;
+  }
+
+  async run(plays: readonly Play[], more: Partial<RunOptions> = {}): Promise<Observed> {
+    const inventoryFile = join(this.root, 'inventory');
+    writeFileSync(inventoryFile, this.names.map((name) => `${name} ansible_connection=local\n`).join(''));
+    const inventory = await loadInventory({ sources: [inventoryFile] });
+    const stream = new EventStream();
+    const events: RunEvent[] = [];
+    stream.subscribe((event) => events.push(event));
+    const result = await run({
+      playbook: { title: 'A test', plays },
+      inventory,
+      limit: undefined,
+      tags: { tags: [], skipTags: [] },
+      check: false,
+      diff: false,
+      forks: 10,
+      speculation: true,
+      showScripts: false,
+      resolveVars: resolverFor(plays, inventory),
+      connect: (host) => connectionOf(host, { become: false }),
+      // Locks are a machine's, and these hosts share one machine.
+      open: async (connection) => Object.assign(await openSession(connection), { lock: () => {} }),
+      events: stream,
+      lock: { runId: 'test', holder: 'tester', controller: '-' },
+      argv: [],
+      version: '0',
+      interruption: { requested: undefined, onRequest: () => {} },
+      ...more,
+    });
+    return { ...result, events };
+  }
+}
+
+/** Every task that has an end, with it, in order; of one host, or of all. */
+export const statuses = (events: readonly RunEvent[], host?: string) =>
+  events
+    .filter((event) => event.type === 'task-finished')
+    .filter((event) => host === undefined || event.host === host)
+    .map(({ task: { name }, status }) => `${name}: ${status}`);
+
+/** What a host was sent: each phase with its round trips. */
+export const trips = (events: readonly RunEvent[], host: string) =>
+  events
+    .filter((event) => event.type === 'phase-finished')
+    .filter((event) => event.host === host)
+    .map(({ phase, cost }) => `${phase} ${cost.roundTrips}`);
