@@ -97,7 +97,7 @@ export type RunEventBody =
       readonly type: 'phase-finished';
       readonly host: string;
       readonly phase: Phase;
-      /** The stage it was for; undefined for connect, checks and close. */
+      /** The stage it was for; undefined for checks, and for what was asked ahead. */
       readonly role: string | undefined;
       readonly stage: string | undefined;
       readonly cost: PhaseCost;

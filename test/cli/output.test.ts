@@ -154,7 +154,9 @@ t.test('--output junit is XML that a parser takes, with the failure in its case'
 t.test(
   '--show-scripts shows every script before it is sent, secrets closed; --profile where the time went',
   async (t) => {
-    const { stdout, journal } = await greet(t, '--show-scripts', '--profile');
+    const ahead = await greet(t, '--show-scripts', '--check');
+    t.match(ahead.stdout, /^--- script for node-1: facts\n# a0 \(within 60 s\)\nuname -s$/m);
+    const { stdout, journal } = await greet(t, '--show-scripts', '--profile', '--no-speculation');
     t.match(stdout, /^--- script for node-1: facts \/ greet \/ greet\n# f0 \(within 60 s\)\nuname -s$/m);
     t.match(stdout, /^--- script for node-1: check \/ greet \/ greet\n/m);
     t.match(stdout, /^sleep 0; echo said 1 times with '\*\*\*'; echo '\*\*\*' >&2; exit 0$/m);
