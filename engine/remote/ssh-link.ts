@@ -14,6 +14,9 @@ const CHANNEL_TRIES = 5;
 /** Milliseconds a link has to end in peace. */
 const END_GRACE = 1000;
 
+/** The libraries, loaded with the first host. Asked for as soon as a connection is begun: they come while it does. */
+export const loadSsh2 = () => Promise.all([import('ssh2-promise'), import('ssh2')]);
+
 /** A {@link Link} over ssh. */
 export class SshLink implements Link {
   readonly user: string;
@@ -40,7 +43,7 @@ export class SshLink implements Link {
    * @throws LinkError; and what the socket or ssh2 threw where no key was seen yet, for the caller to try again.
    */
   static async over(stream: Duplex, target: SshTarget, start: number): Promise<SshLink> {
-    const [{ default: SSH2Promise }, { default: ssh2 }] = await Promise.all([import('ssh2-promise'), import('ssh2')]);
+    const [{ default: SSH2Promise }, { default: ssh2 }] = await loadSsh2();
     const [check, auth] = await Promise.all([
       HostKeyCheck.prepare(target),
       SshAuth.prepare(target, (data) => ssh2.utils.parseKey(data)),

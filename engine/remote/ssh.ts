@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { JumpHosts } from './jump-hosts.ts';
 import type { Link } from './link.ts';
 import { type Connection, LinkError } from './session.ts';
-import { SshLink } from './ssh-link.ts';
+import { loadSsh2, SshLink } from './ssh-link.ts';
 import { connectError, isDropped } from './ssh-problem.ts';
 import { jumpTarget, type SshTarget, targetOf } from './ssh-target.ts';
 
@@ -48,7 +48,7 @@ async function openWithRetry(target: SshTarget, dial: () => Promise<Duplex>): Pr
     const start = performance.now();
     let stream: Duplex | undefined;
     try {
-      stream = await dial();
+      [stream] = await Promise.all([dial(), loadSsh2()]);
       return await SshLink.over(stream, target, start);
     } catch (error) {
       stream?.destroy();
