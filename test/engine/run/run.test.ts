@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { UserError } from '../../../engine/errors.ts';
 import { fact, fromEach } from '../../../engine/fact.ts';
+import { loadInventory } from '../../../engine/inventory/load.ts';
 import { type Play, play } from '../../../engine/play.ts';
 import { LinkError, type OpenSession } from '../../../engine/remote/session.ts';
 import { command } from '../../../engine/resources/command.ts';
