@@ -18,7 +18,7 @@ import type { RunningStep } from './stop-script.ts';
 export const LOCK_WAIT = 10;
 
 /**
- * `hw_lock WHO` takes the lock or stops the batch, and prints `L ok`, `L held PID START KEEPER RUN CONTROLLER SINCE HOLDER`,
+ * `hw_lock WHO [share]` takes the lock or stops the batch, and prints `L ok`, `L held PID START KEEPER RUN CONTROLLER SINCE HOLDER`,
  * `L orphan` and the same, or `L error ...`. KEEPER is the process that started the holder's session (sshd), as its leader's
  * parent; when it goes, the leader gets another parent. A dead lock is removed under a lock of its own (`.over`), so that of
  * two that find it dead neither removes the other's new one. Without a writable /run (not root) it is the user's own lock in
@@ -72,6 +72,7 @@ hw_lock_try() {
 }
 hw_lock() {
   [ -z "$hw_lock_text" ] || return 0
+  hw_lock_share=$2
   read -r hw_stat <"/proc/$$/stat"
   set -- "$1" \${hw_stat##*) }
   hw_lock_keeper=$(hw_lock_keeper $$)
@@ -81,7 +82,9 @@ hw_lock() {
     hw_lock_try "\${1%% *}"
     case $? in
       0) printf '\\036%s L ok\\n' "$hw_mark"; return ;;
-      1) hw_lock_answer="held $hw_lock_found"; hw_lock_orphan "$hw_lock_found" && hw_lock_answer="orphan $hw_lock_found" ;;
+      1)
+        case $hw_lock_share/$hw_lock_found in share/*" \${1%% *} "*) hw_lock_text=; printf '\\036%s L ok\\n' "$hw_mark"; return ;; esac
+        hw_lock_answer="held $hw_lock_found"; hw_lock_orphan "$hw_lock_found" && hw_lock_answer="orphan $hw_lock_found" ;;
       *) hw_lock_tries=${LOCK_WAIT} hw_lock_answer="error $hw_lock_said" ;;
     esac
     [ "$hw_lock_tries" -lt ${LOCK_WAIT} ] && [ -z "$hw_stop" ] || break
@@ -97,9 +100,14 @@ hw_unlock() {
 }
 `;
 
-/** The line that takes the lock. */
-export function lockCommand({ runId, holder, controller }: LockRequest, now = new Date()): string {
-  return `hw_lock ${quote(`${runId} ${controller} ${now.toISOString()} ${holder.replace(/\s+/g, ' ')}`)}\n`;
+/**
+ * The line that takes the lock.
+ * @param shared Content with a lock that this very run holds: for sessions on this machine, where a node may well be
+ *   `localhost` too. Elsewhere two names of one machine are a mistake.
+ */
+export function lockCommand({ runId, holder, controller }: LockRequest, shared: boolean, now = new Date()): string {
+  const who = `${runId} ${controller} ${now.toISOString()} ${holder.replace(/\s+/g, ' ')}`;
+  return `hw_lock ${quote(who)}${shared ? ' share' : ''}\n`;
 }
 
 /** What an `L` record says, where the lock was not had. */

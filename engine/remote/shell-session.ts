@@ -129,7 +129,7 @@ export class ShellSession implements Session {
     request: LockRequest | undefined,
   ): Promise<readonly StepResult[] | Refusal> {
     if (this.#broken) throw this.#broken;
-    const lock = request ? lockCommand(request) : '';
+    const lock = request ? lockCommand(request, this.#connection.transport === 'local') : '';
     const text = Buffer.from(this.#preludeText + batchText(steps, this.#defined, lock));
     this.#preludeText = '';
     let timer: NodeJS.Timeout | undefined;

@@ -7,6 +7,7 @@ import {
   fact,
   fromEach,
   Secret,
+  SecretText,
   sh,
   task,
   UserError,
@@ -17,12 +18,30 @@ import { network, nodeIps } from '../cluster/network.ts';
 import { unavailable } from '../k3s/token.ts';
 import { vars } from './vars.ts';
 
-/** The kubeconfig that k3s writes on a server; undefined where there is none. */
-const serverKubeconfig: Fact<Secret | undefined> = fact({
+/** The kubeconfig that k3s writes on a server, in pieces, what lets in closed; undefined where there is none. */
+export const serverKubeconfig: Fact<readonly (string | Secret)[] | undefined> = fact({
   name: 'kubeconfig',
   script: sh`cat /etc/rancher/k3s/k3s.yaml 2>/dev/null || true`,
-  parse: ({ stdout }) => (stdout.includes('client-key-data') ? new Secret(stdout) : undefined),
+  parse: ({ stdout }) => (stdout.includes('client-key-data') ? closed(stdout) : undefined),
   example: undefined,
+});
+
+/** Its ordinary lines are no secret: they are in many files, and would be masked there. */
+function closed(text: string): readonly (string | Secret)[] {
+  // What precedes, the key, its value; again and again.
+  const pieces = text.split(/^(\s*(?:client-key-data|token|password):\s*)(\S+)$/m);
+  return pieces.map((piece, i) => (i % 3 === 2 ? new Secret(piece) : piece));
+}
+
+/** Who runs this, for whom the file is: `uid gid`. */
+const me = fact({
+  name: 'who runs this',
+  script: sh`echo "$(id -u) $(id -g)"`,
+  parse: ({ stdout }) => {
+    const [owner = '', group = ''] = stdout.trim().split(' ');
+    return { owner, group };
+  },
+  example: { owner: '1000', group: '1000' },
 });
 
 /** The role. */
@@ -35,8 +54,10 @@ export const kubeconfig = defineRole({
     stage({
       name: 'fetch',
       facts: (context) => {
-        const servers = wantedPath(context) === undefined ? [] : serversOf(context);
+        const wanted = wantedPath(context) !== undefined;
+        const servers = wanted ? serversOf(context) : [];
         return {
+          me: fromEach(wanted ? [context.host] : [], me),
           kubeconfigs: fromEach(servers, serverKubeconfig, 'omit'),
           networks: fromEach(servers, network, 'omit'),
         };
@@ -51,8 +72,6 @@ export const kubeconfig = defineRole({
         const ip = from && nodeIps([from], facts.networks).get(from.name);
         const address = typeof vip === 'string' ? vip : (ip ?? from?.address);
         const target = resolve(path);
-        const owner = String(process.getuid?.() ?? 0);
-        const group = String(process.getgid?.() ?? 0);
         if (!found || address === undefined) {
           const nothing = { what: 'no server has a kubeconfig yet', tryThis: 'install the cluster first' };
           return [
@@ -62,8 +81,16 @@ export const kubeconfig = defineRole({
             ),
           ];
         }
-        const content = new Secret(found.reveal().replaceAll('https://127.0.0.1:6443', `https://${address}:6443`));
-        return [task('Write the kubeconfig', file({ path: target, content, mode: '0600', owner, group }))];
+        const pieces = found.map((piece) =>
+          typeof piece === 'string' ? piece.replaceAll('https://127.0.0.1:6443', `https://${address}:6443`) : piece,
+        );
+        const content = new SecretText(pieces);
+        return [
+          task(
+            'Write the kubeconfig',
+            file({ path: target, content, mode: '0600', ...facts.me.get(context.host.name) }),
+          ),
+        ];
       },
     }),
   ],

@@ -403,6 +403,32 @@ export function heldSuite(t: Test, open: OpenHere, connection: Connection): void
     t.notOk(existsSync(LOCK) || isLink(LOCK), 'and given up at the end');
   });
 
+  const here = connection.transport === 'local';
+  t.test(
+    here
+      ? 'a run that reaches this machine under two names holds it under both'
+      : 'two names of one machine are told apart from two runs',
+    { skip: notRoot() },
+    async (t) => {
+      const [first, second] = [await opened(t, open), await opened(t, open)];
+      const request = { runId: 'run-1', holder: 'ada@laptop', controller: '-' };
+      for (const session of [first, second]) session.lock(request);
+      await first.run([step('change', sh`:`)]);
+      const other = second.run([step('change', sh`readlink ${LOCK}`)]);
+      if (here) {
+        t.match(text((await other)[0]), / run-1 /);
+        await second.close();
+        t.ok(isLink(LOCK), 'the first still holds it');
+      } else {
+        const refused = await other.then(
+          () => undefined,
+          (error: unknown) => error,
+        );
+        t.match(refused, { problem: { what: /two names of the inventory are one machine/ } });
+      }
+    },
+  );
+
   t.test('what a killed program left running is ended, and its lock taken over', { skip: notRoot() }, async (t) => {
     const left = start('test/support/hold-lock.ts', [JSON.stringify(connection), '86431'], { cwd: temporary(t) });
     await left.prints(/holds the lock/);
