@@ -2,7 +2,7 @@
 import { UserError } from '../errors.ts';
 import { openShell } from './become.ts';
 import { LocalLink } from './local.ts';
-import { type Connection, LinkError, type OpenSession, type Session } from './session.ts';
+import { LinkError, type OpenSession, type Session } from './session.ts';
 import { ShellSession } from './shell-session.ts';
 import type { SshConnector } from './ssh.ts';
 
@@ -14,13 +14,15 @@ export function sessionOpener(): OpenSession {
     connector ??= import('./ssh.ts').then(({ SshConnector }) => new SshConnector());
     return connector;
   };
-  return async (connection: Connection): Promise<Session> => {
+  return async (connection, signal): Promise<Session> => {
     const link =
       connection.transport === 'local'
         ? new LocalLink()
-        : await (await ssh()).open(connection).catch((error: unknown) => {
+        : await (await ssh()).open(connection, signal).catch((error: unknown) => {
             throw error instanceof UserError && error.problems[0] ? new LinkError('connect', error.problems[0]) : error;
           });
+    const give = (): void => void link.close();
+    signal?.addEventListener('abort', give);
     try {
       const start = performance.now();
       // Sudo is left out where we are that user already: hosts one logs in to as root often have none.
@@ -30,6 +32,8 @@ export function sessionOpener(): OpenSession {
     } catch (error) {
       await link.close();
       throw error;
+    } finally {
+      signal?.removeEventListener('abort', give);
     }
   };
 }

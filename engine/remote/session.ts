@@ -152,5 +152,8 @@ export class LockError extends Error {
   }
 }
 
-/** Opens sessions; `engine/remote/open.ts` has the one that picks the transport. */
-export type OpenSession = (connection: Connection) => Promise<Session>;
+/**
+ * Opens sessions; `engine/remote/open.ts` has the one that picks the transport. Aborting the signal gives up an opening that is
+ * not done yet, with a LinkError.
+ */
+export type OpenSession = (connection: Connection, signal?: AbortSignal) => Promise<Session>;

@@ -17,22 +17,26 @@ const TRIES = 6;
 export class SshConnector {
   readonly #jumps = new JumpHosts();
 
-  /** Opens a link. @throws LinkError */
-  async open(connection: Connection): Promise<Link> {
+  /** Opens a link, or gives it up when `signal` is aborted. @throws LinkError */
+  async open(connection: Connection, signal?: AbortSignal): Promise<Link> {
     const target = await targetOf(connection);
     if (target.jumps.length === 0) {
-      return openWithRetry(target, () => (target.proxyCommand ? proxy(target.proxyCommand) : tcp(target)));
+      return openWithRetry(
+        target,
+        () => (target.proxyCommand ? proxy(target.proxyCommand) : tcp(target, signal)),
+        signal,
+      );
     }
-    return this.#throughJumps(connection, target);
+    return this.#throughJumps(connection, target, signal);
   }
 
-  async #throughJumps(connection: Connection, target: SshTarget): Promise<Link> {
+  async #throughJumps(connection: Connection, target: SshTarget, signal: AbortSignal | undefined): Promise<Link> {
     const targets = await Promise.all(target.jumps.map((spec) => jumpTarget(spec, connection)));
     const lease = await this.#jumps.lease(targets, (hop, through) =>
-      openWithRetry(hop, () => (through ? through.forward(hop.host, hop.port) : tcp(hop))),
+      openWithRetry(hop, () => (through ? through.forward(hop.host, hop.port) : tcp(hop, signal)), signal),
     );
     try {
-      const link = await openWithRetry(target, () => lease.link.forward(target.host, target.port));
+      const link = await openWithRetry(target, () => lease.link.forward(target.host, target.port), signal);
       void link.gone.then(() => lease.release());
       return link;
     } catch (error) {
@@ -43,27 +47,39 @@ export class SshConnector {
 }
 
 /** Connects and logs in, again where the host drops the connection before it says anything. */
-async function openWithRetry(target: SshTarget, dial: () => Promise<Duplex>): Promise<SshLink> {
+async function openWithRetry(
+  target: SshTarget,
+  dial: () => Promise<Duplex>,
+  signal: AbortSignal | undefined,
+): Promise<SshLink> {
   for (let attempt = 1; ; attempt++) {
     const start = performance.now();
     let stream: Duplex | undefined;
+    const give = (): void => void stream?.destroy();
+    signal?.addEventListener('abort', give);
     try {
+      signal?.throwIfAborted();
       [stream] = await Promise.all([dial(), loadSsh2()]);
+      signal?.throwIfAborted();
       return await SshLink.over(stream, target, start);
     } catch (error) {
       stream?.destroy();
+      if (signal?.aborted)
+        throw new LinkError('connect', { what: 'stopped by you before it was connected', host: target.name });
       if (error instanceof LinkError) throw error;
       if (attempt === TRIES || !isDropped(error)) throw connectError(target, error);
       // Doubling, and not all at the same time.
-      await sleep(100 * 2 ** attempt * (0.5 + Math.random()));
+      await sleep(100 * 2 ** attempt * (0.5 + Math.random()), undefined, { signal }).catch(() => {});
+    } finally {
+      signal?.removeEventListener('abort', give);
     }
   }
 }
 
 /** A TCP connection. noDelay from the first: with Nagle's algorithm each answer takes 40 ms more. */
-function tcp({ host, port, family, connectTimeout }: SshTarget): Promise<Duplex> {
+function tcp({ host, port, family, connectTimeout }: SshTarget, signal: AbortSignal | undefined): Promise<Duplex> {
   return new Promise((resolve, reject) => {
-    const socket = connectSocket({ host, port, family, noDelay: true, autoSelectFamilyAttemptTimeout: 2000 });
+    const socket = connectSocket({ host, port, family, noDelay: true, autoSelectFamilyAttemptTimeout: 2000, signal });
     const fail = (error: Error): void => {
       clearTimeout(timer);
       socket.destroy();

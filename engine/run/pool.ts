@@ -39,6 +39,8 @@ export class SessionPool {
   readonly #locked = new Set<Session>();
   /** Hosts that could not be reached when they were asked ahead, and would not be now: nothing has changed since. */
   readonly #foreseen = new Map<string, Problem>();
+  /** Aborted when the user asks to stop: hosts that are not connected yet are not waited for. */
+  readonly #connecting = new AbortController();
   #interrupted: 'after this step' | 'now' | undefined;
 
   constructor(options: PoolOptions) {
@@ -126,7 +128,7 @@ export class SessionPool {
     const { open, connect, events, changeable } = this.#options;
     const opening = (async () => {
       const start = performance.now();
-      const session = await open(connect(host, become));
+      const session = await open(connect(host, become), this.#connecting.signal);
       const ms = Math.round(performance.now() - start);
       events.emit({ type: 'host-connected', host: host.name, ms });
       if (changeable.has(host.name)) this.#lock(session);
@@ -166,6 +168,7 @@ export class SessionPool {
   /** Stops what runs on every host. */
   async interrupt(how: 'after this step' | 'now'): Promise<void> {
     this.#interrupted = how;
+    this.#connecting.abort();
     await this.#each((session) => session.interrupt(how));
   }
 

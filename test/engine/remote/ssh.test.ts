@@ -117,6 +117,25 @@ t.test('a host that cannot be reached says why', async (t) => {
   });
 });
 
+t.test('an opening that is given up is not waited for, however far it has got', async (t) => {
+  const port = await listening(t, createServer());
+  const stuck = await Sshd.start({ config: ['ForceCommand cat'] });
+  t.teardown(() => stuck.stop());
+  for (const connection of [
+    sshd.connection({ port, connectTimeout: 600 }),
+    stuck.connection({ connectTimeout: 600 }),
+  ]) {
+    const giving = new AbortController();
+    const opening = sessionOpener()(connection, giving.signal).then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+    await sleep(1000);
+    giving.abort();
+    t.ok((await opening) instanceof LinkError);
+  }
+});
+
 t.test('a user without a shell is told so', async (t) => {
   const closed = await Sshd.start({ config: ['ForceCommand echo this account is closed'] });
   t.teardown(() => closed.stop());
