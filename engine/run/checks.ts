@@ -2,21 +2,18 @@
  * What must be known to be true before anything is changed anywhere: the checks of every role of the run, on every host, in
  * one round trip per host, before the first play.
  */
-import { UserError } from '../errors.ts';
-import type { InventoryHost } from '../inventory/inventory.ts';
-import type { AskContext, Checks, Role, RoleCall } from '../role.ts';
+import type { Checks, Role, RoleCall } from '../role.ts';
 import { isWaived } from '../verdict.ts';
 import type { PlayRun, RunContext } from './context.ts';
-import { type Asker, askFacts } from './facts.ts';
+import { type Asker, askerOf, askFacts } from './facts.ts';
+import { problemsOf } from './role-error.ts';
 import { mayBeSelected } from './tags.ts';
 import { inheritedTags } from './units.ts';
 
 /** A role's checks on one host. */
 export interface HostCheck extends Asker {
-  readonly host: InventoryHost;
   readonly call: RoleCall;
   readonly checks: Checks<unknown>;
-  readonly ask: AskContext<unknown>;
 }
 
 /** Every role's checks on every host of its plays; a role that stands in several plays is asked once per host. */
@@ -73,8 +70,9 @@ export async function runChecks(run: RunContext, plays: readonly PlayRun[]): Pro
         }
       }
     } catch (error) {
-      if (!(error instanceof UserError)) throw error;
-      for (const problem of error.problems) run.fail(check.host, { ...problem, host: check.host.name });
+      for (const problem of problemsOf(error, check.call.role.name)) {
+        run.fail(check.host, { ...problem, host: check.host.name });
+      }
       refused = true;
     }
   }
@@ -86,8 +84,7 @@ function checksOf(run: RunContext, { play, hosts }: PlayRun): HostCheck[] {
     const { checks, tags } = call.role;
     if (!checks || !mayBeSelected(inheritedTags(play, call), tags, run.options.tags)) return [];
     return hosts.map((host): HostCheck => {
-      const ask = run.ask(host, call, hosts);
-      return { host, call, checks, ask, requests: checks.facts(ask) };
+      return { call, checks, ...askerOf(host, run.ask(host, call, hosts), call.role.name, checks.facts) };
     });
   });
 }

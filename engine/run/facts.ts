@@ -1,4 +1,5 @@
 /** Asks facts: one round trip per host asked, all hosts at once; hosts outside `--limit` are asked too, and only read. */
+import type { Problem } from '../errors.ts';
 import type { Phase } from '../events.ts';
 import type { FactAnswers, FactRequests } from '../fact.ts';
 import type { InventoryHost } from '../inventory/inventory.ts';
@@ -6,12 +7,29 @@ import type { Step, StepResult } from '../remote/session.ts';
 import type { AskContext, TaskContext } from '../role.ts';
 import type { RunContext } from './context.ts';
 import { type Answers, Questions } from './questions.ts';
+import { problemsOf } from './role-error.ts';
 
 /** A role's stage, or its checks, on one host, and what it wants to know. */
 export interface Asker {
   readonly host: InventoryHost;
   readonly ask: AskContext<unknown>;
   readonly requests: FactRequests;
+  /** Why it can't say what it wants to know. */
+  readonly broken: readonly Problem[];
+}
+
+/** An asker of `role`, whose function `facts` says what it wants to know. */
+export function askerOf(
+  host: InventoryHost,
+  ask: AskContext<unknown>,
+  role: string,
+  facts: ((ask: AskContext<unknown>) => FactRequests) | undefined,
+): Asker {
+  try {
+    return { host, ask, requests: facts?.(ask) ?? {}, broken: [] };
+  } catch (error) {
+    return { host, ask, requests: {}, broken: problemsOf(error, role) };
+  }
 }
 
 /** What one host is asked, and whether as root. */
@@ -79,7 +97,8 @@ export async function askFacts(
 
   const contexts = new Map<Asker, TaskContext<unknown, FactRequests>>();
   for (const asker of askers) {
-    const { host } = asker;
+    const { host, broken } = asker;
+    for (const problem of broken) run.fail(host, { ...problem, host: host.name });
     if (!run.isIn(host)) continue;
     const answers = inquiry.answers(asker, results, unreachable);
     if (answers.ok) {

@@ -11,7 +11,7 @@ import type { TaskContext } from '../role.ts';
 import { probeSteps } from './check.ts';
 import { checkAskers, checksBecome } from './checks.ts';
 import type { PlayRun, RunContext } from './context.ts';
-import { type Asker, contextOf, Inquiry } from './facts.ts';
+import { type Asker, askerOf, contextOf, Inquiry } from './facts.ts';
 import { batches } from './serial.ts';
 import { mayBeSelected } from './tags.ts';
 import { inheritedTags, type StagePlace, unitsOf } from './units.ts';
@@ -49,10 +49,7 @@ function scenesOf(run: RunContext, { play, hosts }: PlayRun): readonly Scene[] {
       let round = 0;
       return call.role.stages.map((stage): Scene => {
         if (stage.sequel) round++;
-        const askers = batch.map((host): Asker => {
-          const ask = run.ask(host, call, hosts);
-          return { host, ask, requests: stage.facts?.(ask) ?? {} };
-        });
+        const askers = batch.map((host) => askerOf(host, run.ask(host, call, hosts), call.role.name, stage.facts));
         return { place: { play, call, stage }, become, askers, inquiry: new Inquiry(askers, become), round };
       });
     }),
@@ -69,7 +66,8 @@ function addProbes(run: RunContext, { place, become, askers, inquiry }: Scene, q
     else unreachable.set(name, 'not known yet');
   }
   const contexts = askers.flatMap((asker) => {
-    const { host, requests } = asker;
+    const { host, requests, broken } = asker;
+    if (broken.length > 0) return [];
     const asksItself = Object.values(requests).some((request) => !('fact' in request));
     if (asksItself && !results.has(host.name)) return [];
     const answers = inquiry.answers(asker, results, unreachable);

@@ -3,7 +3,6 @@
  * (questions, units, check, change); here is what is sent to whom, and what became of it.
  */
 import pLimit from 'p-limit';
-import { UserError } from '../errors.ts';
 import type { TaskStatus } from '../events.ts';
 import type { FactRequests } from '../fact.ts';
 import type { InventoryHost } from '../inventory/inventory.ts';
@@ -23,7 +22,8 @@ import {
 } from './change.ts';
 import { type Decision, decide, probeSteps } from './check.ts';
 import type { RunContext } from './context.ts';
-import { askFacts } from './facts.ts';
+import { askerOf, askFacts } from './facts.ts';
+import { problemsOf } from './role-error.ts';
 import { hasResource, type StagePlace, type Unit, unitsOf, verdictOf } from './units.ts';
 import { WholeLines } from './whole-lines.ts';
 
@@ -44,10 +44,7 @@ export async function runStage(
   });
   const contexts = await askFacts(
     run,
-    hosts.map((host) => {
-      const ask = run.ask(host, call, playHosts);
-      return { host, ask, requests: stage.facts?.(ask) ?? {} };
-    }),
+    hosts.map((host) => askerOf(host, run.ask(host, call, playHosts), call.role.name, stage.facts)),
     { phase: 'facts', become: run.becomes(play), role: call.role.name, stage: stage.name },
   );
   const [first] = contexts.keys();
@@ -79,8 +76,9 @@ class HostStage {
     try {
       units = unitsOf(this.#place, context, run.options.tags, first);
     } catch (error) {
-      if (!(error instanceof UserError)) throw error;
-      for (const problem of error.problems) run.fail(this.#host, { ...problem, host: this.#host.name });
+      for (const problem of problemsOf(error, this.#place.call.role.name)) {
+        run.fail(this.#host, { ...problem, host: this.#host.name });
+      }
       return;
     }
     const decisions = await this.#check(units);

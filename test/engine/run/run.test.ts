@@ -325,6 +325,43 @@ t.test('serial, anyErrorsFatal and a batch that fails whole end a run as in Ansi
   t.strictSame(marked(), ['node-2'], 'half a batch failed, which is more than 49 percent');
 });
 
+t.test('a mistake in a role fails its host with the line of it, and the other hosts go on', async (t) => {
+  const world = worldOf(t);
+  const broken = (part: 'facts' | 'tasks' | 'handlers') => {
+    const breakOn = (here: typeof part, host: string): void => {
+      if (here === part && host === 'node-1') throw new TypeError('nothing is there');
+    };
+    return defineRole({
+      name: 'broken',
+      description: 'Breaks off.',
+      vars: { properties: {} },
+      stages: (stage) => [
+        stage({
+          name: 'main',
+          facts: ({ host }) => (breakOn('facts', host.name) ?? {}) as Record<string, never>,
+          tasks: ({ host }) => {
+            breakOn('tasks', host.name);
+            return [task('Mark', file({ path: world.path(host.name, part), content: 'x' }))];
+          },
+          handlers: ({ host }) => (breakOn('handlers', host.name) ?? {}) as Record<string, never>,
+        }),
+      ],
+    })();
+  };
+  for (const part of ['facts', 'tasks', 'handlers'] as const) {
+    const { exitCode, events } = await world.run([play({ name: 'All', hosts: 'all', roles: [broken(part)] })]);
+    t.equal(exitCode, 2);
+    t.match(
+      events.find((event) => event.type === 'host-failed'),
+      {
+        host: 'node-1',
+        problem: { what: 'the role broken broke off: nothing is there', at: { file: /run\.test\.ts$/ } },
+      },
+    );
+    t.equal(world.read('node-2', part), 'x');
+  }
+});
+
 t.test('delegateTo looks and changes elsewhere, and counts here', async (t) => {
   const world = worldOf(t);
   const role = roleOf(({ inventory, host }) => {
