@@ -1,5 +1,5 @@
 /** A play: which roles, on which hosts, in which order. Keywords are Ansible's. */
-import type { Position } from './errors.ts';
+import type { Position, Problem } from './errors.ts';
 import type { RoleCall } from './role.ts';
 import { callerOf } from './task.ts';
 
@@ -42,6 +42,34 @@ export interface Play extends PlayDeclaration {
 export function play(declaration: PlayDeclaration): Play {
   return { ...declaration, at: callerOf(play) };
 }
+
+/** What is wrong with a play's numbers: a playbook that nobody type-checks may hold anything. */
+export function playProblems(play: Play): readonly Problem[] {
+  return KEYWORDS.flatMap(({ name, allowed, fits }) => {
+    const value: unknown = play[name];
+    if (value === undefined || fits(value)) return [];
+    return [{ what: `play "${play.name}": ${name} is ${JSON.stringify(value)}`, at: play.at, allowed }];
+  });
+}
+
+const isWhole = (value: unknown, from: number): boolean => Number.isInteger(value) && Number(value) >= from;
+const isSerial = (value: unknown): boolean =>
+  isWhole(value, 0) || (typeof value === 'string' && /^\d+(\.\d+)?%$/.test(value) && Number.parseFloat(value) <= 100);
+
+/** Keywords whose values are numbers. */
+const KEYWORDS = [
+  {
+    name: 'serial',
+    allowed: 'a number of hosts, a percentage ("30%"), or a list of them',
+    fits: (value: unknown) => (Array.isArray(value) ? value.length > 0 && value.every(isSerial) : isSerial(value)),
+  },
+  { name: 'throttle', allowed: 'a whole number, 1 or more', fits: (value: unknown) => isWhole(value, 1) },
+  {
+    name: 'maxFailPercentage',
+    allowed: 'a number from 0 to 100',
+    fits: (value: unknown) => typeof value === 'number' && value >= 0 && value <= 100,
+  },
+] as const;
 
 /** A playbook: its title and its plays, in order. */
 export interface Playbook {

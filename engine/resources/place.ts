@@ -17,10 +17,11 @@ export interface Ownership {
 
 /** Defaults filled in and mode in four digits. @throws UserError when the mode is no octal number. */
 export function ownership(path: string, given: Partial<Ownership>, mode: string): Ownership {
-  const wanted = given.mode ?? mode;
-  if (!/^[0-7]{3,4}$/.test(wanted)) {
+  // From YAML without quotes it is a number, and 0644 another one than it looks like.
+  const wanted: unknown = given.mode ?? mode;
+  if (typeof wanted !== 'string' || !/^[0-7]{3,4}$/.test(wanted)) {
     throw new UserError({
-      what: `mode "${wanted}" of ${path} is no file mode`,
+      what: `mode ${JSON.stringify(wanted)} of ${path} is no file mode`,
       allowed: 'three or four octal digits in quotes: "0644"',
     });
   }

@@ -5,6 +5,7 @@
 import type { Fact, FactRequests } from '../fact.ts';
 import type { Step, StepResult } from '../remote/session.ts';
 import { PROBE_TIMEOUT } from '../resource.ts';
+import { lastLines } from './check.ts';
 
 /** Why a fact could not be had. */
 export interface NoAnswer {
@@ -90,7 +91,8 @@ export class Questions {
       const { exitCode, arrived: at } = result;
       return { value: fact.parse({ stdout: result.stdout.toString(), stderr, exitCode, at }) };
     } catch (error) {
-      const said = stderr.trim() ? `; stderr: ${stderr.trim().slice(-500)}` : '';
+      const last = lastLines(result.stderr);
+      const said = last ? `; stderr: ${last}` : '';
       return no(`${error instanceof Error ? error.message : String(error)} (exit code ${result.exitCode}${said})`);
     }
   }

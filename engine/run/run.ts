@@ -3,7 +3,7 @@ import pLimit from 'p-limit';
 import { ExitCode, type Position, type Problem, UserError } from '../errors.ts';
 import type { HostRecap } from '../events.ts';
 import type { Inventory, InventoryHost } from '../inventory/inventory.ts';
-import type { Play } from '../play.ts';
+import { type Play, playProblems } from '../play.ts';
 import type { RoleCall } from '../role.ts';
 import { runChecks } from './checks.ts';
 import { type PlayRun, RunContext } from './context.ts';
@@ -79,10 +79,12 @@ export async function run(options: RunOptions): Promise<RunResult> {
 
 /**
  * The plays with their hosts. A play whose hosts `--limit` leaves out, or whose group is empty, stays, without hosts.
- * @throws UserError when a pattern names what the inventory has not, when no play has any host, on a tag that nothing has.
+ * @throws UserError on a play's wrong numbers, when a pattern names what the inventory has not, when no play has any host, on a tag that nothing has.
  */
 export function playsOf(options: Pick<RunOptions, 'playbook' | 'inventory' | 'limit' | 'tags'>): readonly PlayRun[] {
   const { playbook, inventory, limit } = options;
+  const problems = playbook.plays.flatMap(playProblems);
+  if (problems.length > 0) throw new UserError(problems);
   checkTags(tagsOf(playbook.plays), options.tags);
   const groups = [...inventory.groups.keys()].join(', ');
   const limited = limit === undefined ? undefined : new Set(selectFor(inventory, limit, `--limit ${limit}`));

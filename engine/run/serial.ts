@@ -20,7 +20,6 @@ export function batches<T>(hosts: readonly T[], serial: Serial | readonly Serial
 
 function hostCount(size: Serial, total: number): number {
   const count = typeof size === 'number' ? size : Math.floor((Number.parseFloat(size) / 100) * total);
-  if (Number.isNaN(count)) throw new TypeError(`serial: ${size} is neither a number nor a percentage`);
   // 0 means all hosts in Ansible.
   return size === 0 ? total : Math.max(1, Math.trunc(count));
 }

@@ -1,6 +1,6 @@
 import t from 'tap';
 import { fact, fromEach } from '../../../engine/fact.ts';
-import { play } from '../../../engine/play.ts';
+import { play, playProblems } from '../../../engine/play.ts';
 import type { StepResult } from '../../../engine/remote/session.ts';
 import type { Resource } from '../../../engine/resource.ts';
 import { defineRole, type HostView, type TaskContext } from '../../../engine/role.ts';
@@ -106,6 +106,22 @@ t.test('serial cuts hosts into batches: numbers, percentages, lists', async (t) 
   t.strictSame(batches(hosts, [1, '60%']), [[1], [2, 3, 4], [5]]);
   t.strictSame(batches(hosts, 0), [[1, 2, 3, 4, 5]]);
   t.strictSame(batches([], 2), []);
+});
+
+t.test('keywords of a play that are no numbers are refused at the line of the play', async (t) => {
+  for (const [keyword, value, allowed] of [
+    ['serial', 'abc', /percentage/],
+    ['serial', [1, -1], /percentage/],
+    ['serial', [], /percentage/],
+    ['throttle', 0, /1 or more/],
+    ['maxFailPercentage', 'x', /0 to 100/],
+  ] as const) {
+    const declaration = { name: 'A play', hosts: 'all', roles: [], [keyword]: value };
+    t.match(playProblems(play(declaration as unknown as Parameters<typeof play>[0])), [
+      { what: new RegExp(`play "A play": ${keyword} is`), at: { file: /plan\.test/ }, allowed },
+    ]);
+  }
+  t.strictSame(playProblems(play({ name: 'A play', hosts: 'all', roles: [], serial: [1, '50%'], throttle: 2 })), []);
 });
 
 t.test('two facts with the same script are one question, whoever asks', async (t) => {
