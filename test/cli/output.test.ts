@@ -112,6 +112,8 @@ t.test('--output json is one JSON object on stdout and nothing else, also of a r
     mode: 'apply',
     exitCode: 2,
     recap: [{ host: 'node-1', ok: 1, changed: 0, failed: 1, skipped: 1, unreachable: 0 }],
+    interrupted: false,
+    warnings: [],
     tasks: [
       { host: 'node-1', status: 'ok', task: { name: 'Write the greeting' } },
       { status: 'skipped' },

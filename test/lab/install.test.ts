@@ -70,15 +70,25 @@ t.test('pods on different nodes reach each other, and a service name resolves', 
   await kubectl(node1(), 'delete pod one two --now');
 });
 
-t.test('a second run changes nothing', async (t) => {
-  const again = await install();
+t.test('a second run changes nothing, and costs each host two round trips for the whole playbook', async (t) => {
+  const again = await install('--output', 'json');
   t.equal(again.code, 0, again.stdout + again.stderr);
-  const lines = recap(again);
-  t.ok(lines.length >= 4);
-  t.strictSame(
-    lines.filter((line) => !/changed=0 unreachable=0 failed=0/.test(line)),
-    [],
-  );
+  const { recap, phases } = JSON.parse(again.stdout) as {
+    recap: { host: string; changed: number; unreachable: number; failed: number }[];
+    phases: { host: string; cost: { roundTrips: number } }[];
+  };
+  t.ok(recap.length >= 4);
+  for (const { host, changed, unreachable, failed } of recap) {
+    t.strictSame({ changed, unreachable, failed }, { changed: 0, unreachable: 0, failed: 0 }, host);
+  }
+  for (const host of [...SERVERS, 'node-4']) {
+    const trips = phases.filter((phase) => phase.host === host).map(({ cost }) => cost.roundTrips);
+    t.equal(
+      trips.reduce((sum, count) => sum + count, 0),
+      2,
+      host,
+    );
+  }
 });
 
 t.test('a tag, a limit, one role and one command', async (t) => {
