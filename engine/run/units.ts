@@ -69,9 +69,7 @@ export function unitsOf(
       const [, handler] = handlers.find(([each]) => each === name) ?? [];
       // One that is not to run now is owed to nobody.
       if (handler) return handler.options.when === false ? [] : owedName(name);
-      throw new Error(
-        `role ${call.role.name}: task "${task.name}" notifies "${name}", which stage ${stage.name} has not`,
-      );
+      throw new Error(`task "${task.name}" notifies "${name}", which stage ${stage.name} has not`);
     });
   const unit = (task: Task, key: string, index: number, handler?: string): Unit => ({
     key,

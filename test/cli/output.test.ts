@@ -126,13 +126,18 @@ t.test('--output json is JSON also where the command line is wrong, and where a 
   for (const [args, report] of [
     [['--chekc'], { exitCode: 5, problems: [{ what: 'unknown option --chekc', tryThis: 'did you mean --check?' }] }],
     [['node-1'], { exitCode: 5, problems: [{ what: /^node-1: a playbook takes options only/ }] }],
-    [['-e', 'greet_breaks=yes'], { exitCode: 250, problems: [{ what: /^a bug in Heartwood: role greet: .*nobody/ }] }],
   ] as const) {
     const { code, stdout, stderr } = await program(GREET, ['-i', inventory, '--output=json', ...args], { cwd });
     t.equal(code, report.exitCode);
     t.match(JSON.parse(stdout), report);
     t.not(stderr, '', 'people are told too');
   }
+  const { code, stdout } = await program(GREET, ['-i', inventory, '--output=json', '-e', 'greet_breaks=yes'], { cwd });
+  t.equal(code, 2);
+  t.match(JSON.parse(stdout), {
+    exitCode: 2,
+    failed: [{ host: 'node-1', problem: { what: /^the role greet broke off: task .*nobody/ } }],
+  });
 });
 
 t.test('--output junit is XML that a parser takes, with the failure in its case', async (t) => {
