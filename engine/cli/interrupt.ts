@@ -2,8 +2,8 @@
 import type { Interruption } from '../run/options.ts';
 
 /**
- * Listens to SIGINT and SIGTERM from now on. SIGTERM counts as a Ctrl-C, and so does a first write to an output that nobody
- * reads any more (`| head`, a terminal that was closed): what a run does should not go on unseen.
+ * Listens to SIGINT, SIGTERM and SIGHUP from now on. The latter two count as a Ctrl-C, and so does a first write to an output
+ * that nobody reads any more (`| head`, a terminal that was closed): what a run does should not go on unseen.
  */
 export function listenForInterrupts(): Interruption & { stop(): void } {
   let requested: 'after this step' | 'now' | undefined;
@@ -20,14 +20,13 @@ export function listenForInterrupts(): Interruption & { stop(): void } {
   const onUnread = (): void => {
     if (requested === undefined) onSignal();
   };
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
   const stop = (): void => {
     process.stdout.off('error', onUnread);
-    process.off('SIGINT', onSignal);
-    process.off('SIGTERM', onSignal);
+    for (const signal of signals) process.off(signal, onSignal);
   };
   process.stdout.on('error', onUnread);
-  process.on('SIGINT', onSignal);
-  process.on('SIGTERM', onSignal);
+  for (const signal of signals) process.on(signal, onSignal);
   return {
     get requested() {
       return requested;

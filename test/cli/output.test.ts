@@ -208,3 +208,10 @@ t.test(
     t.match(journal.map((line) => JSON.parse(line)).slice(-1), [{ type: 'run-finished', exitCode: 99 }]);
   },
 );
+
+t.test('a terminal that goes away ends a run as after Ctrl-C', async (t) => {
+  const running = start(GREET, ['-i', inventory, '-v', '-e', 'greet_seconds=1'], { cwd });
+  await running.prints(/Everyone/);
+  running.kill('SIGHUP');
+  t.match(await running.ended, { code: 99, stderr: '' });
+});
