@@ -3,6 +3,8 @@
  * what to try. Anything else that escapes is a bug in Heartwood and is shown as one.
  */
 
+import { Secret, SecretText } from './secret.ts';
+
 /** A place in a file the user wrote. Lines and columns count from 1. */
 export interface Position {
   readonly file: string;
@@ -57,6 +59,25 @@ export class UserError extends Error {
     this.problems = all;
     this.exitCode = exitCode;
   }
+}
+
+/** What `read` returns; an Error of it gets its place. */
+export function located<T>(read: () => T, at: Position | undefined): T {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof UserError || !(error instanceof Error)) throw error;
+    throw new UserError({ what: error.message, at });
+  }
+}
+
+/** A value's kind in words, for a message: `a list`. */
+export function kindOf(value: unknown): string {
+  if (value === null || value === undefined) return 'empty';
+  if (Array.isArray(value)) return 'a list';
+  if (typeof value === 'string') return 'text';
+  if (value instanceof Secret || value instanceof SecretText) return 'a secret';
+  return typeof value === 'object' ? 'a mapping' : `a ${typeof value}`;
 }
 
 /** `file:line:column`, the form editors and terminals make clickable; files below the current folder from there. */

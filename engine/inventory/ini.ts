@@ -1,5 +1,5 @@
 /** Ansible's INI inventories. What each line means follows ansible-core's documentation of its `ini` inventory plugin. */
-import { didYouMean, type Position, type Problem, UserError } from '../errors.ts';
+import { didYouMean, located, type Position, type Problem, UserError } from '../errors.ts';
 import { parseLiteral } from './literal.ts';
 import { type InventoryModel, setVar } from './model.ts';
 import { expandHosts } from './ranges.ts';
@@ -171,14 +171,4 @@ function assignment(word: LineWord, at: Position): { key: string; value: string 
     allowed: 'one host per line, then name=value pairs',
     tryThis: 'put a value with spaces in quotes: name="a b"',
   });
-}
-
-/** Gives an Error of `read` its place. */
-export function located<T>(read: () => T, at: Position | undefined): T {
-  try {
-    return read();
-  } catch (error) {
-    if (error instanceof UserError || !(error instanceof Error)) throw error;
-    throw new UserError({ what: error.message, at });
-  }
 }

@@ -1,10 +1,10 @@
 /** Reads inventories: files, directories, host lists, `group_vars/`, `host_vars/`, `-e`. */
 import { accessSync, constants, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
-import { type Problem, UserError } from '../errors.ts';
+import { located, type Problem, UserError } from '../errors.ts';
 import { readExtraVars } from './extra-vars.ts';
 import { implicitLocalhost, LoadedHost, type Sources, type VarsPlace } from './host.ts';
-import { located, readIni } from './ini.ts';
+import { readIni } from './ini.ts';
 import type { Inventory, InventoryHost, Located } from './inventory.ts';
 import { type GroupModel, InventoryModel, type VarSet } from './model.ts';
 import { selectHosts } from './patterns.ts';

@@ -1,10 +1,10 @@
 /** `group_vars/` and `host_vars/`: a file or a folder of files per group or host, beside inventories and playbooks. */
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { didYouMean, type Problem, UserError } from '../errors.ts';
+import { didYouMean, kindOf, type Problem, UserError } from '../errors.ts';
 import { setVar, type VarSet } from './model.ts';
 import { isMapping, readYaml } from './yaml.ts';
-import { definitionIn, kindOf } from './yaml-inventory.ts';
+import { definitionIn } from './yaml-inventory.ts';
 
 /** What one directory's `group_vars` or `host_vars` say: name of the group or host to its variables. */
 export type VarsFolder = ReadonlyMap<string, VarSet>;

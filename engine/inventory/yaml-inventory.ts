@@ -1,6 +1,5 @@
 /** Ansible's YAML inventories: groups at the top, each with `hosts`, `vars` and `children`. */
-import { didYouMean, type Position, type Problem, UserError } from '../errors.ts';
-import { located } from './ini.ts';
+import { didYouMean, kindOf, located, type Position, type Problem, UserError } from '../errors.ts';
 import type { Located } from './inventory.ts';
 import { markOf } from './marks.ts';
 import { type InventoryModel, setVar } from './model.ts';
@@ -126,13 +125,4 @@ function readSection(
 export function definitionIn(map: Record<string, unknown>, name: string, source: string, at: Position): Located {
   const mark = markOf(map, name);
   return { value: map[name], at: mark?.keyAt ?? at, source, text: mark?.text };
-}
-
-/** A value's kind in words: `a list`. */
-export function kindOf(value: unknown): string {
-  if (value === null || value === undefined) return 'empty';
-  if (Array.isArray(value)) return 'a list';
-  if (typeof value === 'string') return 'text';
-  if (typeof value === 'object') return 'a mapping';
-  return `a ${typeof value}`;
 }

@@ -4,10 +4,10 @@
  */
 import { createRequire } from 'node:module';
 import type Handlebars from 'handlebars';
-import { didYouMean, type Position, UserError } from '../errors.ts';
+import { didYouMean, kindOf, type Position, UserError } from '../errors.ts';
 import { Secret, SecretText } from '../secret.ts';
 import type { Render } from '../template.ts';
-import { HELPERS, HelperError, kindOf, textOf } from './helpers.ts';
+import { HELPERS, HelperError, textOf } from './helpers.ts';
 import { Scope } from './scope.ts';
 import { SecretWords } from './secrets.ts';
 

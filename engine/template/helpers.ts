@@ -1,5 +1,7 @@
 /** The helpers that templates have. Only what configuration files need: decisions belong into the role. */
+
 import { createRequire } from 'node:module';
+import { kindOf } from '../errors.ts';
 import { Secret, SecretText } from '../secret.ts';
 import type { SecretWords } from './secrets.ts';
 
@@ -84,13 +86,4 @@ export function textOf(value: unknown, words: SecretWords): string {
   if (typeof value === 'number' || typeof value === 'boolean') return String(value);
   if (value instanceof Secret || value instanceof SecretText) return words.textOf(value);
   throw new HelperError(`it is ${kindOf(value)}, which has no text`);
-}
-
-/** A value's kind in words: `a list`. */
-export function kindOf(value: unknown): string {
-  if (value === null || value === undefined) return 'empty';
-  if (Array.isArray(value)) return 'a list';
-  if (value instanceof Secret) return 'a secret';
-  if (typeof value === 'object') return 'a mapping';
-  return typeof value === 'string' ? 'text' : `a ${typeof value}`;
 }

@@ -1,9 +1,8 @@
 /** What ajv finds wrong, in people's words and with its place in their files. */
 import type { ErrorObject } from 'ajv';
-import { didYouMean, type Problem } from '../errors.ts';
+import { didYouMean, kindOf, type Problem } from '../errors.ts';
 import type { Located } from '../inventory/inventory.ts';
 import { type Place, placeOf } from '../inventory/marks.ts';
-import { kindOf } from '../inventory/yaml-inventory.ts';
 import { holdsSecret } from './coerce.ts';
 import { FORMATS } from './formats.ts';
 import type { ValueSchema, VarsSchema } from './schema.ts';
