@@ -41,10 +41,10 @@ const said = shellFunction(
 );
 
 /**
- * `hw_reach PROTO ADDRESS PORT`: tries once, with what is there: bash, curl or nc for TCP, bash or nc for UDP. The payload
+ * `hw_reach PROTO ADDRESS PORT`: tries once, and prints `PROTO ADDRESS PORT RESULT SAID`, with what is there: bash, curl or nc for TCP, bash or nc for UDP. The payload
  * is two datagrams of one byte, too short to be a packet of VXLAN or WireGuard, so that who listens there ignores them.
  */
-const reach = shellFunction(
+export const hwReach = shellFunction(
   'hw_reach',
   `
 hw_to="$1 $2 $3" hw_rc=0
@@ -88,7 +88,7 @@ esac`,
  * changes nothing. Two hosts that are asked the same targets are asked by the same script.
  */
 export function reachable(targets: readonly Target[]): Fact<readonly Reach[]> {
-  const tries = targets.map(({ proto, address, port }) => sh`${reach} ${proto} ${address} ${port} &`);
+  const tries = targets.map(({ proto, address, port }) => sh`${hwReach} ${proto} ${address} ${port} &`);
   return fact({
     name: `reach of ${targets.map(({ address, port, proto }) => `${address}:${port}/${proto}`).join(', ') || 'nothing'}`,
     script: Script.join([...tries, sh`wait`]),

@@ -6,6 +6,7 @@
  */
 import { type Fact, fact, type Resource, type Script, sh, shellFunction } from '../../engine/index.ts';
 import { waitFor } from '../../engine/resources/wait.ts';
+import { hwReach } from '../cluster/reach.ts';
 
 /** Where k3s keeps its data. */
 export const DATA = '/var/lib/rancher/k3s';
@@ -175,22 +176,20 @@ done`,
   };
 }
 
-/** `hw_reached ADDRESS PORT`: does anything answer there, if only to refuse? A packet filter that drops does not. */
-const hwReached = shellFunction(
-  'hw_reached',
-  `
-hw_text=$(curl -sk -o /dev/null --connect-timeout 3 -m 4 -w '%{time_connect}' "https://$1:$2/"); hw_rc=$?
-case $hw_rc/$hw_text in 28/0|28/0.000000) return 1 ;; esac`,
-);
-
 /** The ports between this host (called `from`) and `to` are not dropped on the way. */
 export function portsOpen(from: string, to: string, address: string, ports: readonly number[]): Resource {
   const wait = waitFor({
     what: `${ports.join(' and ')}/tcp from ${from} to ${to} to be open`,
     deadline: 5,
     script: sh`
+hw_all=$(for hw_port in ${ports}; do ${hwReach} tcp ${address} $hw_port & done; wait)
 hw_bad=
-for hw_port in ${ports}; do ${hwReached} ${address} $hw_port || hw_bad="\${hw_bad:+$hw_bad, }$hw_port/tcp"; done
+for hw_port in ${ports}; do
+  # Refused is as good: the packet arrived, and nobody listens yet.
+  case $(printf '%s\n' "$hw_all" | grep -F ${`tcp ${address} `}"$hw_port ") in
+    *" $hw_port dropped"* | *" $hw_port rejected"*) hw_bad="\${hw_bad:+$hw_bad, }$hw_port/tcp" ;;
+  esac
+done
 [ -z "$hw_bad" ] || { echo "$hw_bad" ${`from ${from} to ${to} is dropped`}; exit 1; }
 echo ${`nothing is dropped from ${from} to ${to}`}`,
   });
