@@ -13,7 +13,7 @@ export const TOKEN = 'labSecretToken0123456789';
 /** What the servers of these tests all have in their config.yaml, besides cluster-init or server. */
 export const SERVER = { token: TOKEN, 'write-kubeconfig-mode': '0600', disable: ['traefik', 'metrics-server'] };
 
-/** The unit that k3s's installer writes. */
+/** The unit that k3s's installer writes, and journald keeps every line of: an outage makes thousands. */
 const unit = (kind: string): string => `[Unit]
 Description=Lightweight Kubernetes
 Wants=network-online.target
@@ -33,6 +33,7 @@ TasksMax=infinity
 TimeoutStartSec=0
 Restart=always
 RestartSec=5s
+LogRateLimitIntervalSec=0
 ExecStartPre=-/sbin/modprobe br_netfilter
 ExecStartPre=-/sbin/modprobe overlay
 ExecStart=/usr/local/bin/k3s ${kind}
