@@ -4,6 +4,33 @@
  */
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 
+/** What passed a relay. */
+export interface Traffic {
+  readonly connections: number;
+  /** Bytes to the far host. */
+  readonly bytesOut: number;
+  /** Bytes from it. */
+  readonly bytesIn: number;
+  /**
+   * How often the far host spoke after it was spoken to, and once for each connection that was made: what distance is paid for.
+   * Where both speak at once it says more than was waited for.
+   */
+  readonly roundTrips: number;
+}
+
+/** The sum of what passed several relays. */
+export function sumOf(parts: readonly Traffic[]): Traffic {
+  return parts.reduce(
+    (sum, part) => ({
+      connections: sum.connections + part.connections,
+      bytesOut: sum.bytesOut + part.bytesOut,
+      bytesIn: sum.bytesIn + part.bytesIn,
+      roundTrips: sum.roundTrips + part.roundTrips,
+    }),
+    { connections: 0, bytesOut: 0, bytesIn: 0, roundTrips: 0 },
+  );
+}
+
 /** A running relay. */
 export interface Relay {
   /** Where to connect instead, on the loopback address. */
@@ -11,12 +38,15 @@ export interface Relay {
   readonly port: number;
   /** How many connections it has taken so far. */
   readonly connections: number;
+  /** What passed so far. */
+  readonly traffic: Traffic;
   /** Ends it, and every connection through it. */
   close(): Promise<void>;
 }
 
 /**
- * Starts a relay to `to`, in this process.
+ * Starts a relay to `to`, in this process. That a connection is made takes a round trip too, as TCP's handshake does: what the
+ * near end says before counts as said then.
  *
  * @param delayMs The delay each way, in milliseconds; a round trip takes twice as much longer.
  */
@@ -25,22 +55,43 @@ export async function startRelay(
   delayMs: number,
 ): Promise<Relay> {
   const sockets = new Set<Socket>();
-  let connections = 0;
+  const traffic = { connections: 0, bytesOut: 0, bytesIn: 0, roundTrips: 0 };
   const server = createServer({ noDelay: true, allowHalfOpen: true }, (near) => {
-    connections++;
-    const far = connect({ ...to, noDelay: true, allowHalfOpen: true });
-    for (const [one, other] of [
-      [near, far],
-      [far, near],
-    ] as const) {
-      sockets.add(one);
-      one.on('close', (broken) => {
-        sockets.delete(one);
-        if (broken) setTimeout(() => other.destroy(), delayMs);
+    traffic.connections++;
+    traffic.roundTrips++;
+    let spokenTo = false;
+    let far: Socket | undefined;
+    sockets.add(near);
+    near.on('error', () => near.destroy());
+    near.on('close', (broken) => {
+      sockets.delete(near);
+      if (broken) later(delayMs, () => far?.destroy());
+    });
+    later(2 * delayMs, () => {
+      // Before anything that came in is passed on: timers of equal delay fire in the order they were set.
+      later(delayMs, () => {
+        if (near.destroyed) return;
+        const opened = connect({ ...to, noDelay: true, allowHalfOpen: true });
+        far = opened;
+        sockets.add(opened);
+        opened.on('error', () => opened.destroy());
+        opened.on('close', (broken) => {
+          sockets.delete(opened);
+          if (broken) later(delayMs, () => near.destroy());
+        });
+        opened.on('data', (chunk: Buffer) => {
+          traffic.bytesIn += chunk.length;
+          if (spokenTo) traffic.roundTrips++;
+          spokenTo = false;
+        });
+        forward(opened, () => near, delayMs);
       });
-      one.on('error', () => one.destroy());
-      forward(one, other, delayMs);
-    }
+      near.on('data', (chunk: Buffer) => {
+        traffic.bytesOut += chunk.length;
+        spokenTo = true;
+      });
+      forward(near, () => far, delayMs);
+    });
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
@@ -51,7 +102,10 @@ export async function startRelay(
     address,
     port,
     get connections() {
-      return connections;
+      return traffic.connections;
+    },
+    get traffic() {
+      return { ...traffic };
     },
     close: () => {
       for (const socket of sockets) socket.destroy();
@@ -64,17 +118,22 @@ export async function startRelay(
 const mostUnderWay = 16 << 20;
 
 /** Passes on what comes in at `from`, `delayMs` later, in order, its end included. */
-function forward(from: Socket, to: Socket, delayMs: number): void {
+function forward(from: Socket, to: () => Socket | undefined, delayMs: number): void {
   let underWay = 0;
   from.on('data', (chunk) => {
     underWay += chunk.length;
     if (underWay > mostUnderWay) from.pause();
-    // Timers of equal delay fire in the order they were set.
-    setTimeout(() => {
-      to.write(chunk);
+    later(delayMs, () => {
+      to()?.write(chunk);
       underWay -= chunk.length;
       if (underWay <= mostUnderWay) from.resume();
-    }, delayMs);
+    });
   });
-  from.on('end', () => setTimeout(() => to.end(), delayMs));
+  from.on('end', () => later(delayMs, () => to()?.end()));
+}
+
+/** Does something after a delay; at once without one, for a timer takes a millisecond at least. */
+function later(delayMs: number, work: () => void): void {
+  if (delayMs > 0) setTimeout(work, delayMs);
+  else work();
 }
