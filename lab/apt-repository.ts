@@ -22,8 +22,8 @@ import { withLock } from './lock.ts';
 import { cacheDirectory } from './names.ts';
 import type { Architecture } from './shape.ts';
 
-/** What hosts can install: what roles ask for, and some small things for tests (cron has a unit). */
-const packages = ['ufw', 'curl', 'conntrack', 'socat', 'hello', 'tree', 'cron'];
+/** What hosts can install: what roles ask for, some small things for tests (cron has a unit), and what Ansible's apt needs (bench/). */
+const packages = ['ufw', 'curl', 'conntrack', 'socat', 'hello', 'tree', 'cron', 'python3-apt'];
 
 /** Changed when what {@link make} writes changes. */
 const format = 2;
