@@ -1,0 +1,50 @@
+/** The bench's own lab, and what its hosts need beside what every host of a lab has. */
+import { Lab } from '../lab/lab.ts';
+import type { Say } from '../lab/local.ts';
+import { allStates } from '../lab/names.ts';
+
+/** Its name; one bench at a time. */
+const NAME = 'bench';
+
+/** Takes away the lab of a bench that was killed. */
+export async function removeOldLab(): Promise<void> {
+  if (allStates().some(({ name }) => name === NAME)) await Lab.open(NAME).down();
+}
+
+/** Boots so many hosts, with python3-apt for Ansible's apt and an sshd that takes many connections at once. */
+export async function bootHosts(count: number, say: Say): Promise<Lab> {
+  await removeOldLab();
+  const hosts = Array.from({ length: count }, (_, i) => ({ name: `bench-${i + 1}`, user: 'root' as const }));
+  const lab = await Lab.up({ name: NAME, hosts, k3s: false }, say);
+  try {
+    for (const host of lab.hosts) {
+      await host.read(
+        `set -e
+        apt-get -q update >/dev/null
+        DEBIAN_FRONTEND=noninteractive apt-get -q -y install python3-apt curl socat procps iproute2 >/dev/null
+        echo 'MaxStartups 1000' > /etc/ssh/sshd_config.d/30-bench.conf
+        systemctl restart ssh`,
+      );
+    }
+  } catch (error) {
+    await lab.down();
+    throw error;
+  }
+  return lab;
+}
+
+/** What a shell of the hosts reads when it is started over ssh. */
+export type LoginRc = 'light' | 'heavy';
+
+/**
+ * The heavy file is what version managers and completions make of a .bashrc: some dozen programs, whose output the shell
+ * reads. The light one is Debian's, which does nothing.
+ */
+export async function setLoginRc(lab: Lab, rc: LoginRc): Promise<void> {
+  const heavy = 'for n in $(seq 60); do BENCH_RC=$(uname -s); done; unset BENCH_RC';
+  for (const host of lab.hosts) {
+    await host.read(`[ -e /root/.bashrc.light ] || cp -a /root/.bashrc /root/.bashrc.light
+      cp -a /root/.bashrc.light /root/.bashrc
+      ${rc === 'heavy' ? `printf '%s\\n' '${heavy}' >> /root/.bashrc` : ''}`);
+  }
+}

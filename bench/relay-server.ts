@@ -1,0 +1,19 @@
+/**
+ * The process that relays: `relay-server.ts DELAY_MS`. Reads a JSON value a line: an array of hosts and ports is answered
+ * with the ports that lead there, anything else with what has passed. Ends with its input.
+ */
+import { createInterface } from 'node:readline';
+import { type Relay, startRelay, sumOf } from '../lab/relay.ts';
+
+const delayMs = Number(process.argv[2]);
+const relays: Relay[] = [];
+for await (const line of createInterface({ input: process.stdin })) {
+  const question: unknown = JSON.parse(line);
+  if (Array.isArray(question)) {
+    for (const to of question) relays.push(await startRelay(to, delayMs));
+    console.log(JSON.stringify(relays.map(({ port }) => port)));
+  } else {
+    console.log(JSON.stringify(sumOf(relays.map(({ traffic }) => traffic))));
+  }
+}
+for (const relay of relays) await relay.close();

@@ -1,0 +1,139 @@
+/** Results as Markdown: every number for `bench/results`, ratios for README and docs/speed.md. */
+import { verdicts } from './goals.ts';
+import { TITLES, TOOL_IDS, type ToolId } from './peers.ts';
+import { type Cell, LEAST_ROUND_TRIPS, median, physicalFloor, type Results, ratio, resultOf } from './results.ts';
+import { workloads } from './workloads.ts';
+
+/** Everything that was measured, a table for each cell. */
+export function fullReport(results: Results): string {
+  const titles = new Map(workloads().map(({ id, title }) => [id, title]));
+  return [
+    '# Heartwood beside other tools',
+    '',
+    ...aboutLines(results),
+    '',
+    '## Goals',
+    '',
+    ...verdictLines(results),
+    ...results.cells.flatMap((cell) => [
+      '',
+      `## ${titles.get(cell.workload)}${placeOf(cell)}`,
+      '',
+      ...cellTable(cell),
+      ...floorLines(cell),
+    ]),
+    '',
+  ].join('\n');
+}
+
+/** How, where and with what it was measured. */
+function aboutLines(results: Results): readonly string[] {
+  const { machine, startUp } = results;
+  const [before, after] = machine.load;
+  const busy = Math.max(before, after) > machine.cores;
+  return [
+    `${results.started.slice(0, 16).replace('T', ' ')} UTC, ${results.quick ? 'a quick bench' : 'the whole bench'}.`,
+    '',
+    `- Machine: ${machine.processor}, ${machine.cores} cores, ${Math.round(machine.memory / 2 ** 30)} GiB, Linux ${machine.kernel}, Node ${machine.node}.`,
+    `- Load average: ${before.toFixed(1)} at the start, ${after.toFixed(1)} at the end.${busy ? ' **The machine was busy with other things: times are too long, and spread.**' : ''}`,
+    `- Node starts in ${ms(median(startUp.nodeMs))}, with tsx in ${ms(median(startUp.tsxMs))}.`,
+    ...TOOL_IDS.flatMap((id) =>
+      results.versions[id] === undefined ? [] : [`- ${TITLES[id]}: ${results.versions[id]}`],
+    ),
+  ];
+}
+
+function verdictLines(results: Results): readonly string[] {
+  return [
+    '| goal | found | met |',
+    '|---|---|---|',
+    ...verdicts(results).map(({ goal, found, met }) => `| ${goal} | ${found} | ${met ? 'yes' : '**no**'} |`),
+  ];
+}
+
+function placeOf({ rttMs, rc }: Cell): string {
+  return `, ${rttMs} ms${rc === 'heavy' ? ', heavy login rc' : ''}`;
+}
+
+function cellTable(cell: Cell): readonly string[] {
+  const own = resultOf(cell, 'heartwood');
+  const floor = resultOf(cell, 'ssh');
+  const rows = cell.tools.map((result) => {
+    const { tool, wallMs, cpuMs, hostCpuMs, counts } = result;
+    return [
+      TITLES[tool],
+      ms(median(wallMs)),
+      `${ms(Math.min(...wallMs))} - ${ms(Math.max(...wallMs))}`,
+      `${wallMs.length}`,
+      times(ratio(own, result)),
+      times(ratio(floor, result)),
+      ms(median(cpuMs)),
+      hostCpuMs.length > 0 ? ms(median(hostCpuMs)) : '',
+      counts ? `${(counts.peakMemory / 1e6).toFixed(0)} MB` : '',
+      counts?.processes === undefined ? '' : `${counts.processes}`,
+      counts?.connections === undefined ? '' : `${counts.connections}`,
+      counts?.roundTrips === undefined ? '' : `${counts.roundTrips}`,
+      counts?.bytesOut === undefined ? '' : `${kilo(counts.bytesOut)} / ${kilo(counts.bytesIn ?? 0)}`,
+    ];
+  });
+  const head = [
+    'tool',
+    'median',
+    'min - max',
+    'runs',
+    'to Heartwood',
+    'to the script',
+    'processor',
+    'of the host',
+    'memory',
+    'processes',
+    'connections',
+    'round trips',
+    'kB out / in',
+  ];
+  return table(head, rows);
+}
+
+function floorLines(cell: Cell): readonly string[] {
+  const floor = physicalFloor(cell);
+  const own = resultOf(cell, 'heartwood');
+  if (floor === undefined || !own) return [];
+  return [
+    '',
+    `Physical floor: ${LEAST_ROUND_TRIPS} round trips of ${cell.rttMs} ms and the script's own ${ms(cell.scriptMs ?? 0)}: ${ms(floor)}. Heartwood takes ${times(median(own.wallMs) / floor)} that.`,
+  ];
+}
+
+/** Ratios only: how many times as long as Heartwood each tool took. */
+export function ratioTable(results: Results): string {
+  const titles = new Map(workloads().map(({ id, title }) => [id, title]));
+  const peers = TOOL_IDS.filter((id) => id !== 'heartwood' && results.versions[id] !== undefined);
+  const rows = results.cells.map((cell) => [
+    `${titles.get(cell.workload)}${placeOf(cell)}`,
+    ...peers.map((id) => times(ratio(resultOf(cell, 'heartwood'), resultOf(cell, id)))),
+  ]);
+  return table(['', ...peers.map((id: ToolId) => TITLES[id])], rows).join('\n');
+}
+
+/** The paragraph and tables that docs/speed.md holds. */
+export function speedSection(results: Results): string {
+  return [...aboutLines(results), '', ratioTable(results), '', ...verdictLines(results)].join('\n');
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): readonly string[] {
+  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
+  return [line(head), `|${head.map((_, i) => (i === 0 ? '---' : '---:')).join('|')}|`, ...rows.map(line)];
+}
+
+function ms(value: number): string {
+  if (value < 1000) return `${value.toFixed(0)} ms`;
+  return `${(value / 1000).toFixed(value < 10_000 ? 2 : 1)} s`;
+}
+
+function times(value: number | undefined): string {
+  return value === undefined ? '' : `${value.toFixed(value < 10 ? 1 : 0)}x`;
+}
+
+function kilo(bytes: number): string {
+  return (bytes / 1000).toFixed(bytes < 10_000 ? 1 : 0);
+}

@@ -1,0 +1,161 @@
+/** The bench itself: one definition of the work in every tool's words, and what it makes of numbers. */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import t from 'tap';
+import { parse } from 'yaml';
+import type { Access } from '../../bench/access.ts';
+import { chart } from '../../bench/chart.ts';
+import { verdicts } from '../../bench/goals.ts';
+import { iniInventory, largeIni, largeInventory } from '../../bench/inventory.ts';
+import type { Job } from '../../bench/job.ts';
+import { counted, timed } from '../../bench/measure.ts';
+import { ansibleRenderer } from '../../bench/render/ansible.ts';
+import { heartwoodTasks } from '../../bench/render/heartwood.ts';
+import { pyinfraRenderer } from '../../bench/render/pyinfra.ts';
+import { shellScript } from '../../bench/render/shell.ts';
+import { fullReport, ratioTable } from '../../bench/report.ts';
+import { median, type Results } from '../../bench/results.ts';
+import { cellsOf } from '../../bench/scenario.ts';
+import { expectedState } from '../../bench/state.ts';
+import { mixedWork, titleOf } from '../../bench/work.ts';
+import { loadInventory } from '../../engine/inventory/load.ts';
+
+const access: Access = {
+  targets: [{ name: 'bench-1', address: '192.0.2.1', port: 2222 }],
+  user: 'root',
+  key: '/keys/bench',
+  knownHosts: '/keys/known_hosts',
+};
+
+const work = mixedWork();
+const job: Job = { kind: 'mixed', tasks: work };
+
+/** Two tools at one workload: Heartwood in 100 ms, the script in 40, Ansible in 3 s. */
+const results: Results = {
+  started: '2026-01-01T00:00:00.000Z',
+  finished: '2026-01-01T00:01:00.000Z',
+  quick: true,
+  machine: { processor: 'some', cores: 2, memory: 2 ** 33, kernel: '6.1', node: 'v20', load: [0.5, 5] },
+  versions: { heartwood: '1', ssh: '2', ansible: '3' },
+  startUp: { nodeMs: [10], tsxMs: [30] },
+  cells: [
+    {
+      workload: 'nothing',
+      rttMs: 0,
+      rc: 'light',
+      scriptMs: 20,
+      tools: [
+        { tool: 'heartwood', wallMs: [100, 90, 400], cpuMs: [50, 50, 50], hostCpuMs: [9, 9, 9] },
+        { tool: 'ssh', wallMs: [40], cpuMs: [5], hostCpuMs: [9] },
+        { tool: 'ansible', wallMs: [3000], cpuMs: [2000], hostCpuMs: [900] },
+      ],
+    },
+  ],
+};
+
+function inFolder<T>(body: (folder: string) => T): T {
+  const folder = mkdtempSync(join(tmpdir(), 'heartwood-bench-'));
+  try {
+    return body(folder);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+t.test('every tool is given the same sixty tasks, in order', async (t) => {
+  t.equal(work.length, 60);
+  t.equal(new Set(work.map(titleOf)).size, 60, 'no two are the same');
+  t.equal(expectedState(work).split('\n').length, 60, 'each leaves something to look at');
+  const titles = work.map(titleOf);
+  t.same(
+    heartwoodTasks(work).map(({ name }) => name),
+    titles,
+  );
+  inFolder((folder) => {
+    ansibleRenderer({ bin: '/peer/bin', pipelining: false })(job, access, folder);
+    const [play] = parse(readFileSync(join(folder, 'playbook.yml'), 'utf8')) as [{ tasks: { name: string }[] }];
+    t.same(
+      play.tasks.map(({ name }) => name),
+      titles,
+    );
+    pyinfraRenderer('/peer/bin')(job, access, folder);
+    const deploy = readFileSync(join(folder, 'deploy.py'), 'utf8');
+    t.same(
+      [...deploy.matchAll(/name="([^"]*)"/g)].map(([, name]) => name),
+      titles,
+    );
+  });
+  const script = shellScript(work);
+  for (const line of expectedState(work).split('\n')) {
+    const word = line.split(' ')[line.startsWith('/') ? 0 : 1] ?? '';
+    t.ok(script.includes(word), `the script speaks of ${word}`);
+  }
+});
+
+t.test('the inventory says the same to Heartwood as to ssh', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'heartwood-bench-'));
+  t.teardown(() => rmSync(folder, { recursive: true }));
+  const { writeFileSync } = await import('node:fs');
+  writeFileSync(join(folder, 'hosts'), iniInventory(access));
+  const { hosts } = await loadInventory({ sources: [join(folder, 'hosts')] });
+  t.equal(hosts[0]?.name, 'bench-1');
+  t.equal(hosts[0]?.var('ansible_port'), 2222);
+  writeFileSync(join(folder, 'large'), largeIni(largeInventory(1000)));
+  const large = await loadInventory({ sources: [join(folder, 'large')] });
+  t.equal(large.select('bench').length, 1000);
+  t.equal(large.hosts.at(-1)?.var('rack'), 40);
+});
+
+t.test('a run is timed with all its processes, and ends with what it left in the background', async (t) => {
+  const busy = 'i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done';
+  const run = await timed({ argv: ['sh', '-c', `sh -c '${busy}'; (sleep 60 &); echo said; exit 3`], cwd: '/' });
+  t.equal(run.exitCode, 3);
+  t.match(run.said, /said/);
+  t.ok(run.cpuMs > 20, 'a child counts');
+  t.ok(run.wallMs < 50_000, 'nothing waits for the background');
+  const { counts } = await counted({ argv: ['sh', '-c', '/bin/true; /bin/true; sleep 0.3'], cwd: '/' });
+  t.ok(counts.peakMemory > 100_000, 'memory was seen');
+  if (counts.processes !== undefined) t.ok(counts.processes >= 3 && counts.processes <= 4);
+});
+
+t.test('goals are judged by medians, and a miss is told', async (t) => {
+  t.equal(median([3, 1, 2]), 2);
+  t.equal(median([4, 1, 2, 3]), 2.5);
+  const found = verdicts(results);
+  t.match(
+    found.find(({ goal }) => goal.includes('ansible')),
+    { found: '30.0 times', met: true },
+  );
+  const slow = {
+    ...results,
+    cells: results.cells.map((cell) => ({
+      ...cell,
+      tools: cell.tools.map((tool) => (tool.tool === 'heartwood' ? { ...tool, wallMs: [500] } : tool)),
+    })),
+  };
+  t.same(
+    verdicts(slow).map(({ met }) => met),
+    [false, false],
+  );
+  t.match(fullReport(slow), /\*\*no\*\*/);
+});
+
+t.test('reports show where a peer wins, and that the machine was busy', async (t) => {
+  t.match(ratioTable(results), /\| 60 tasks, nothing to change, 0 ms \| 0.4x \| 30x \|/);
+  t.match(fullReport(results), /busy with other things/);
+  t.match(fullReport(results), /Physical floor: 6 round trips of 0 ms and the script's own 20 ms: 20 ms/);
+  const svg = chart(results);
+  t.match(svg, /30x/);
+  t.match(svg, /ssh sh &lt; script/, 'names are escaped');
+});
+
+t.test('a quick bench measures less, and what is named is measured', async (t) => {
+  const all = { quick: false, only: [], rtts: [] } as const;
+  t.ok(cellsOf({ ...all, quick: true }).length < cellsOf(all).length);
+  t.same(
+    cellsOf({ ...all, quick: true, only: ['connect'] }).map(({ workload }) => workload.id),
+    ['connect'],
+  );
+  t.same([...new Set(cellsOf({ ...all, rtts: [20] }).map(({ rttMs }) => rttMs))], [20]);
+});
