@@ -1,6 +1,6 @@
 /** Heartwood measured beside the tools people use today: `npm run bench`, `npm run bench -- --help`. See docs/speed.md. */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { main } from '../engine/cli/main.ts';
 import { commaList, helpText, type OptionTable, parseCommandLine } from '../engine/cli/options.ts';
 import { didYouMean, ExitCode, UserError } from '../engine/errors.ts';
@@ -76,15 +76,17 @@ await main(async () => {
       process.once(signal, () => reject(new UserError({ what: 'stopped' }, ExitCode.interrupted)));
     }
   });
-  const options = { quick: values.quick, runs: values.runs ?? (values.quick ? 3 : 5), say };
-  const results = await Promise.race([runBench(ready, cells, options), interruption]).finally(removeOldLab);
   const directory = join(repository, 'bench/results');
   mkdirSync(directory, { recursive: true });
-  const name = join(directory, results.started.slice(0, 16).replace(/[:T]/g, '-'));
-  writeFileSync(`${name}.json`, `${JSON.stringify(results, null, 2)}\n`);
-  writeFileSync(`${name}.md`, fullReport(results));
-  writeFileSync(`${name}.svg`, chart(results));
+  const save = (results: Results) => {
+    const name = join(directory, results.started.slice(0, 16).replace(/[:T]/g, '-'));
+    writeFileSync(`${name}.json`, `${JSON.stringify(results, null, 2)}\n`);
+    writeFileSync(`${name}.md`, fullReport(results));
+    writeFileSync(`${name}.svg`, chart(results));
+    say(`written: ${relative('.', name)}.json, .md, .svg`);
+  };
+  const options = { quick: values.quick, runs: values.runs ?? (values.quick ? 3 : 5), say, save };
+  const results = await Promise.race([runBench(ready, cells, options), interruption]).finally(removeOldLab);
   console.log(`${fullReport(results)}\n\nHow many times as long as ${TITLES.heartwood}:\n\n${ratioTable(results)}`);
-  say(`written: ${name}.json, .md, .svg`);
   return ExitCode.ok;
 });

@@ -66,7 +66,7 @@ async function inGroup(
   before: readonly string[],
   look: (group: string) => Promise<void>,
 ): Promise<Run> {
-  const group = join('heartwood-bench', `${process.pid}-${++runs}`);
+  const group = `heartwood-bench-${process.pid}-${++runs}`;
   const enter = `for group in ${makeGroup(group).join(' ')}; do echo 0 > "$group/cgroup.procs" || exit 125; done; exec "$@"`;
   const output = place('output', `${runs}`);
   const out = openSync(output, 'w');
@@ -96,7 +96,6 @@ async function inGroup(
     closeSync(input);
     await killGroup(group);
     await removeGroup(group);
-    await removeGroup('heartwood-bench');
     rmSync(output, { force: true });
   }
 }
