@@ -1,6 +1,6 @@
 /** How the tools reach the hosts: directly, or through a relay that stands for distance and counts what passes. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Lab } from '../lab/lab.ts';
@@ -104,6 +104,9 @@ export async function through(lab: Lab, { hosts, further = 0, times = 1 }: Wante
   return {
     access: { ...near, targets: [...targets, ...elsewhere(further)], knownHosts },
     traffic: async () => (await ask('traffic')) as Traffic,
-    close: () => stdin.end(),
+    close: () => {
+      stdin.end();
+      rmSync(knownHosts, { force: true });
+    },
   };
 }

@@ -5,7 +5,7 @@ import { main } from '../engine/cli/main.ts';
 import { commaList, helpText, type OptionTable, parseCommandLine } from '../engine/cli/options.ts';
 import { didYouMean, ExitCode, UserError } from '../engine/errors.ts';
 import { chart } from './chart.ts';
-import { removeOldLab } from './hosts.ts';
+import { removeLabs } from './hosts.ts';
 import { TITLES, TOOL_IDS, tools } from './peers.ts';
 import { repository } from './places.ts';
 import { publish } from './publish.ts';
@@ -86,7 +86,7 @@ await main(async () => {
     say(`written: ${relative('.', name)}.json, .md, .svg`);
   };
   const options = { quick: values.quick, runs: values.runs ?? (values.quick ? 3 : 5), say, save };
-  const results = await Promise.race([runBench(ready, cells, options), interruption]).finally(removeOldLab);
+  const results = await Promise.race([runBench(ready, cells, options), interruption]).finally(removeLabs);
   console.log(`${fullReport(results)}\n\nHow many times as long as ${TITLES.heartwood}:\n\n${ratioTable(results)}`);
   return ExitCode.ok;
 });

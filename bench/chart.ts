@@ -31,6 +31,7 @@ export function chart(results: Results): string {
     }),
   }));
   const values = cells.flatMap(({ bars }) => bars.map(({ value }) => value));
+  // Shorter than one, where a peer wins, must have a length too.
   const low = 10 ** Math.floor(Math.log10(Math.min(1, ...values)));
   const high = 10 ** Math.ceil(Math.log10(Math.max(10, ...values)));
   const x = (value: number) => LEFT + ((WIDTH - LEFT - RIGHT) * Math.log10(value / low)) / Math.log10(high / low);

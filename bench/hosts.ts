@@ -1,19 +1,23 @@
 /** The bench's own lab, and what its hosts need beside what every host of a lab has. */
+import { existsSync } from 'node:fs';
 import { Lab } from '../lab/lab.ts';
 import type { Say } from '../lab/local.ts';
 import { allStates } from '../lab/names.ts';
 
-/** Its name; one bench at a time. */
-const NAME = 'bench';
+/** Its name: a bench takes down its own hosts and those of benches that were killed, never a running one's. */
+const NAME = `bench-${process.pid}`;
 
-/** Takes away the lab of a bench that was killed. */
-export async function removeOldLab(): Promise<void> {
-  if (allStates().some(({ name }) => name === NAME)) await Lab.open(NAME).down();
+/** Takes down this bench's lab, and those of benches that ended without doing so. */
+export async function removeLabs(): Promise<void> {
+  for (const { name } of allStates()) {
+    const [, owner] = /^bench-(\d+)$/.exec(name) ?? [];
+    if (owner !== undefined && (name === NAME || !existsSync(`/proc/${owner}`))) await Lab.open(name).down();
+  }
 }
 
 /** Boots so many hosts, with python3-apt for Ansible's apt and an sshd that takes many connections at once. */
 export async function bootHosts(count: number, say: Say): Promise<Lab> {
-  await removeOldLab();
+  await removeLabs();
   const hosts = Array.from({ length: count }, (_, i) => ({ name: `bench-${i + 1}`, user: 'root' as const }));
   const lab = await Lab.up({ name: NAME, hosts, k3s: false }, say);
   try {
