@@ -23,9 +23,9 @@ const OPTIONS = {
   rtt: { kind: 'list', value: 'MS', help: 'distances: of 0, 20, 50; default: all that the workload is measured at' },
   python: { kind: 'text', value: 'PATH', help: 'for the peers; default: the newest that has a name on the PATH' },
   publish: {
-    kind: 'text',
+    kind: 'list',
     value: 'RESULTS.json',
-    help: 'measure nothing; put the tables and the chart of these results into README.md and docs/',
+    help: 'measure nothing; put the tables and the chart of these results into README.md and docs/; may be repeated',
   },
   help: { kind: 'flag', short: 'h', help: 'show this' },
 } as const satisfies OptionTable;
@@ -56,8 +56,8 @@ await main(async () => {
     console.log(helpText('npm run bench -- [options]', about, OPTIONS));
     return ExitCode.ok;
   }
-  if (values.publish !== undefined) {
-    publish(JSON.parse(readFileSync(values.publish, 'utf8')) as Results);
+  if (values.publish.length > 0) {
+    publish(values.publish.map((file) => JSON.parse(readFileSync(file, 'utf8')) as Results));
     return ExitCode.ok;
   }
   const say = (line: string) => console.error(line);

@@ -10,11 +10,21 @@ import type { Results } from './results.ts';
 const BEGIN = '<!-- bench: from here on written by `npm run bench -- --publish` -->';
 const END = '<!-- bench: to here -->';
 
-/** Writes README.md's table of ratios, docs/speed.md's section, and the chart, docs/speed.svg. */
-export function publish(results: Results): void {
-  between('README.md', ratioTable(results));
-  between('docs/speed.md', speedSection(results));
-  writeFileSync(join(repository, 'docs/speed.svg'), chart(results));
+/**
+ * Writes README.md's table of ratios, docs/speed.md's sections, and the chart, docs/speed.svg. Ratios stay within the bench they were
+ * measured in.
+ */
+export function publish(benches: readonly Results[]): void {
+  const [first] = benches;
+  if (!first) throw new UserError({ what: 'no results to publish' });
+  const all: Results = {
+    ...first,
+    versions: Object.assign({}, ...benches.map(({ versions }) => versions)),
+    cells: benches.flatMap(({ cells }) => cells),
+  };
+  between('README.md', ratioTable(all));
+  between('docs/speed.md', benches.map(speedSection).join('\n\n'));
+  writeFileSync(join(repository, 'docs/speed.svg'), chart(all));
 }
 
 function between(file: string, text: string): void {

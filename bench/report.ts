@@ -115,7 +115,7 @@ export function ratioTable(results: Results): string {
   return table(['', ...peers.map((id: ToolId) => TITLES[id])], rows).join('\n');
 }
 
-/** The paragraph and tables that docs/speed.md holds. */
+/** The paragraph and tables that docs/speed.md holds of one bench. */
 export function speedSection(results: Results): string {
   return [...aboutLines(results), '', ratioTable(results), '', ...verdictLines(results)].join('\n');
 }
