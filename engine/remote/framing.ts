@@ -56,8 +56,10 @@ export class FrameParser {
 
 /** How many of the last bytes of `buffer` are the first bytes of `start`. */
 function partialStart(buffer: Buffer, start: Buffer): number {
-  for (let n = Math.min(buffer.length, start.length - 1); n > 0; n--) {
-    if (buffer.subarray(buffer.length - n).equals(start.subarray(0, n))) return n;
+  const [first = 0] = start;
+  let at = buffer.indexOf(first, Math.max(0, buffer.length - start.length + 1));
+  for (; at >= 0; at = buffer.indexOf(first, at + 1)) {
+    if (buffer.subarray(at).equals(start.subarray(0, buffer.length - at))) return buffer.length - at;
   }
   return 0;
 }
