@@ -5,10 +5,14 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/sirupsen/logrus"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/clientcmd"
 	cloudprovider "k8s.io/cloud-provider"
 	ccmapp "k8s.io/cloud-provider/app"
 	ccmconfig "k8s.io/cloud-provider/app/config"
@@ -40,6 +44,31 @@ func CloudControllerArgs(n *cluster.Node, settings cluster.Settings) []string {
 	words := args.With(n.Config.List("kube-cloud-controller-manager-arg")).Words()
 	logrus.Infof("Running cloud-controller-manager %s", strings.Join(words, " "))
 	return words
+}
+
+// WaitForCloudRights returns when the cloud controller may read what it ends without. The manifest that gives it its rights
+// is applied while it starts.
+func WaitForCloudRights(ctx context.Context, n *cluster.Node) error {
+	config, err := clientcmd.BuildConfigFromFlags("", n.Server("cred/cloud-controller.kubeconfig"))
+	if err != nil {
+		return err
+	}
+	client, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return err
+	}
+	for {
+		_, err := client.CoreV1().ConfigMaps("kube-system").Get(ctx, "extension-apiserver-authentication", metav1.GetOptions{})
+		if err == nil {
+			return nil
+		}
+		logrus.Infof("Waiting for cloud-controller-manager privileges to become available: %v", err)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Second):
+		}
+	}
 }
 
 // CloudController runs the cloud controller manager with k3s's own provider, which knows nodes by their annotations.

@@ -195,7 +195,12 @@ func (s *Server) controlPlane(ctx context.Context, joined <-chan struct{}, faile
 	component("kube-scheduler", scheduler, control.Scheduler)
 	component("kube-controller-manager", manager, control.ControllerManager)
 	if !settings.DisableCCM {
-		component("cloud-controller-manager", cloud, control.CloudController)
+		component("cloud-controller-manager", cloud, func(words []string) error {
+			if err := control.WaitForCloudRights(ctx, n); err != nil {
+				return err
+			}
+			return control.CloudController(words)
+		})
 	}
 	if err := deploy.CRDs(ctx, config); err != nil {
 		return err
