@@ -79,19 +79,26 @@ async function openWithRetry(
 /** A TCP connection. noDelay from the first: with Nagle's algorithm each answer takes 40 ms more. */
 function tcp({ host, port, family, connectTimeout }: SshTarget, signal: AbortSignal | undefined): Promise<Duplex> {
   return new Promise((resolve, reject) => {
-    const socket = connectSocket({ host, port, family, noDelay: true, autoSelectFamilyAttemptTimeout: 2000, signal });
-    const fail = (error: Error): void => {
+    const socket = connectSocket({ host, port, family, noDelay: true, autoSelectFamilyAttemptTimeout: 2000 });
+    // Not by connect's own `signal`: that one would end the connection later, too.
+    const give = (): void => fail(new Error('given up'));
+    const done = (): void => {
       clearTimeout(timer);
+      signal?.removeEventListener('abort', give);
+    };
+    const fail = (error: Error): void => {
+      done();
       socket.destroy();
       reject(error);
     };
+    signal?.addEventListener('abort', give);
     const timer = setTimeout(
       () => fail(Object.assign(new Error('timed out'), { code: 'ETIMEDOUT' })),
       connectTimeout * 1000,
     );
     socket.once('error', fail);
     socket.once('connect', () => {
-      clearTimeout(timer);
+      done();
       socket.off('error', fail);
       resolve(socket);
     });

@@ -134,6 +134,11 @@ t.test('an opening that is given up is not waited for, however far it has got', 
     giving.abort();
     t.ok((await opening) instanceof LinkError);
   }
+  const late = new AbortController();
+  const session = await sessionOpener()(sshd.connection(), late.signal);
+  late.abort();
+  t.equal(text((await session.run([step('hello', sh`echo hello`)]))[0]), 'hello\n', 'an open one stays');
+  await session.close();
 });
 
 t.test('a user without a shell is told so', async (t) => {
