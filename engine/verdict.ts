@@ -23,12 +23,12 @@ export function pass(id: string, evidence: string): Verdict {
 
 /** Shown, and the run goes on. */
 export function warn(id: string, finding: Finding): Verdict {
-  return { kind: 'verdict', id, verdict: 'warn', ...finding };
+  return { ...finding, kind: 'verdict', id, verdict: 'warn' };
 }
 
 /** The run stops before it changes anything, unless the check is waived by its name, where that can be. */
 export function refuse(id: string, finding: Finding): Verdict {
-  return { kind: 'verdict', id, verdict: 'refuse', ...finding };
+  return { ...finding, kind: 'verdict', id, verdict: 'refuse' };
 }
 
 /** Is a check waived by its name? The variable `waive` is a list, or words with commas between (`-e waive=clock,disk`). */

@@ -1,5 +1,5 @@
 /** What a run shows, on one host of this machine: text, JSON, JUnit, how much of it, and never a secret. */
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { program, start } from '../support/program.ts';
@@ -19,11 +19,17 @@ greet_token=${SECRET}
 `,
 );
 
+/** The record of the one run that was made in a folder. */
+function journalIn(folder: string): string {
+  const [run = ''] = readdirSync(join(folder, '.heartwood/runs'));
+  return readFileSync(join(folder, '.heartwood/runs', run, 'events.jsonl'), 'utf8');
+}
+
 /** Runs the playbook; whatever it leaves behind must not have the secret. */
 async function greet(t: Test, ...args: string[]) {
-  const ended = await program(GREET, ['-i', inventory, ...args], { cwd });
-  const [last] = readdirSync(join(cwd, '.heartwood/runs')).sort().reverse();
-  const journal = readFileSync(join(cwd, '.heartwood/runs', last ?? '', 'events.jsonl'), 'utf8');
+  const here = mkdtempSync(join(cwd, 'run-'));
+  const ended = await program(GREET, ['-i', inventory, ...args], { cwd: here });
+  const journal = journalIn(here);
   for (const [name, text] of Object.entries({ stdout: ended.stdout, stderr: ended.stderr, journal })) {
     t.notMatch(text, SECRET, `no secret in ${name}`);
   }
@@ -180,14 +186,15 @@ t.test('a secret of the command line is in no record of the command line', async
 t.test('a secret that is a number leaves journal and report valid JSON', async (t) => {
   // The year stands in every event's time.
   const year = String(new Date().getUTCFullYear());
-  const { stdout } = await program(GREET, ['-i', inventory, '-e', `greet_token=${year}`, '--output', 'json'], { cwd });
+  const here = t.testdir();
+  const args = ['-i', inventory, '-e', `greet_token=${year}`, '--output', 'json'];
+  const { stdout } = await program(GREET, args, { cwd: here });
   t.match(JSON.parse(stdout), {
     exitCode: 0,
     started: new RegExp(`^${year}-`),
     tasks: [{ time: new RegExp(`^${year}-`) }],
   });
-  const [last = ''] = readdirSync(join(cwd, '.heartwood/runs')).sort().reverse();
-  const journal = readFileSync(join(cwd, '.heartwood/runs', last, 'events.jsonl'), 'utf8');
+  const journal = journalIn(here);
   for (const line of journal.trim().split('\n')) t.match(JSON.parse(line), { time: new RegExp(`^${year}-`) });
   t.notMatch(journal, `"text":"said 1 times with ${year}`);
 });
@@ -195,14 +202,15 @@ t.test('a secret that is a number leaves journal and report valid JSON', async (
 t.test(
   'when nobody reads its output any more a run ends as after Ctrl-C: after its step, in order, with its record',
   async (t) => {
+    const cwd = t.testdir();
     const running = start(GREET, ['-i', inventory, '-v', '-e', 'greet_seconds=1'], { cwd });
     await running.prints(/Everyone/);
     running.stopReading();
     const { code, stderr } = await running.ended;
     t.equal(code, 99);
     t.equal(stderr, '');
-    const [last = ''] = readdirSync(join(cwd, '.heartwood/runs')).sort().reverse();
-    const journal = readFileSync(join(cwd, '.heartwood/runs', last, 'events.jsonl'), 'utf8')
+    const [run = ''] = readdirSync(join(cwd, '.heartwood/runs'));
+    const journal = readFileSync(join(cwd, '.heartwood/runs', run, 'events.jsonl'), 'utf8')
       .trim()
       .split('\n');
     t.match(journal.map((line) => JSON.parse(line)).slice(-1), [{ type: 'run-finished', exitCode: 99 }]);

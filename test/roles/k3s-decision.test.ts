@@ -1,6 +1,7 @@
 /** Begin, join or carry on: whatever the servers' disks hold, there is never a second cluster. */
 import fc from 'fast-check';
 import t from 'tap';
+import { decisionVerdict } from '../../roles/k3s-server/checks.ts';
 import { type Decision, decide, quorumWords, type ServerState, tolerance } from '../../roles/k3s-server/decision.ts';
 
 const empty: ServerState = {
@@ -95,6 +96,21 @@ t.test(
     }
   },
 );
+
+t.test('every decision is a verdict that a stage can hold', async (t) => {
+  const decisions: readonly Decision[] = [
+    { kind: 'begin' },
+    { kind: 'carry on' },
+    { kind: 'join', via: 'server-1', there: true },
+    { kind: 'refuse', id: 'split-brain', evidence: 'e', what: 'w', tryThis: 't', final: true },
+  ];
+  for (const decision of decisions) {
+    t.match(decisionVerdict(decision), {
+      kind: 'verdict',
+      verdict: decision.kind === 'refuse' ? 'refuse' : 'pass',
+    });
+  }
+});
 
 t.test('quorum arithmetic', async (t) => {
   t.same([1, 2, 3, 4, 5, 7].map(tolerance), [0, 0, 1, 1, 2, 3]);
