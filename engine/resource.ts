@@ -3,6 +3,7 @@
  * other. A resource knows no host. Each kind has a file in `engine/resources/` and passes the contract suite
  * (test/contract).
  */
+import type { Readable } from 'node:stream';
 import type { Script } from './script.ts';
 import type { State } from './state.ts';
 
@@ -56,15 +57,23 @@ export interface Resource {
   /** For a change that could cut the link it comes over. */
   readonly confirm?: Confirmation | undefined;
   /**
-   * For a change too big for one script: sent before it, when the check found a difference, each in a batch of its own so
-   * that memory stays bounded on both sides. One that fails fails the task. The change itself then only finishes the work.
+   * For a change with content too big for a script: sent before it, when the check found a difference. One that fails fails
+   * the task. The change itself then only finishes the work. Undefined: there is nothing to send any more.
    */
-  pieces?(found: State): Iterable<Script>;
+  upload?(found: State): Upload | undefined;
   /**
    * What a failed change means, in people's words: gets the change's exit code and the end of its stderr and stdout, and
    * returns the cause and what to try, or undefined when it has nothing to add.
    */
   explain?(failure: ChangeFailure): Explanation | undefined;
+}
+
+/** Content on its way to a host, as bytes on a script's stdin. */
+export interface Upload {
+  /** Takes the content. It runs in a shell of its own, that knows nothing of the session's. */
+  readonly script: Script;
+  /** The content, read as it is sent. */
+  content(): Readable;
 }
 
 /** The exit code by which a change says that it succeeded and changed nothing (a command with a `changed` predicate). */

@@ -181,7 +181,7 @@ export class BatchReader {
 }
 
 /** The result of a step that did not run. */
-export function skipped(step: Step): StepResult {
+export function skipped(step: Pick<Step, 'id'>): StepResult {
   return {
     id: step.id,
     outcome: 'skipped',

@@ -25,11 +25,18 @@ const CHATTER_LIMIT = 256 * 1024;
 /**
  * Starts `sh`, under sudo where `become` is given.
  * @param seconds How long it may take.
+ * @param command What the shell does then, without single quotes; it reads commands from its stdin otherwise.
  * @throws LinkError in phase `become` (sudo did not let us) or `connect` (no shell).
  */
-export async function openShell(link: Link, host: string, become: Become | undefined, seconds: number): Promise<Shell> {
+export async function openShell(
+  link: Link,
+  host: string,
+  become: Become | undefined,
+  seconds: number,
+  command = 'exec sh',
+): Promise<Shell> {
   const token = randomBytes(8).toString('hex');
-  const channel = await link.open(shellCommand(token, become));
+  const channel = await link.open(shellCommand(token, become, command));
   try {
     return await greet(channel, host, become, token, seconds);
   } catch (error) {
@@ -39,8 +46,8 @@ export async function openShell(link: Link, host: string, become: Become | undef
 }
 
 /** LC_ALL=C: sudo's own words are read below. */
-function shellCommand(token: string, become: Become | undefined): string {
-  const shell = `sh -c 'echo hw-shell-${token} $$; exec sh'`;
+function shellCommand(token: string, become: Become | undefined, command: string): string {
+  const shell = `sh -c 'echo hw-shell-${token} $$; ${command}'`;
   if (!become) return `exec ${shell}`;
   const ask = become.password ? `-S -p hw-password-${token}` : '-n';
   return `exec env LC_ALL=C sudo -H ${ask} -u ${quote(become.user)} -- ${shell}`;

@@ -2,6 +2,7 @@
  * What crosses from `run` to `remote`, as plain data: a host's connection, a batch of steps; framed records come back. The
  * caller never knows which transport it has.
  */
+import type { Readable } from 'node:stream';
 import type { Problem } from '../errors.ts';
 import type { Script } from '../script.ts';
 import type { Secret } from '../secret.ts';
@@ -114,6 +115,12 @@ export interface Session {
    * @throws LinkError when the link is lost before every step is answered for.
    */
   run(steps: readonly Step[], listener?: BatchListener): Promise<readonly StepResult[]>;
+  /**
+   * Runs a script with content on its stdin, over a channel of its own beside the shell, behind the batches given so far: one
+   * round trip. A transfer that makes no headway for the step's timeout is given up, and its result says so.
+   * @throws LinkError when the link is lost; what reading the content threw.
+   */
+  upload(step: Pick<Step, 'id' | 'script' | 'timeout'>, content: () => Readable): Promise<StepResult>;
   /** Takes the per-host lock with the next batch, no round trip of its own. @throws LockError from that batch. */
   lock(request: LockRequest): void;
   /**

@@ -1,9 +1,13 @@
 /** A session: one framed shell on one link. */
 
+import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { type Script, sh } from '../script.ts';
 import { BatchReader, skipped } from './batch-reader.ts';
 import { batchText } from './batch-text.ts';
 import { openShell, type Shell } from './become.ts';
 import { newMark } from './framing.ts';
+import { KeptOutput } from './kept-output.ts';
 import type { Link } from './link.ts';
 import { lockCommand, type Refusal, refusalOf } from './lock.ts';
 import { prelude } from './prelude.ts';
@@ -24,6 +28,13 @@ const KILL_GRACE = 15;
 
 /** Seconds the shell has to end by itself when the session is closed: it removes its lock. */
 const CLOSE_GRACE = 5;
+
+/** A script as the command of a shell that has content on its stdin, and none of the session's prelude. */
+function evaluated(script: Script): string {
+  const functions = script.functions.map(({ functionName, body }) => `${functionName}() {\n${body}\n}`);
+  const text = ['LC_ALL=C; export LC_ALL; umask 022', ...functions, script.reveal()].join('\n');
+  return `eval "$(printf %s ${Buffer.from(text).toString('base64')} | base64 -d)"`;
+}
 
 /** setTimeout's longest delay. */
 const LONGEST_TIMER = 2 ** 31 - 1;
@@ -53,6 +64,8 @@ export class ShellSession implements Session {
   #running: RunningStep | undefined;
   #ending: Ending | undefined;
   #giveUp: ((error: LinkError) => void) | undefined;
+  /** Ends the transfer at hand. */
+  #transferring: (() => void) | undefined;
   #broken: LinkError | undefined;
   #closed = false;
 
@@ -170,11 +183,81 @@ export class ShellSession implements Session {
     }
   }
 
+  upload(step: Pick<Step, 'id' | 'script' | 'timeout'>, content: () => Readable): Promise<StepResult> {
+    this.#queued++;
+    const result = this.#queue
+      .then(async () => {
+        if (this.#leaveOut > 0) return this.#leaveOutBatch([step], undefined)[0] ?? skipped(step);
+        // Nothing is sent to a host that another run holds.
+        if (this.#lockRequest) await this.#runBatch([{ id: 'lock', script: sh`:`, timeout: step.timeout }], undefined);
+        return this.#transfer(step, content);
+      })
+      .finally(() => this.#queued--);
+    this.#queue = result.catch(() => {});
+    return result;
+  }
+
+  async #transfer(
+    { id, script, timeout }: Pick<Step, 'id' | 'script' | 'timeout'>,
+    content: () => Readable,
+  ): Promise<StepResult> {
+    if (this.#broken) throw this.#broken;
+    const { name, become, connectTimeout } = this.#connection;
+    const start = performance.now();
+    this.#traffic.roundTrips++;
+    const { channel } = await openShell(this.#link, name, become, connectTimeout, evaluated(script));
+    const [stdout, stderr] = [new KeptOutput(), new KeptOutput()];
+    channel.stdout.on('data', (chunk: Buffer) => stdout.add(chunk)).resume();
+    channel.stderr.on('data', (chunk: Buffer) => stderr.add(chunk)).resume();
+    let ending: Ending | undefined;
+    const end = (how: Ending): void => {
+      ending ??= how;
+      channel.close();
+    };
+    this.#transferring = () => end('interrupted');
+    const stalled = setTimeout(() => end('timed out'), timeout * 1000);
+    const source = content();
+    let unread: unknown;
+    source.once('error', (error) => {
+      unread = error;
+    });
+    source.on('data', (chunk: Buffer) => {
+      this.#traffic.bytesOut += chunk.length;
+      stalled.refresh();
+    });
+    // The far side may end before it has read all; how it ended says why.
+    await pipeline(source, channel.stdin).catch(() => {});
+    const { code } = await channel.ended;
+    clearTimeout(stalled);
+    this.#transferring = undefined;
+    if (unread !== undefined) throw unread;
+    if (code === undefined && ending === undefined) {
+      // The link's reason is a moment behind.
+      await new Promise((resolve) => setImmediate(resolve));
+      this.#break('lost the connection');
+      throw this.#broken;
+    }
+    return {
+      id,
+      outcome: ending ?? 'ran',
+      exitCode: code ?? 0,
+      stdout: stdout.take(),
+      stderr: stderr.take(),
+      truncated: stdout.truncated || stderr.truncated,
+      duration: Math.round(performance.now() - start) / 1000,
+      arrived: Date.now() / 1000,
+    };
+  }
+
   async interrupt(how: 'after this step' | 'now'): Promise<void> {
     if (this.#broken || this.#closed) return;
     const busy = this.#queued > 0;
     this.#leaveOut = Math.max(1, this.#queued) - (busy ? 1 : 0);
     if (!busy) return;
+    if (this.#transferring) {
+      if (how === 'now') this.#transferring();
+      return;
+    }
     const running = how === 'now' ? this.#running : undefined;
     if (running) await this.#end(running, 'interrupted', stopBatchScript(this.#shell.pid));
     else await this.#tell(stopBatchScript(this.#shell.pid));

@@ -1,9 +1,9 @@
 /** A file copied from the controller, of any size. */
 import { createHash, type Hash } from 'node:crypto';
-import { closeSync, openSync, readFileSync, readSync, statSync } from 'node:fs';
+import { closeSync, createReadStream, openSync, readFileSync, readSync, statSync } from 'node:fs';
 import { UserError } from '../errors.ts';
-import type { Resource } from '../resource.ts';
-import { type Script, type ShellFunction, sh, shellFunction } from '../script.ts';
+import type { Resource, Upload } from '../resource.ts';
+import { type ShellFunction, sh, shellFunction } from '../script.ts';
 import { checked, explainFile, type FileOptions, file, hwFile, hwSame } from './file.ts';
 import { absolute, beside, hwDrop, hwOwn, hwSha256, hwStage, hwSwap, ownership, statFormat } from './place.ts';
 
@@ -17,8 +17,8 @@ export interface CopiedOptions extends Omit<FileOptions, 'content'> {
 
 /** Up to this many bytes a file travels inside the change itself. */
 const SMALL = 256 * 1024;
-/** Bytes of a larger file that travel at once. */
-const PIECE = 1024 * 1024;
+/** Bytes of a file that are read at once. */
+const PIECE = 256 * 1024;
 
 /** `hw_received NEXT`: how much of a large file a cut run left, and which bytes these are. */
 const hwReceived: ShellFunction = shellFunction(
@@ -41,8 +41,8 @@ echo 'heartwood: another run wrote to the copy' >&2; return 1`,
 );
 
 /**
- * A copy of a file of the controller. A large one (a binary or images for hosts without internet) travels in pieces, and a
- * copy that was cut is gone on with where it ended. As with {@link file}, it appears at its place complete or not at all.
+ * A copy of a file of the controller. A large one (a binary or images for hosts without internet) is uploaded, and a copy that was cut is gone on
+ * with where it ended. As with {@link file}, it appears at its place complete or not at all.
  * @throws UserError when the file cannot be read or is not what `sha256` says.
  */
 export function copied(options: CopiedOptions): Resource {
@@ -65,7 +65,7 @@ export function copied(options: CopiedOptions): Resource {
     id: path,
     probe: sh`${hwFile} ${path} ${statFormat(own)} ''\n${hwReceived} ${next}`,
     wanted: { type: 'file', ...own, sha256: sum, leftover: 'no' },
-    pieces: (found) => (found['sha256'] === sum ? [] : pieces({ from, size, path, next }, resumeAt(from, found))),
+    upload: (found) => (found['sha256'] === sum ? undefined : rest({ from, size, path, next }, resumeAt(from, found))),
     change: () => sh`
 if ${hwSame} ${path} ${sum}; then
   rm -f -- ${next} && ${hwOwn} ${path} ${own.mode} ${owner}; exit
@@ -92,21 +92,14 @@ interface Transfer {
   readonly next: string;
 }
 
-/** The scripts that make `next` complete, from byte `start` on. Read from the disk one at a time. */
-function* pieces({ from, size, path, next }: Transfer, start: number): Generator<Script> {
-  if (start === 0) yield sh`${hwStage} ${path} ${next}`;
-  const fd = openSync(from, 'r');
-  try {
-    const buffer = Buffer.allocUnsafe(PIECE);
-    for (let offset = start; offset < size; ) {
-      const length = readSync(fd, buffer, 0, PIECE, offset);
-      if (length === 0) return;
-      yield sh`${hwGrown} ${next} ${offset} && printf %s ${buffer.toString('base64', 0, length)} | base64 -d >> ${next}`;
-      offset += length;
-    }
-  } finally {
-    closeSync(fd);
-  }
+/** What makes `next` complete: the bytes from `start` on. */
+function rest({ from, size, path, next }: Transfer, start: number): Upload | undefined {
+  if (start === size) return undefined;
+  const begin = start === 0 ? sh`${hwStage} ${path} ${next}` : sh`${hwGrown} ${next} ${start}`;
+  return {
+    script: sh`${begin} && cat >> ${next}`,
+    content: () => createReadStream(from, { start, end: size - 1, highWaterMark: PIECE }),
+  };
 }
 
 /** Where to go on: behind what the host has already, when that is the beginning of this very file. */

@@ -4,7 +4,7 @@
  */
 import type { TaskFailure, TaskStatus } from '../events.ts';
 import type { Step, StepResult } from '../remote/session.ts';
-import { CHANGE_TIMEOUT, PROBE_TIMEOUT, type Resource, UNCHANGED } from '../resource.ts';
+import { CHANGE_TIMEOUT, PROBE_TIMEOUT, type Resource, UNCHANGED, type Upload } from '../resource.ts';
 import { Script, sh } from '../script.ts';
 import { differences, holds, type State } from '../state.ts';
 import type { Disruption } from '../task.ts';
@@ -32,7 +32,7 @@ export interface Outcome {
 
 /**
  * The change phase of one host. Empty when nothing differs. From the first difference on, later units are in it too although
- * their probes found nothing to do: an earlier change may have altered what they saw. A unit that sends pieces begins a
+ * their probes found nothing to do: an earlier change may have altered what they saw. A unit that uploads begins a
  * segment, and one that must be confirmed over a new connection ends it.
  */
 export function segmentsOf(decisions: readonly Decision[]): readonly Segment[] {
@@ -52,15 +52,15 @@ export function segmentsOf(decisions: readonly Decision[]): readonly Segment[] {
 }
 
 function mayFollow({ unit }: Decision, previous: Decision | undefined): boolean {
-  if (!hasResource(unit) || unit.task.action.pieces) return false;
+  if (!hasResource(unit) || unit.task.action.upload) return false;
   const confirmed = previous && hasResource(previous.unit) && previous.unit.task.action.confirm;
   return !confirmed || unit.task.action.confirm !== undefined;
 }
 
-/** The pieces to send before a segment: those of its first unit, when its check found a difference. */
-export function piecesOf({ decisions: [first] }: Segment): Iterable<Script> {
-  if (first?.what !== 'change' || !hasResource(first.unit)) return [];
-  return first.unit.task.action.pieces?.(first.found ?? {}) ?? [];
+/** What is to be uploaded before a segment: that of its first unit, when its check found a difference. */
+export function uploadOf({ decisions: [first] }: Segment): Upload | undefined {
+  if (first?.what !== 'change' || !hasResource(first.unit)) return undefined;
+  return first.unit.task.action.upload?.(first.found ?? {});
 }
 
 /**
@@ -239,9 +239,9 @@ export function unconfirmed(outcome: Outcome, why: string): Outcome {
   return { ...outcome, status: 'failed', failure };
 }
 
-/** A piece that was not taken: what becomes of its unit. */
-export function pieceFailed({ unit, found }: Decision, result: StepResult): Outcome {
-  if (!hasResource(unit)) throw new TypeError('a unit without a resource has no pieces');
+/** An upload that was not taken: what becomes of its unit. */
+export function uploadFailed({ unit, found }: Decision, result: StepResult): Outcome {
+  if (!hasResource(unit)) throw new TypeError('a unit without a resource uploads nothing');
   const failure = changeFailure(unit.task.action, result, found ?? {});
   return { unit, status: 'failed', ms: Math.round(result.duration * 1000), found, failure, unrecovered: undefined };
 }

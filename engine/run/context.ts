@@ -4,6 +4,7 @@ import type { EventStream, HostRecap, Phase, TaskStatus } from '../events.ts';
 import type { Inventory, InventoryHost } from '../inventory/inventory.ts';
 import type { Play } from '../play.ts';
 import type { BatchListener, Session, Step, StepResult } from '../remote/session.ts';
+import type { Upload } from '../resource.ts';
 import type { AskContext, RoleCall } from '../role.ts';
 import { Script } from '../script.ts';
 import type { Disruptions } from './disruption.ts';
@@ -17,6 +18,9 @@ export interface PlayRun {
   /** In inventory order, after `--limit`. */
   readonly hosts: readonly InventoryHost[];
 }
+
+/** Seconds without headway after which an upload is given up. */
+const UPLOAD_TIMEOUT = 120;
 
 /** What a batch is sent for. */
 export interface Errand {
@@ -134,10 +138,7 @@ export class RunContext {
     to: Errand,
     listener?: BatchListener,
   ): Promise<readonly StepResult[] | undefined> {
-    if (to.phase === 'change') {
-      this.foresight.forget();
-      this.pool.forgetForeseen();
-    }
+    if (to.phase === 'change') this.#endForesight();
     const known = listener ? undefined : this.foresight.recall(host.name, to.become, steps);
     if (known && this.pool.whyUnreachable(host.name) === undefined) return known;
     const exchange = (session: Session) => this.#exchange(session, host, steps, to, listener);
@@ -150,20 +151,47 @@ export class RunContext {
     if (results) this.foresight.remember(host.name, to.become, steps, results);
   }
 
-  async #exchange(
+  /**
+   * Sends content to a host, on the stdin of a script.
+   * @returns undefined when the host is unreachable.
+   */
+  async upload(host: InventoryHost, { script, content }: Upload, to: Errand): Promise<StepResult | undefined> {
+    this.#endForesight();
+    const step = { id: 'upload', script, timeout: UPLOAD_TIMEOUT };
+    const work = (session: Session) => this.#counted(session, host, [step], to, () => session.upload(step, content));
+    return this.pool.use(host, to.become, work, true);
+  }
+
+  #endForesight(): void {
+    this.foresight.forget();
+    this.pool.forgetForeseen();
+  }
+
+  #exchange(
+    session: Session,
+    host: InventoryHost,
+    steps: readonly Step[],
+    to: Errand,
+    listener?: BatchListener,
+  ): Promise<readonly StepResult[]> {
+    return this.#counted(session, host, steps, to, () => session.run(steps, listener));
+  }
+
+  /** Does something over a session, its cost as an event. */
+  async #counted<T>(
     session: Session,
     host: InventoryHost,
     steps: readonly Step[],
     { phase, role, stage }: Errand,
-    listener?: BatchListener,
-  ): Promise<readonly StepResult[]> {
+    work: () => Promise<T>,
+  ): Promise<T> {
     const { events } = this;
     if (this.options.showScripts) {
       events.emit({ type: 'script', host: host.name, phase, role, stage, text: showSteps(steps) });
     }
     const before = { ...session.traffic };
     const start = performance.now();
-    const results = await session.run(steps, listener);
+    const results = await work();
     const { traffic } = session;
     events.emit({
       type: 'phase-finished',

@@ -7,21 +7,21 @@ import type { TaskStatus } from '../events.ts';
 import type { FactRequests } from '../fact.ts';
 import type { InventoryHost } from '../inventory/inventory.ts';
 import type { BatchListener, Step, StepResult } from '../remote/session.ts';
-import { CHANGE_TIMEOUT, PROBE_TIMEOUT } from '../resource.ts';
+import { PROBE_TIMEOUT, type Upload } from '../resource.ts';
 import type { TaskContext } from '../role.ts';
 import {
   changeSteps,
   isNeeded,
   type Outcome,
-  pieceFailed,
-  piecesOf,
   type Segment,
   SegmentReader,
   segmentsOf,
   unconfirmed,
+  uploadFailed,
+  uploadOf,
 } from './change.ts';
 import { type Decision, decide, probeSteps } from './check.ts';
-import type { RunContext } from './context.ts';
+import type { Errand, RunContext } from './context.ts';
 import { askerOf, askFacts } from './facts.ts';
 import { problemsOf } from './role-error.ts';
 import { hasResource, type StagePlace, type Unit, unitsOf, verdictOf } from './units.ts';
@@ -178,12 +178,11 @@ class HostStage {
 
   async #sendSegment(segment: Segment): Promise<readonly Outcome[] | undefined> {
     const [first] = segment.decisions;
-    for (const piece of piecesOf(segment)) {
-      const step = { id: 'piece', script: piece, timeout: CHANGE_TIMEOUT };
-      const [result] = (await this.#send(segment.target, 'change', [step])) ?? [];
-      if (!result || !first) return undefined;
-      if (result.outcome === 'ran' && result.exitCode === 0) continue;
-      return [this.#ended(pieceFailed(first, result))];
+    const upload = uploadOf(segment);
+    if (first && upload) {
+      const result = await this.#upload(segment.target, upload);
+      if (!result) return undefined;
+      if (result.outcome !== 'ran' || result.exitCode !== 0) return [this.#ended(uploadFailed(first, result))];
     }
     const reader = new SegmentReader(segment);
     const units = new Map(segment.decisions.map(({ unit }) => [unit.key, unit]));
@@ -264,19 +263,30 @@ class HostStage {
     steps: readonly Step[],
     listener?: BatchListener,
   ): Promise<readonly StepResult[] | undefined> {
-    const run = this.#run;
-    const { play, call, stage } = this.#place;
-    const host = this.#hostNamed(target);
-    const to = { phase, become: run.becomes(play), role: call.role.name, stage: stage.name };
-    const results = await run.send(host, steps, to, listener);
-    if (!results && target !== this.#host.name) {
-      const why = run.pool.whyUnreachable(target);
-      run.fail(this.#host, {
-        host: this.#host.name,
-        what: `a task is delegated to ${target}, which can't be reached${why ? `: ${why.what}` : ''}`,
-      });
-    }
+    const results = await this.#run.send(this.#hostNamed(target), steps, this.#errand(phase), listener);
+    if (!results) this.#outOfReach(target);
     return results;
+  }
+
+  async #upload(target: string, upload: Upload): Promise<StepResult | undefined> {
+    const result = await this.#run.upload(this.#hostNamed(target), upload, this.#errand('change'));
+    if (!result) this.#outOfReach(target);
+    return result;
+  }
+
+  #errand(phase: 'check' | 'diff' | 'change'): Errand {
+    const { play, call, stage } = this.#place;
+    return { phase, become: this.#run.becomes(play), role: call.role.name, stage: stage.name };
+  }
+
+  /** A host that a task was delegated to does not answer: the task's own host is out too. */
+  #outOfReach(target: string): void {
+    if (target === this.#host.name) return;
+    const why = this.#run.pool.whyUnreachable(target);
+    this.#run.fail(this.#host, {
+      host: this.#host.name,
+      what: `a task is delegated to ${target}, which can't be reached${why ? `: ${why.what}` : ''}`,
+    });
   }
 
   /** A unit whose fate is known without the change phase. */

@@ -213,7 +213,7 @@ class Trial {
       const { found } = await this.#start();
       const { whole: wholeScript = sh`` } = this.#example;
       const [ran, counted, whole, probed] = await all(this.#session, [
-        how(this.#wholeChange(found)),
+        how(await this.#wholeChange(found)),
         sh`wc -l < ${HOOK}/count; cat ${HOOK}/argv`,
         wholeScript,
         this.#resource.probe,
@@ -302,9 +302,13 @@ class Trial {
   }
 
   async #change(found: State): Promise<Text> {
-    for (const piece of this.#resource.pieces?.(found) ?? []) {
-      const result = await one(this.#session, piece);
-      if (result.exitCode !== 0) return result;
+    const upload = this.#resource.upload?.(found);
+    if (upload) {
+      const { exitCode, stdout, stderr } = await this.#session.upload(
+        { id: 'upload', script: upload.script, timeout: 60 },
+        upload.content,
+      );
+      if (exitCode !== 0) return { exitCode, stdout: stdout.toString(), stderr: stderr.toString() };
     }
     const result = await one(this.#session, this.#resource.change(found), this.#resource.timeout ?? 120);
     this.#seen.push(result.stdout, result.stderr);
@@ -312,10 +316,17 @@ class Trial {
     return result.exitCode === 0 && confirm ? one(this.#session, confirm.script) : result;
   }
 
-  /** Pieces and change as one script. */
-  #wholeChange(found: State): Script {
-    const pieces = [...(this.#resource.pieces?.(found) ?? [])].map((piece) => sh`${piece} || exit`);
-    return Script.join([...pieces, this.#resource.change(found)]);
+  /** Upload and change as one script. */
+  async #wholeChange(found: State): Promise<Script> {
+    const change = this.#resource.change(found);
+    const upload = this.#resource.upload?.(found);
+    if (!upload) return change;
+    const content = Buffer.concat(await upload.content().toArray()).toString('base64');
+    return Script.join([
+      sh`printf %s ${content} | base64 -d | { ${upload.script}
+} || exit`,
+      change,
+    ]);
   }
 }
 

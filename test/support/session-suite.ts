@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Test } from 'tap';
 import { controllerId } from '../../engine/remote/controller.ts';
@@ -250,6 +251,51 @@ export function sessionSuite(t: Test, open: OpenHere): void {
       t.equal(text((await session.run([step('after', sh`echo usable`)]))[0]), 'usable\n');
     });
   }
+
+  t.test('content is uploaded byte for byte, in its turn, and counted', async (t) => {
+    const session = await opened(t, open);
+    const path = join(temporary(t), 'up');
+    const content = Buffer.from(Array.from({ length: 3_000_000 }, (_, i) => (i * 7919) % 256));
+    const before = session.traffic.roundTrips;
+    const takes = shellFunction('hw_takes', 'cat > "$1"; echo taken >&2; return 7');
+    const [, uploaded, after] = await Promise.all([
+      session.run([step('before', sh`sleep 0.2; echo early > ${path}`)]),
+      session.upload({ id: 'up', script: sh`${takes} ${path}`, timeout: 30 }, () => Readable.from([content])),
+      session.run([step('after', sh`wc -c < ${path}`)]),
+    ]);
+    t.match(uploaded, { id: 'up', outcome: 'ran', exitCode: 7 });
+    t.equal(uploaded.stderr.toString(), 'taken\n');
+    t.equal(text(after[0]).trim(), '3000000');
+    t.ok(readFileSync(path).equals(content));
+    t.equal(session.traffic.roundTrips, before + 3);
+    t.ok(session.traffic.bytesOut >= content.length);
+    const refused = await session.upload({ id: 'no', script: sh`exit 3`, timeout: 30 }, () => Readable.from([content]));
+    t.match(refused, { outcome: 'ran', exitCode: 3 });
+  });
+
+  t.test(
+    'an upload that makes no headway is given up, one is interrupted at once, and one that cannot be read is an error',
+    async (t) => {
+      const session = await opened(t, open);
+      const stuck = () => Readable.from([Buffer.alloc(10_000_000)]);
+      const late = await session.upload({ id: 'late', script: sh`sleep 3`, timeout: 0.5 }, stuck);
+      t.equal(late.outcome, 'timed out');
+      const running = session.upload({ id: 'now', script: sh`exec sleep 3`, timeout: 60 }, stuck);
+      await sleep(500);
+      await session.interrupt('now');
+      t.equal((await running).outcome, 'interrupted');
+      const unread = session.upload({ id: 'bad', script: sh`cat >/dev/null`, timeout: 60 }, () =>
+        Readable.from(
+          (async function* () {
+            yield Buffer.from('some');
+            throw new Error('the disk broke');
+          })(),
+        ),
+      );
+      await t.rejects(unread, { message: 'the disk broke' });
+      t.equal(text((await session.run([step('on', sh`echo on`)]))[0]), 'on\n');
+    },
+  );
 
   t.test('a batch stops after the step at hand, and those behind it are left out', async (t) => {
     const session = await opened(t, open);

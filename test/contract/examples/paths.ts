@@ -145,7 +145,7 @@ export const localFiles: string = local;
 
 export const copies: readonly Example[] = [
   { name: 'a small one', resource: copied({ path, from: small, mode: '0755' }), prepare: old, whole },
-  { name: 'one that comes in pieces', resource: copied({ path, from: large, mode: '0755' }), prepare: old, whole },
+  { name: 'one that is uploaded', resource: copied({ path, from: large, mode: '0755' }), prepare: old, whole },
   {
     name: 'one that goes on where it was cut',
     resource: copied({ path, from: large }),

@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import type { Resource } from '../../../engine/resource.ts';
-import type { Script } from '../../../engine/script.ts';
+import { type Script, sh } from '../../../engine/script.ts';
 import { type Difference, differences, parseState, type State } from '../../../engine/state.ts';
 
 /** What a script left behind. */
@@ -56,7 +56,7 @@ export async function probe(resource: Resource, shell?: readonly string[], env?:
   return parseState(stdout);
 }
 
-/** Probe, and where it differs pieces, change and probe again, as a run does it. */
+/** Probe, and where it differs upload, change and probe again, as a run does it. */
 export async function apply(
   resource: Resource,
   shell?: readonly string[],
@@ -65,8 +65,10 @@ export async function apply(
   const found = await probe(resource, shell, env);
   const before = differences(found, resource.wanted);
   if (before.length === 0) return { before, outcome: undefined, after: before };
-  for (const piece of resource.pieces?.(found) ?? []) {
-    const outcome = await run(piece, shell, env);
+  const upload = resource.upload?.(found);
+  if (upload) {
+    const content = Buffer.concat(await upload.content().toArray()).toString('base64');
+    const outcome = await run(sh`printf %s ${content} | base64 -d | { ${upload.script}\n}`, shell, env);
     if (outcome.exitCode !== 0) return { before, outcome, after: before };
   }
   const outcome = await run(resource.change(found), shell, env);
