@@ -108,11 +108,12 @@ export class Lab {
     const state = readState(name);
     if (state) return new Lab(state);
     const names = allStates().map((other) => other.name);
-    const near = didYouMean(name, names);
+    const [only] = names;
+    const near = didYouMean(name, names) ?? (names.length === 1 ? only : undefined);
     throw new UserError({
       what: `no lab called "${name}" is up`,
       ...(names.length > 0 ? { allowed: names.join(', ') } : {}),
-      tryThis: near ? `did you mean "${near}"?` : 'npm run lab -- up',
+      tryThis: near ? `--name ${near}` : 'npm run lab -- up',
     });
   }
 

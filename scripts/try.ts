@@ -41,7 +41,9 @@ The cluster is up; its API answers on https://${vip}:6443. Look around:
   npm run lab -- ssh node-1 --name ${NAME}                          # then: k3s kubectl get nodes,pods -A -o wide
   npx tsx ${PLAYBOOK} -i ${hosts}              # again: nothing changes
   npx tsx scripts/run.ts all -i ${hosts} -b -- uptime
-  npm run lab -- fault kill node-1 --name ${NAME}                   # pull a plug, and see the API stay
+  npx tsx ${PLAYBOOK} -i ${hosts} -e '{"k3s_tls_san": ["k3s.example.org"]}'    # a setting: a restart each, one at a time
+  npm run lab -- fault kill node-1 --name ${NAME}                   # pull a plug: the address moves within 22 s
+  npm run lab -- ssh node-2 --name ${NAME} -- k3s kubectl get nodes
   npm run lab -- fault start node-1 --name ${NAME}
   npm run lab -- down --name ${NAME}                                # takes it all away`);
   return ExitCode.ok;

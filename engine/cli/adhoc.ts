@@ -1,9 +1,11 @@
 /** One command on many hosts, as `ansible PATTERN -a COMMAND` does it: nothing is looked at before or after. */
+import { setMaxListeners } from 'node:events';
 import { ExitCode, UserError } from '../errors.ts';
 import { LinkError, type Session, type StepResult } from '../remote/session.ts';
 import { Script, sh } from '../script.ts';
 import { mask } from '../secret.ts';
 import { printable } from './format.ts';
+import { listenForInterrupts } from './interrupt.ts';
 import { CONNECTION_OPTIONS, helpText, type OptionTable, parseCommandLine } from './options.ts';
 import { setUp } from './setup.ts';
 
@@ -29,7 +31,7 @@ export async function runCommand(argv: readonly string[]): Promise<ExitCode> {
     return ExitCode.ok;
   }
   if (pattern === undefined || command.length === 0) {
-    const what = pattern === undefined ? 'no hosts and no command' : `no command for ${pattern}`;
+    const what = pattern === undefined ? 'no hosts and no command' : `no command: "${pattern}" is taken for the hosts`;
     throw new UserError({ what, tryThis: 'npx tsx scripts/run.ts all -i hosts -- uptime' }, ExitCode.usage);
   }
   const [{ default: pLimit }, { sessionOpener }] = await Promise.all([import('p-limit'), import('../remote/open.ts')]);
@@ -42,12 +44,23 @@ export async function runCommand(argv: readonly string[]): Promise<ExitCode> {
   const script = command.length === 1 ? Script.raw(command[0] ?? '') : sh`${command}`;
   const limit = pLimit(forks);
   const open = sessionOpener();
+  const sessions = new Set<Session>();
+  const connecting = new AbortController();
+  setMaxListeners(0, connecting.signal);
+  const interruption = listenForInterrupts();
+  interruption.onRequest(() => {
+    process.stderr.write('stopping the command on every host\n');
+    connecting.abort();
+    for (const session of sessions) void session.interrupt('now');
+  });
   const outcomes = await Promise.all(
     hosts.map((host) =>
       limit(async () => {
+        if (interruption.requested) return ExitCode.interrupted;
         let session: Session | undefined;
         try {
-          session = await open(connect(host, values.become));
+          session = await open(connect(host, values.become), connecting.signal);
+          sessions.add(session);
           const [result] = await session.run([
             { id: 'run', script, timeout: values['command-timeout'] ?? COMMAND_TIMEOUT },
           ]);
@@ -64,12 +77,15 @@ export async function runCommand(argv: readonly string[]): Promise<ExitCode> {
       }),
     ),
   );
+  interruption.stop();
+  if (interruption.requested) return ExitCode.interrupted;
   if (outcomes.includes(ExitCode.failed)) return ExitCode.failed;
   return outcomes.includes(ExitCode.unreachable) ? ExitCode.unreachable : ExitCode.ok;
 }
 
 function resultText(host: string, { outcome, exitCode, stdout, stderr, truncated }: StepResult): string {
-  const ended = outcome === 'timed out' ? 'timed out, and was stopped' : `exit code ${exitCode}`;
+  const endings = { 'timed out': 'timed out, and was stopped', interrupted: 'stopped by you', skipped: 'not run' };
+  const ended = outcome === 'ran' ? `exit code ${exitCode}` : endings[outcome];
   const how = truncated ? `${ended}; so much output that its middle is left out` : ended;
   const output = [stdout, stderr]
     .map((stream) => printable(mask(stream.toString())).trimEnd())

@@ -49,13 +49,21 @@ case $(systemctl show -p LoadState,NeedDaemonReload -- "$1") in
 esac`,
 );
 
-/** `hw_systemctl ARGS... NAME`: on failure, adds what the unit last said. */
+/**
+ * `hw_systemctl ARGS... NAME`: on failure, adds what the unit last said. A simple service counts as started before its program
+ * runs; so a moment later it is looked at again.
+ */
 const hwSystemctl: ShellFunction = shellFunction(
   'hw_systemctl',
   `
-systemctl "$@" && return 0
-hw_rc=$?
 for hw_name do :; done
+systemctl "$@" && hw_rc=0 || hw_rc=$?
+if [ $hw_rc = 0 ]; then
+  case " $* " in *' --no-block '*) return 0 ;; ' start '* | ' restart '* | ' reload-or-restart '*) ;; *) return 0 ;; esac
+  case $(systemctl show -p Type --value -- "$hw_name") in simple | exec | idle) ;; *) return 0 ;; esac
+  sleep 0.5 2>/dev/null || sleep 1
+  case $(systemctl show -p ActiveState,SubState -- "$hw_name") in *=failed* | *=auto-restart*) hw_rc=1 ;; *) return 0 ;; esac
+fi
 systemctl show -p LoadState,ActiveState,SubState,Result,ExecMainStatus -- "$hw_name" >&2
 journalctl -u "$hw_name" -n 15 --no-pager -o cat >&2 2>/dev/null
 return $hw_rc`,

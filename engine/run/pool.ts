@@ -2,6 +2,7 @@
  * The sessions of a run: opened when first needed, one per host, closed at the end. A host that could not be reached, or whose
  * link broke, stays out for the rest of the run.
  */
+import { setMaxListeners } from 'node:events';
 import type { LimitFunction } from 'p-limit';
 import type { Problem } from '../errors.ts';
 import type { EventStream } from '../events.ts';
@@ -45,6 +46,8 @@ export class SessionPool {
 
   constructor(options: PoolOptions) {
     this.#options = options;
+    // Every host that is being connected to listens.
+    setMaxListeners(0, this.#connecting.signal);
   }
 
   /** Why a host is out, where it is. */

@@ -25,7 +25,8 @@ export function misspeltVariables(set: Iterable<NamedDefinition>, roles: readonl
   for (const given of set) {
     collectReferences(given.definition.value, referred);
     if (declared.has(given.name) || given.name.startsWith('ansible_')) continue;
-    const near = nearest(given.name, byPrefix.get(prefixOf(given.name)) ?? []);
+    // The first word may be misspelt itself: `fierwall_rules`.
+    const near = nearest(given.name, byPrefix.get(prefixOf(given.name)) ?? [...declared]);
     const isOwn = ownPrefixes.some((prefix) => given.name.startsWith(prefix));
     if (near !== undefined || isOwn) suspects.push({ near, given });
   }

@@ -12,7 +12,7 @@ export function firewallVerdicts(
   found: FirewallFound,
   net: Network,
 ): readonly Verdict[] {
-  return [otherFirewalls(host, found), adminNetworks(vars), ipv6(found, net), ssh(host, vars, net)];
+  return [otherFirewalls(host, found), adminNetworks(host, vars), ipv6(found, net), ssh(host, vars, net)];
 }
 
 function otherFirewalls(host: HostView, { others }: FirewallFound): Verdict {
@@ -26,8 +26,15 @@ function otherFirewalls(host: HostView, { others }: FirewallFound): Verdict {
   });
 }
 
-function adminNetworks({ firewall_admin_networks: networks }: FirewallVars): Verdict {
+function adminNetworks(host: HostView, { firewall_admin_networks: networks }: FirewallVars): Verdict {
   const wide = networks.filter((cidr) => /\/[0-7]$/.test(cidr));
+  if (networks.length === 0 && host.var('k3s_fetch_kubeconfig') !== undefined) {
+    return warn('admin-networks', {
+      evidence: 'k3s_fetch_kubeconfig is set, firewall_admin_networks is not',
+      what: `the API on ${host.name} is closed to all but the nodes: the kubeconfig will not connect from here`,
+      tryThis: 'firewall_admin_networks: [the network of this computer]',
+    });
+  }
   if (wide.length === 0) return pass('admin-networks', networks.join(', ') || 'none named');
   return refuse('admin-networks', {
     evidence: wide.join(', '),

@@ -70,14 +70,16 @@ export const kubeVip = defineRole({
         const found = interfaceFor(address, facts.sights, vars.kube_vip_interface);
         const iface = found.ok ? found.iface : undefined;
         const applier = serversOf(context).find(({ name }) => isRunning(facts.states.get(name))) ?? host;
-        const wait = { condition: 'rolled out', deadline: vars.kube_vip_timeout };
+        // A server that is away keeps its pod from getting ready; whether the address answers is asked below in any case.
+        const complete = serversOf(context).every(({ name }) => isRunning(facts.states.get(name)));
+        const wait = { waitFor: { condition: 'rolled out', deadline: vars.kube_vip_timeout } };
         const objects = manifest(vars, address, iface);
         return [
           task(
             'Say what the lease costs',
             pass('vip-lease', vars.kube_vip_mode === 'arp' ? leaseCost(vars.kube_vip_lease) : 'bgp'),
           ),
-          task('Apply kube-vip', kubernetesObject({ manifest: objects, kubectl: KUBECTL, waitFor: wait }), {
+          task('Apply kube-vip', kubernetesObject({ manifest: objects, kubectl: KUBECTL, ...(complete ? wait : {}) }), {
             // On one server that runs, whichever was asked for by --limit: its API is everybody's.
             delegateTo: applier,
             runOnce: true,

@@ -1,9 +1,10 @@
 /** The command line, without any host: help, lists, and what a wrong one gets. */
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { type Ended, program } from '../support/program.ts';
+import { type Ended, program, start } from '../support/program.ts';
+import { until } from '../support/until.ts';
 
 const GREET = 'test/support/playbooks/greet.ts';
 const cwd = t.testdir({
@@ -185,3 +186,25 @@ t.test('scripts/run.ts runs a command on hosts, each with its exit code and outp
   t.equal(gone.code, 4);
   t.match(gone.stdout, /^gone \| unreachable: nothing listens at 127\.0\.0\.1:1\n {2}try: /);
 });
+
+t.test('Ctrl-C stops a command on every host, and exits with 99', async (t) => {
+  const running = start('scripts/run.ts', ['people', '-i', 'hosts', '--', 'echo begun >&2; exec sleep 86436'], { cwd });
+  await until(20, async () => sleepers() > 0);
+  running.kill('SIGINT');
+  const { code, stdout, stderr } = await running.ended;
+  t.equal(code, 99);
+  t.match(stdout, /^node-1 \| stopped by you\n {2}begun$/m);
+  t.equal(stderr, 'stopping the command on every host\n');
+  t.equal(sleepers(), 0, 'nothing goes on there');
+});
+
+/** How many of the test's own commands run. */
+function sleepers(): number {
+  return readdirSync('/proc').filter((pid) => {
+    try {
+      return readFileSync(`/proc/${pid}/cmdline`, 'utf8') === 'sleep\0' + '86436\0';
+    } catch {
+      return false; // no process, or it has ended
+    }
+  }).length;
+}

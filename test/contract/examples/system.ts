@@ -129,6 +129,12 @@ export const units: readonly Example[] = [
     fails: /there is no unit nosuch.service/,
   },
   {
+    name: 'one that dies at once',
+    resource: unit(name, { active: true }),
+    prepare: install('/bin/false'),
+    fails: /did not start: exit-code, exit code 1/,
+  },
+  {
     name: 'a masked one',
     resource: unit(name, { active: true }),
     prepare: sh`${sleeper}\nrm ${unitFile}; systemctl -q mask ${name}`,
