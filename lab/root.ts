@@ -3,7 +3,17 @@
  * of its recipe, so that a changed recipe makes a new root and leaves the old one to labs that still stand on it.
  */
 import { createHash } from 'node:crypto';
-import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { UserError } from '../engine/errors.ts';
 import { $, type Say } from './local.ts';
@@ -139,10 +149,19 @@ export function recipeHash(kind: RootKind): string {
  */
 export async function rootOf(kind: RootKind, say: Say): Promise<string> {
   const root = join(cacheDirectory(), 'roots', `${suite}-${kind.arch}${kind.ufw ? '' : '-bare'}-${recipeHash(kind)}`);
-  if (existsSync(root)) return root;
+  if (existsSync(root)) return whole(root);
   return withLock(`root-${recipeHash(kind)}`, async () => {
     if (!existsSync(root)) await make(kind, root, say);
     return root;
+  });
+}
+
+/** A cached root, as it was made: a copy by `cp -r` has lost what makes sudo work. */
+function whole(root: string): string {
+  if (statSync(join(root, 'usr/bin/sudo')).mode & 0o4000) return root;
+  throw new UserError({
+    what: `${root} is not as it was made: its sudo has no setuid bit`,
+    tryThis: `remove it, so that it is made again; copy caches by cp -a`,
   });
 }
 

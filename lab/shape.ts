@@ -43,7 +43,7 @@ export const hostDefaults: Omit<HostShape, 'name'> = {
   groups: ['server'],
   user: 'admin',
   sudo: 'password',
-  sudo_password: 'heartwood',
+  sudo_password: 'lab-5esame',
   ssh_port: 22,
   ufw: true,
   disk_gb: 20,

@@ -16,7 +16,7 @@ const lab = await useLab(t, {
   ],
 });
 const open = sessionOpener();
-const right = new Secret('heartwood');
+const right = new Secret('lab-5esame');
 
 function connection(name: string, more: Partial<Connection> = {}): Connection {
   return {
