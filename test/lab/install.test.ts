@@ -121,6 +121,9 @@ t.test(
       `measured: holder of the virtual IP killed: away ${longestGap} ms (${failed} of ${requests} requests failed: ${reasons.join('; ')})`,
     );
     t.ok(longestGap < 60_000);
+    const without = await install();
+    t.equal(without.code, 4, 'a run goes on without it: it is unreachable, and nothing failed');
+    for (const line of recap(without)) t.match(line, /changed=0 unreachable=[01] failed=0/);
     await lab.host(holder).start();
     t.ok(await until(120, async () => (await voters(lab.host(other))).length === 3));
     t.ok(await until(120, async () => /^ok$/m.test(await kubectl(lab.host(holder), 'get --raw /readyz'))));
