@@ -1,6 +1,6 @@
 /**
  * The view of a run: lines as they happen, and on a terminal, below them, what each host is doing right now. In a pipe there are
- * only the lines.
+ * only the lines, and now and then one of a change that takes long.
  */
 import type { RunEvent } from '../events.ts';
 import { type FormatOptions, printable, stageTitle, TextFormat } from './format.ts';
@@ -16,9 +16,14 @@ export interface Screen {
 /** Milliseconds between two drawings of the live part. */
 const REDRAW_EVERY = 250;
 
+/** Milliseconds after which a change is told to take long, where there is no live part. */
+const LONG = 30_000;
+
 /** What a host is doing. */
 interface Doing {
   readonly what: string;
+  /** Is it a task, which may take long, or the way there? */
+  readonly isTask: boolean;
   readonly since: number;
   /** The last line of output, where there is one: what a wait last saw. */
   last: string;
@@ -57,12 +62,14 @@ export class View {
   }
 
   #follow(event: RunEvent): void {
-    if (!this.#live) return;
     switch (event.type) {
       case 'run-started':
         for (const host of event.hosts) this.#begin(host, 'connecting');
         this.#started = Date.now();
-        this.#timer = setInterval(() => this.#show([]), REDRAW_EVERY);
+        this.#timer = setInterval(
+          () => this.#show(this.#live ? [] : this.#longLines()),
+          this.#live ? REDRAW_EVERY : LONG,
+        );
         this.#timer.unref();
         break;
       case 'checks-started':
@@ -72,7 +79,7 @@ export class View {
         for (const host of event.hosts) this.#begin(host, stageTitle(event));
         break;
       case 'task-started':
-        this.#begin(event.host, event.task.name);
+        this.#begin(event.host, event.task.name, true);
         break;
       case 'task-output': {
         const doing = this.#doing.get(event.host);
@@ -89,8 +96,19 @@ export class View {
     }
   }
 
-  #begin(host: string, what: string): void {
-    this.#doing.set(host, { what, since: Date.now(), last: '' });
+  #begin(host: string, what: string, isTask = false): void {
+    this.#doing.set(host, { what, isTask, since: Date.now(), last: '' });
+  }
+
+  /** The changes that take long. */
+  #longLines(): readonly string[] {
+    const now = Date.now();
+    return [...this.#doing]
+      .filter(([, { isTask, since }]) => isTask && now - since >= LONG / 2)
+      .map(
+        ([host, { what, since, last }]) =>
+          `    ...     ${host}  ${what} ${elapsed(now - since)}${last ? `  ${last}` : ''}`,
+      );
   }
 
   /** Takes the live part away and writes what is to stay, in one go with the new live part, so that nothing flickers. */
@@ -103,7 +121,7 @@ export class View {
   }
 
   #liveLines(): readonly string[] {
-    if (!this.#timer || this.#doing.size === 0) return [];
+    if (!this.#live || !this.#timer || this.#doing.size === 0) return [];
     const width = (this.#screen.columns ?? 80) - 1;
     const room = Math.max(1, (this.#screen.rows ?? 24) - 3);
     const names = Math.max(...[...this.#doing.keys()].map((host) => host.length));

@@ -1,0 +1,68 @@
+/** The view: what is drawn while a run goes, on a terminal and in a pipe. */
+import { mock } from 'node:test';
+import t, { type Test } from 'tap';
+import { View } from '../../engine/cli/view.ts';
+import type { RunEventBody, TaskRef } from '../../engine/events.ts';
+
+const task: TaskRef = {
+  play: 'P',
+  role: 'r',
+  stage: 'r',
+  name: 'Join',
+  index: 0,
+  handler: false,
+  resource: 'x y',
+  at: undefined,
+};
+const started: RunEventBody = {
+  type: 'run-started',
+  run: 'x',
+  playbook: 'Title',
+  argv: [],
+  mode: 'apply',
+  diff: false,
+  hosts: ['node-1', 'node-2'],
+  version: '0',
+};
+
+/** A view on a screen that keeps what is written, and a clock that the test turns. */
+function viewOn(t: Test, isTTY: boolean) {
+  mock.timers.enable({ apis: ['setInterval', 'Date'] });
+  t.teardown(() => mock.timers.reset());
+  const written: string[] = [];
+  const view = new View(
+    { isTTY, columns: 80, rows: 24, write: (text: string) => written.push(text) },
+    { verbosity: 0, diff: false, color: false, journal: '' },
+  );
+  const hear = (...events: RunEventBody[]): void => {
+    for (const event of events) view.listener({ ...event, time: '' });
+  };
+  return { hear, text: () => written.splice(0).join(''), view };
+}
+
+t.test('in a pipe a change that takes long is told every half minute, with what was last seen', async (t) => {
+  const { hear, text, view } = viewOn(t, false);
+  hear(started, { type: 'task-started', host: 'node-2', task });
+  text();
+  mock.timers.tick(29_000);
+  t.equal(text(), '', 'nothing yet');
+  hear({ type: 'task-output', host: 'node-2', task, stream: 'stdout', text: 'first\nlast seen: a learner\n' });
+  mock.timers.tick(1000);
+  t.equal(text(), '    ...     node-2  Join 30 s  last seen: a learner\n');
+  mock.timers.tick(30_000);
+  t.match(text(), 'Join 1:00 min');
+  view.close();
+  mock.timers.tick(60_000);
+  t.equal(text(), '', 'nothing after its end');
+});
+
+t.test('on a terminal every host is drawn below the lines, and taken away again', async (t) => {
+  const { hear, text, view } = viewOn(t, true);
+  hear(started, { type: 'task-started', host: 'node-2', task });
+  mock.timers.tick(2000);
+  const drawn = text();
+  t.match(drawn, /node-1 {2}connecting {2}2 s/);
+  t.match(drawn, /node-2 {2}Join {2}2 s/);
+  view.close();
+  t.match(text(), /\x1b\[\d+A\x1b\[0J$/, 'erased, and nothing drawn anew');
+});
