@@ -62,6 +62,8 @@ export function writeAccess(state: LabState): void {
     // Hosts have no registry to pull images from, so they get the archive.
     lines.push('', '[k3s_cluster:vars]', `k3s_mirror=${mirrorUrl(state.number)}`, 'k3s_airgap_images=true');
     lines.push(`kube_vip_address=${vipAddress(state.number)}`);
+    // Enough for a lab, and not worth a warning a host.
+    lines.push('preflight_server_disk_gb=8');
     // This machine asks the API through the virtual address.
     lines.push(`firewall_admin_networks=["${gatewayAddress(state.number)}/32"]`);
   }

@@ -107,9 +107,10 @@ export class RunContext {
     return counts;
   }
 
-  /** Ansible's recap lines, of every host in `hosts`. */
+  /** Ansible's recap lines, of every host in `hosts`; of a localhost that nobody named, where it had anything to do. */
   recap(hosts: readonly InventoryHost[]): readonly HostRecap[] {
-    return hosts.map(({ name }) => ({
+    const told = hosts.filter(({ name, implicit }) => !implicit || this.#counts.has(name) || this.#out.has(name));
+    return told.map(({ name }) => ({
       host: name,
       ...this.#countsOf(name),
       unreachable: this.pool.whyUnreachable(name) ? 1 : 0,

@@ -161,10 +161,14 @@ t.test('a localhost that the inventory does not name tells its own facts', async
     ],
   });
   for (const speculation of [true, false]) {
-    const { exitCode, events } = await world.run([play({ name: 'Here', hosts: 'localhost', roles: [role()] })], {
+    const { exitCode, events, recap } = await world.run([play({ name: 'Here', hosts: 'localhost', roles: [role()] })], {
       speculation,
     });
     t.equal(exitCode, 0);
+    t.match(recap, [{ host: 'localhost', ok: 1 }]);
+    const idle = defineRole({ name: 'idle', description: 'Does nothing.', vars: { properties: {} }, stages: () => [] });
+    const nothing = await world.run([play({ name: 'Here', hosts: 'localhost', roles: [idle()] })], { speculation });
+    t.strictSame(nothing.recap, [], 'and is not told of where it has nothing to do');
     t.match(
       events.find(({ type }) => type === 'verdict'),
       { evidence: 'yes' },
