@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import t from 'tap';
 import { hierarchies } from '../../lab/cgroups.ts';
+import type { LabHost } from '../../lab/host.ts';
 import { Lab } from '../../lab/lab.ts';
 import { directoryOf, labDirectory, repository } from '../../lab/names.ts';
 import { completeShape, defaultShape } from '../../lab/shape.ts';
@@ -54,6 +55,9 @@ function traces(name: string, number: number): string[] {
     ...[directoryOf(name)].filter(existsSync),
   ];
 }
+
+/** What admin types to become root. */
+const asRoot = ({ shape }: LabHost): string => `echo ${shape.sudo_password} | sudo -S -p "" id -u`;
 
 t.test(
   'down leaves no process, mount, device, namespace, control group or file, whatever its hosts were doing',
@@ -110,9 +114,10 @@ t.test('two labs at once have subnets of their own and see nothing of each other
         ({ stdout }) => stdout.trim(),
         (error: { stderr: string }) => error.stderr.trim(),
       );
-    t.equal(await ssh(one, 'admin', 'echo heartwood | sudo -S -p "" id -u'), '0');
+    const become = asRoot(one.host('node-1'));
+    t.equal(await ssh(one, 'admin', become), '0');
     t.match(await ssh(one, 'admin', 'echo wrong | sudo -S -p "" id -u'), /incorrect password/);
-    t.match(await ssh(two, 'admin', 'echo heartwood | sudo -S -p "" id -u'), /not in the sudoers file/);
+    t.match(await ssh(two, 'admin', become), /not in the sudoers file/);
     t.equal(await ssh(two, 'root', 'command -v python3 ufw || echo neither'), 'neither');
     t.match(
       await ssh(two, 'root', 'apt-get update -q >/dev/null && apt-get install -qy hello >/dev/null 2>&1 && hello'),
@@ -137,7 +142,7 @@ t.test('an emulated host is real: its architecture, its sudo, its firewall', asy
   const host = lab.host('node-4');
   t.equal(await host.read('uname -m'), process.arch === 'x64' ? 'aarch64' : 'x86_64');
   t.equal(await host.read('systemctl is-system-running --wait'), 'running');
-  t.equal(await host.read('su admin -c \'echo heartwood | sudo -S -p "" id -u\''), '0');
+  t.equal(await host.read(`su admin -c '${asRoot(host)}'`), '0');
   t.match(await host.read('ufw allow 22/tcp && ufw --force enable && ufw status'), /22\/tcp +ALLOW/);
   t.ok(await host.answers());
 });
