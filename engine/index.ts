@@ -1,7 +1,7 @@
 /** What playbooks and roles import. Nothing here loads what only a run needs. */
 export { playbook } from './cli/playbook.ts';
 export { type Position, type Problem, UserError } from './errors.ts';
-export { type Fact, type FactOutput, fact, fromEach } from './fact.ts';
+export { type Fact, type FactOfOthers, type FactOutput, fact, fromEach } from './fact.ts';
 export { type Play, type Playbook, play } from './play.ts';
 export type { Explanation, Resource } from './resource.ts';
 export { type AskContext, defineRole, type HostView, type RoleCall, type TaskContext } from './role.ts';

@@ -70,10 +70,20 @@ export class Script {
     return new Script([text]);
   }
 
+  /** The script with the functions it uses, for a shell that has not got them. Its secrets are open. */
+  standalone(): string {
+    return [...this.functions.map(definition), this.reveal()].join('\n');
+  }
+
   /** @internal The pieces, for {@link sh} to splice. */
   get parts(): readonly Part[] {
     return this.#parts;
   }
+}
+
+/** A function as shell reads it. */
+export function definition({ functionName, body }: ShellFunction): string {
+  return `${functionName}() {\n${body}\n}`;
 }
 
 /**

@@ -1,5 +1,5 @@
 /** A batch as the text that a session's shell is sent. */
-import type { Script, ShellFunction } from '../script.ts';
+import { definition, type Script, type ShellFunction } from '../script.ts';
 import type { Step } from './session.ts';
 
 /**
@@ -32,10 +32,11 @@ function variableName(id: string): string {
 }
 
 /** Through eval, so that a function that is not well formed fails the step that calls it and not the session. */
-function define({ functionName, body }: ShellFunction, defined: Map<string, string>): string {
+function define(fn: ShellFunction, defined: Map<string, string>): string {
+  const { functionName, body } = fn;
   if (defined.get(functionName) === body) return '';
   defined.set(functionName, body);
-  return `command eval ${literal(`${functionName}() {\n${body}\n}`)}\n`;
+  return `command eval ${literal(definition(fn))}\n`;
 }
 
 function text(step: Step, script: Script | undefined): string {

@@ -7,8 +7,7 @@ import { isWaived } from '../verdict.ts';
 import type { PlayRun, RunContext } from './context.ts';
 import { type Asker, askerOf, askFacts } from './facts.ts';
 import { problemsOf } from './role-error.ts';
-import { mayBeSelected } from './tags.ts';
-import { inheritedTags } from './units.ts';
+import { selectedCalls } from './units.ts';
 
 /** A role's checks on one host. */
 export interface HostCheck extends Asker {
@@ -80,11 +79,9 @@ export async function runChecks(run: RunContext, plays: readonly PlayRun[]): Pro
 }
 
 function checksOf(run: RunContext, { play, hosts }: PlayRun): HostCheck[] {
-  return play.roles.flatMap((call) => {
-    const { checks, tags } = call.role;
-    if (!checks || !mayBeSelected(inheritedTags(play, call), tags, run.options.tags)) return [];
-    return hosts.map((host): HostCheck => {
-      return { call, checks, ...askerOf(host, run.ask(host, call, hosts), call.role.name, checks.facts) };
-    });
+  return selectedCalls(play, run.options.tags).flatMap((call) => {
+    const { checks, name } = call.role;
+    if (!checks) return [];
+    return hosts.map((host) => ({ call, checks, ...askerOf(host, run.ask(host, call, hosts), name, checks.facts) }));
   });
 }

@@ -6,7 +6,7 @@ import type { Play } from '../play.ts';
 import type { BatchListener, Session, Step, StepResult } from '../remote/session.ts';
 import type { Upload } from '../resource.ts';
 import type { AskContext, RoleCall } from '../role.ts';
-import { Script } from '../script.ts';
+import { definition, Script } from '../script.ts';
 import type { Disruptions } from './disruption.ts';
 import { Foresight } from './foresight.ts';
 import type { RunOptions } from './options.ts';
@@ -107,9 +107,9 @@ export class RunContext {
     return counts;
   }
 
-  /** Ansible's recap lines, of every host in `hosts`; of a localhost that nobody named, where it had anything to do. */
-  recap(hosts: readonly InventoryHost[]): readonly HostRecap[] {
-    const told = hosts.filter(({ name, implicit }) => !implicit || this.#counts.has(name) || this.#out.has(name));
+  /** Ansible's recap lines, of every host; of a localhost that nobody named, where it had anything to do. */
+  recap(): readonly HostRecap[] {
+    const told = this.hosts.filter(({ name, implicit }) => !implicit || this.#counts.has(name) || this.#out.has(name));
     return told.map(({ name }) => ({
       host: name,
       ...this.#countsOf(name),
@@ -229,7 +229,7 @@ function showSteps(steps: readonly Step[]): string {
     steps.flatMap((step) => [step.onlyIf, step.script, step.stopIf].filter((script) => !!script)),
   );
   return [
-    ...whole.functions.map(({ functionName, body }) => `${functionName}() {\n${body}\n}`),
+    ...whole.functions.map(definition),
     ...steps.map((step) =>
       [
         `# ${step.id} (within ${step.timeout} s)${step.onlyIf ? `, if: ${step.onlyIf.shown}` : ''}`,

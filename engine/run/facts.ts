@@ -1,11 +1,10 @@
 /** Asks facts: one round trip per host asked, all hosts at once; hosts outside `--limit` are asked too, and only read. */
 import type { Problem } from '../errors.ts';
-import type { Phase } from '../events.ts';
 import type { FactAnswers, FactRequests } from '../fact.ts';
 import type { InventoryHost } from '../inventory/inventory.ts';
 import type { Step, StepResult } from '../remote/session.ts';
 import type { AskContext, TaskContext } from '../role.ts';
-import type { RunContext } from './context.ts';
+import type { Errand, RunContext } from './context.ts';
 import { type Answers, Questions } from './questions.ts';
 import { problemsOf } from './role-error.ts';
 
@@ -81,7 +80,7 @@ export function contextOf(
 export async function askFacts(
   run: RunContext,
   askers: readonly Asker[],
-  to: { readonly phase: Phase; readonly become: boolean; readonly role?: string; readonly stage?: string },
+  to: Errand,
 ): Promise<ReadonlyMap<Asker, TaskContext<unknown, FactRequests>>> {
   const inquiry = new Inquiry(askers, to.become);
   const results = new Map<string, readonly StepResult[]>();

@@ -13,8 +13,7 @@ import { checkAskers, checksBecome } from './checks.ts';
 import type { PlayRun, RunContext } from './context.ts';
 import { type Asker, askerOf, contextOf, Inquiry } from './facts.ts';
 import { batches } from './serial.ts';
-import { mayBeSelected } from './tags.ts';
-import { inheritedTags, type StagePlace, unitsOf } from './units.ts';
+import { type StagePlace, selectedCalls, unitsOf } from './units.ts';
 
 /** A stage, on the hosts of a batch, as it will come if nothing changes before. */
 interface Scene {
@@ -43,7 +42,7 @@ export async function rehearse(run: RunContext, plays: readonly PlayRun[]): Prom
 
 function scenesOf(run: RunContext, { play, hosts }: PlayRun): readonly Scene[] {
   const become = run.becomes(play);
-  const calls = play.roles.filter((call) => mayBeSelected(inheritedTags(play, call), call.role.tags, run.options.tags));
+  const calls = selectedCalls(play, run.options.tags);
   return batches(hosts, play.serial).flatMap((batch) =>
     calls.flatMap((call) => {
       let round = 0;

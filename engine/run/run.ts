@@ -13,8 +13,8 @@ import { SessionPool } from './pool.ts';
 import { rehearse } from './rehearse.ts';
 import { batches } from './serial.ts';
 import { runStage } from './stage.ts';
-import { checkTags, mayBeSelected } from './tags.ts';
-import { inheritedTags } from './units.ts';
+import { checkTags } from './tags.ts';
+import { inheritedTags, selectedCalls } from './units.ts';
 
 /** How a run ended. */
 export interface RunResult {
@@ -64,17 +64,17 @@ export async function run(options: RunOptions): Promise<RunResult> {
   try {
     if (options.speculation) await rehearse(context, plays);
     if (!context.stopping && (await runChecks(context, plays))) await runPlays(context, plays);
-    exitCode = exitCodeOf(context, hosts);
+    exitCode = exitCodeOf(context);
   } finally {
     await pool.close();
     events.emit({
       type: 'run-finished',
       ms: Math.round(performance.now() - start),
-      recap: context.recap(hosts),
+      recap: context.recap(),
       exitCode,
     });
   }
-  return { exitCode, recap: context.recap(hosts) };
+  return { exitCode, recap: context.recap() };
 }
 
 /**
@@ -141,8 +141,7 @@ function resolveAll(options: RunOptions, plays: readonly PlayRun[]): RunContext[
   const vars = new Map<RoleCall, Map<string, Readonly<Record<string, unknown>>>>();
   const problems = new Map<string, Problem>();
   for (const { play, hosts } of plays) {
-    for (const call of play.roles) {
-      if (!mayBeSelected(inheritedTags(play, call), call.role.tags, options.tags)) continue;
+    for (const call of selectedCalls(play, options.tags)) {
       const ofHosts = vars.get(call) ?? new Map<string, Readonly<Record<string, unknown>>>();
       vars.set(call, ofHosts);
       for (const host of hosts) {
@@ -183,9 +182,7 @@ async function runPlays(run: RunContext, plays: readonly PlayRun[]): Promise<voi
     if (run.stopping) return;
     const alive = playRun.hosts.filter((host) => run.isIn(host));
     if (alive.length === 0) continue;
-    const calls = playRun.play.roles.filter((call) =>
-      mayBeSelected(inheritedTags(playRun.play, call), call.role.tags, run.options.tags),
-    );
+    const calls = selectedCalls(playRun.play, run.options.tags);
     if (calls.length === 0) continue;
     run.events.emit({ type: 'play-started', play: playRun.play.name, hosts: alive.map(({ name }) => name) });
     for (const batch of batches(alive, playRun.play.serial)) {
@@ -227,9 +224,9 @@ function endsPlay(run: RunContext, play: Play, batch: readonly InventoryHost[]):
   return play.maxFailPercentage !== undefined && (failed / batch.length) * 100 > play.maxFailPercentage;
 }
 
-function exitCodeOf(run: RunContext, hosts: readonly InventoryHost[]): ExitCode {
+function exitCodeOf(run: RunContext): ExitCode {
   if (run.stopping) return ExitCode.interrupted;
-  const recap = run.recap(hosts);
+  const recap = run.recap();
   if (recap.some(({ failed }) => failed > 0)) return ExitCode.failed;
   if (recap.some(({ unreachable }) => unreachable > 0)) return ExitCode.unreachable;
   return ExitCode.ok;

@@ -9,7 +9,7 @@ import type { Play } from '../play.ts';
 import type { Resource } from '../resource.ts';
 import type { HostView, RoleCall, Stage, TaskContext } from '../role.ts';
 import type { Task, Verdict } from '../task.ts';
-import { isSelected, type TagSelection } from './tags.ts';
+import { isSelected, mayBeSelected, type TagSelection } from './tags.ts';
 
 /** One task or handler of one host. */
 export interface Unit {
@@ -48,6 +48,11 @@ export interface StagePlace {
 /** Tags that every task of a role call has. */
 export function inheritedTags(play: Play, call: RoleCall): readonly string[] {
   return [...(play.tags ?? []), call.role.name, ...call.tags];
+}
+
+/** The roles of a play that may have selected tasks. */
+export function selectedCalls(play: Play, selection: TagSelection): readonly RoleCall[] {
+  return play.roles.filter((call) => mayBeSelected(inheritedTags(play, call), call.role.tags, selection));
 }
 
 /**
