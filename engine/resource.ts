@@ -70,7 +70,7 @@ export interface Resource {
 
 /** Content on its way to a host, as bytes on a script's stdin. */
 export interface Upload {
-  /** Takes the content. It runs in a shell of its own, that knows nothing of the session's. */
+  /** Takes the content. It runs in a shell of its own, as an argument of it: a secret has no place here. */
   readonly script: Script;
   /** The content, read as it is sent. */
   content(): Readable;

@@ -117,8 +117,9 @@ export interface Session {
   run(steps: readonly Step[], listener?: BatchListener): Promise<readonly StepResult[]>;
   /**
    * Runs a script with content on its stdin, over a channel of its own beside the shell, behind the batches given so far: one
-   * round trip. A transfer that makes no headway for the step's timeout is given up, and its result says so.
-   * @throws LinkError when the link is lost; what reading the content threw.
+   * round trip. A transfer that makes no headway for the step's timeout is given up, and its result says so; content that
+   * cannot be read ends it with exit code 1 and the reason on stderr.
+   * @throws LinkError when the link is lost.
    */
   upload(step: Pick<Step, 'id' | 'script' | 'timeout'>, content: () => Readable): Promise<StepResult>;
   /** Takes the per-host lock with the next batch, no round trip of its own. @throws LockError from that batch. */

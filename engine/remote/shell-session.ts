@@ -29,13 +29,6 @@ const KILL_GRACE = 15;
 /** Seconds the shell has to end by itself when the session is closed: it removes its lock. */
 const CLOSE_GRACE = 5;
 
-/** A script as the command of a shell that has content on its stdin, and none of the session's prelude. */
-function evaluated(script: Script): string {
-  const functions = script.functions.map(({ functionName, body }) => `${functionName}() {\n${body}\n}`);
-  const text = ['LC_ALL=C; export LC_ALL; umask 022', ...functions, script.reveal()].join('\n');
-  return `eval "$(printf %s ${Buffer.from(text).toString('base64')} | base64 -d)"`;
-}
-
 /** setTimeout's longest delay. */
 const LONGEST_TIMER = 2 ** 31 - 1;
 
@@ -204,33 +197,43 @@ export class ShellSession implements Session {
     if (this.#broken) throw this.#broken;
     const { name, become, connectTimeout } = this.#connection;
     const start = performance.now();
-    this.#traffic.roundTrips++;
-    const { channel } = await openShell(this.#link, name, become, connectTimeout, evaluated(script));
-    const [stdout, stderr] = [new KeptOutput(), new KeptOutput()];
-    channel.stdout.on('data', (chunk: Buffer) => stdout.add(chunk)).resume();
-    channel.stderr.on('data', (chunk: Buffer) => stderr.add(chunk)).resume();
     let ending: Ending | undefined;
+    let close = (): void => {};
     const end = (how: Ending): void => {
       ending ??= how;
-      channel.close();
+      close();
     };
     this.#transferring = () => end('interrupted');
-    const stalled = setTimeout(() => end('timed out'), timeout * 1000);
-    const source = content();
-    let unread: unknown;
-    source.once('error', (error) => {
-      unread = error;
-    });
-    source.on('data', (chunk: Buffer) => {
-      this.#traffic.bytesOut += chunk.length;
-      stalled.refresh();
-    });
-    // The far side may end before it has read all; how it ended says why.
-    await pipeline(source, channel.stdin).catch(() => {});
-    const { code } = await channel.ended;
-    clearTimeout(stalled);
-    this.#transferring = undefined;
-    if (unread !== undefined) throw unread;
+    const stalled = setTimeout(() => end('timed out'), Math.min(timeout * 1000, LONGEST_TIMER));
+    const [stdout, stderr] = [new KeptOutput(), new KeptOutput()];
+    let unread: Error | undefined;
+    let code: number | undefined;
+    try {
+      this.#traffic.roundTrips++;
+      const { channel } = await openShell(this.#link, name, become, connectTimeout, evaluated(script));
+      close = () => channel.close();
+      if (ending) close();
+      channel.stdout.on('data', (chunk: Buffer) => stdout.add(chunk)).resume();
+      channel.stderr.on('data', (chunk: Buffer) => stderr.add(chunk)).resume();
+      const source = content();
+      source.once('error', (error) => {
+        unread = error;
+      });
+      source.on('data', (chunk: Buffer) => {
+        this.#traffic.bytesOut += chunk.length;
+        stalled.refresh();
+      });
+      // The far side may end before it has read all; how it ended says why.
+      await pipeline(source, channel.stdin).catch(() => {});
+      code = (await channel.ended).code;
+    } finally {
+      clearTimeout(stalled);
+      this.#transferring = undefined;
+    }
+    if (unread) {
+      stderr.add(Buffer.from(`${unread.message}\n`));
+      code = 1;
+    }
     if (code === undefined && ending === undefined) {
       // The link's reason is a moment behind.
       await new Promise((resolve) => setImmediate(resolve));
@@ -321,4 +324,10 @@ export class ShellSession implements Session {
     clearTimeout(timer);
     await this.#link.close();
   }
+}
+
+/** A script as the command of a shell that has content on its stdin, and none of the session's prelude. */
+function evaluated(script: Script): string {
+  const text = `LC_ALL=C; export LC_ALL; umask 022\n${script.standalone()}`;
+  return `eval "$(printf %s ${Buffer.from(text).toString('base64')} | base64 -d)"`;
 }
