@@ -18,7 +18,7 @@ import { network, nodeIp, nodeIps } from '../cluster/network.ts';
 import { system } from '../cluster/system.ts';
 import { agentConfig, flannelIfaceOf, type NodeVars, unitFile } from '../k3s/config.ts';
 import { installTasks } from '../k3s/install.ts';
-import { chosen, compareVersions, release, wantedVersion } from '../k3s/release.ts';
+import { askReleases, chosen, compareVersions, wantedVersion } from '../k3s/release.ts';
 import { restarted, started } from '../k3s/start.ts';
 import { hasCluster, isUp, type K3sState, k3sState } from '../k3s/state.ts';
 import { clusterToken, firstToken, ownToken, tokenFile } from '../k3s/token.ts';
@@ -44,7 +44,7 @@ export const k3sAgent = defineRole({
         own: k3sState,
         system,
         states: fromEach(serversOf(context), k3sState, 'omit'),
-        releases: fromEach(serversOf(context), release(context.vars, true), 'omit'),
+        releases: askReleases(serversOf(context), context.vars, true),
       }),
       verdicts: ({ facts, vars, ...context }) => {
         const found = chosen(serversOf(context), facts.releases);
@@ -76,7 +76,7 @@ export const k3sAgent = defineRole({
         states: fromEach(serversOf(context), k3sState, 'omit'),
         networks: fromEach(serversOf(context), network, 'omit'),
         tokens: fromEach(serversOf(context), clusterToken, 'omit'),
-        releases: fromEach(serversOf(context), release(context.vars, true), 'omit'),
+        releases: askReleases(serversOf(context), context.vars, true),
       }),
 
       tasks: ({ facts, vars, host, ...context }) => {

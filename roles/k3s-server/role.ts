@@ -21,7 +21,7 @@ import { system } from '../cluster/system.ts';
 import { effectiveSettings, flannelIfaceOf, type ServerVars, serverConfig, unitFile } from '../k3s/config.ts';
 import { allVote, canBeSpared, type EtcdMember, etcdMembers, isVoter, noLeftoverAt, portsOpen } from '../k3s/etcd.ts';
 import { installTasks } from '../k3s/install.ts';
-import { chosen, RELEASE_FILE, release, releaseFile } from '../k3s/release.ts';
+import { askReleases, chosen, RELEASE_FILE, releaseFile } from '../k3s/release.ts';
 import { restarted, started } from '../k3s/start.ts';
 import {
   hasCluster,
@@ -206,7 +206,7 @@ function shared(context: Context) {
     own: k3sState,
     states: fromEach(servers, k3sState, 'omit'),
     tokens: fromEach(servers, clusterToken, 'omit'),
-    releases: fromEach(servers, release(context.vars, !first), 'omit'),
+    releases: askReleases(servers, context.vars, !first),
   };
 }
 

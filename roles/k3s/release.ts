@@ -2,7 +2,7 @@
  * A release of k3s: which version, its files, their checksums. Layout of the release page and of its checksum files:
  * k3s-ha-facts.md, section 2.
  */
-import { type Fact, fact, type HostView, sh, shellFunction } from '../../engine/index.ts';
+import { type Fact, type FactOfOthers, fact, fromEach, type HostView, sh, shellFunction } from '../../engine/index.ts';
 import type { Architecture } from '../cluster/system.ts';
 
 /** Names that the release page has for an architecture. */
@@ -93,6 +93,16 @@ done
     },
     example: { ok: true, version: choice.k3s_version, sums: exampleSums },
   });
+}
+
+/** The release, asked of every server; of none where all that is needed is pushed from here. */
+export function askReleases(
+  servers: readonly HostView[],
+  vars: ReleaseChoice & { readonly k3s_binary?: string | undefined; readonly k3s_airgap_images: boolean },
+  follow: boolean,
+): FactOfOthers<Release> {
+  const pushed = vars.k3s_binary !== undefined && !vars.k3s_airgap_images;
+  return fromEach(pushed ? [] : servers, release(vars, follow), 'omit');
 }
 
 const exampleSums: Readonly<Record<string, string>> = Object.fromEntries(

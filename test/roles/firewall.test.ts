@@ -6,6 +6,7 @@ import t from 'tap';
 import type { FactAnswers, FactRequests } from '../../engine/fact.ts';
 import { ufwRule } from '../../engine/resources/ufw.ts';
 import type { HostView } from '../../engine/role.ts';
+import { definition } from '../../engine/script.ts';
 import type { Task } from '../../engine/task.ts';
 import { isInNetwork, type Network, network, nodeIp, nodeIps } from '../../roles/cluster/network.ts';
 import { blockedSentence, type Flows, flows, type Reach, reachable, udpArrival } from '../../roles/cluster/reach.ts';
@@ -460,7 +461,7 @@ t.test('a shell tells open from refused, by bash, by curl and without either', a
     { address: '127.0.0.1', port: gone.port, proto: 'tcp' },
     { address: '127.0.0.1', port: gone.port, proto: 'udp' },
   ]);
-  const functions = fact.script.functions.map(({ functionName, body }) => `${functionName}() {\n${body}\n}`);
+  const functions = fact.script.functions.map(definition);
   const run = (without: readonly string[]): readonly string[] => {
     // `command -v` is how the script looks for its tools: here it does not find some of them.
     const hide = `command() { case $2 in ${[...without, '-'].join('|')}) return 1 ;; esac; builtin_command "$@"; }

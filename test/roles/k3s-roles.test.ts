@@ -10,6 +10,7 @@ import { agentConfig, type ServerVars, serverConfig, unitFile } from '../../role
 import { allVote, etcdMembers, hwMembers, noLeftoverAt, parseMembers } from '../../roles/k3s/etcd.ts';
 import { badSettings, criticalDifferences, settingsFor } from '../../roles/k3s/flags.ts';
 import {
+  askReleases,
   chosen,
   compareVersions,
   parseRelease,
@@ -530,6 +531,13 @@ t.test('an agent does not get newer than the servers that stay as they are', asy
   t.match(skewVerdict('v1.36.2+k3s1', new Map()), { verdict: 'pass' });
 });
 
+t.test('no mirror is asked where all that is needed is pushed from here', async (t) => {
+  const asked = (more: object) => askReleases(servers, { ...defaults, ...more }, true).of.length;
+  t.equal(asked({}), 3);
+  t.equal(asked({ k3s_binary: 'files/k3s' }), 0);
+  t.equal(asked({ k3s_binary: 'files/k3s', k3s_airgap_images: true }), 3, 'the images come from there');
+});
+
 t.test('a release file read back says the same, and the first server that found one is believed', async (t) => {
   t.ok(released.ok);
   if (released.ok) t.same(parseRelease(releaseFile(defaults, released)), released);
@@ -543,16 +551,9 @@ t.test('a release file read back says the same, and the first server that found 
 
 // --- what is sent ---
 
-/** A script as the session sends it: its functions, then itself. */
-function sent(script: Script): string {
-  return [...script.functions.map(({ functionName, body }) => `${functionName}() {\n${body}\n}`), script.reveal()].join(
-    '\n',
-  );
-}
-
 /** What `sh -n` says of a script; empty where it is well formed. */
 function syntax(script: Script): string {
-  return spawnSync('sh', ['-n'], { input: sent(script), encoding: 'utf8' }).stderr;
+  return spawnSync('sh', ['-n'], { input: script.standalone(), encoding: 'utf8' }).stderr;
 }
 
 t.test('every script is one that a shell can read', async (t) => {
@@ -595,7 +596,7 @@ t.test('members are read from what etcd really answers', async (t) => {
     '{"ID":"517730573628343671","name":"one-91e52f96","peerURLs":["https://192.0.2.11:2380"],"clientURLs":["https://192.0.2.11:2379"]},' +
     '{"ID":"14603105621031732969","peerURLs":["https://192.0.2.13:2380"],"isLearner":true}]}';
   const run = (script: Script) =>
-    spawnSync('sh', [], { input: `curl() { printf %s '${answer}'; }\n${sent(script)}`, encoding: 'utf8' });
+    spawnSync('sh', [], { input: `curl() { printf %s '${answer}'; }\n${script.standalone()}`, encoding: 'utf8' });
   t.same(parseMembers(run(sh`${hwMembers} yes`).stdout), [
     { id: '517730573628343671', name: 'one-91e52f96', address: '192.0.2.11', learner: false },
     { id: '14603105621031732969', name: '', address: '192.0.2.13', learner: true },
