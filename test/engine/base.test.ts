@@ -13,10 +13,6 @@ import { userName } from '../../engine/user-name.ts';
 /** Runs shell text under dash and gives back what it printed. */
 const dash = (text: string): string => execFileSync('sh', [], { input: text, encoding: 'utf8' });
 
-/** A script with its functions before it, as a session would define them. */
-const whole = (script: Script): string =>
-  [...script.functions.map(({ functionName, body }) => `${functionName}() {\n${body}\n}`), script.reveal()].join('\n');
-
 /** Lone surrogates become replacement characters, as on every way out of this process. */
 const wellFormed = (text: string): string => Buffer.from(text).toString();
 
@@ -53,7 +49,7 @@ t.test('a function is defined once, after those it uses', async (t) => {
   const outer = shellFunction('hw_outer', 'hw_inner "$1"', [inner]);
   const script = Script.join([sh`${outer} ${'a'}`, sh`${inner} ${'b'}`, sh`${outer} ${'c'}`]);
   t.strictSame(script.functions, [inner, outer]);
-  t.equal(dash(whole(script)), 'in a\nin b\nin c\n');
+  t.equal(dash(script.standalone()), 'in a\nin b\nin c\n');
 });
 
 t.test('undefined and NUL are refused before anything is sent', async (t) => {
@@ -86,7 +82,7 @@ t.test('a state survives being printed by a probe and read back', async () => {
       const own = { ...state };
       assert.deepEqual({ ...parseState(formatState(own)) }, own);
       const script = Script.join([sh`:`, ...Object.entries(own).map(([key, value]) => sh`${hwKv} ${key} ${value}`)]);
-      assert.deepEqual({ ...parseState(dash(whole(script))) }, own, 'and by hw_kv');
+      assert.deepEqual({ ...parseState(dash(script.standalone())) }, own, 'and by hw_kv');
     }),
     { numRuns: 60 },
   );
@@ -101,7 +97,8 @@ t.test('the guard on the host agrees with the comparison here', async () => {
   const states = fc.dictionary(fc.constantFrom('a', 'b', 'c'), fc.constantFrom('', 'x', 'x y', '*', 'a\nb', '\\n'));
   fc.assert(
     fc.property(states, states, (found, wanted) => {
-      const text = whole(sh`hw_out=${formatState(found)}; if ${holds(wanted)}; then echo yes; else echo no; fi`);
+      const script = sh`hw_out=${formatState(found)}; if ${holds(wanted)}; then echo yes; else echo no; fi`;
+      const text = script.standalone();
       assert.equal(
         dash(text).trim(),
         differences(found, wanted).length === 0 ? 'yes' : 'no',

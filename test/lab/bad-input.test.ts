@@ -2,12 +2,12 @@
 import { createHash } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import t from 'tap';
-import type { LabHost } from '../../lab/host.ts';
+import t, { type Test } from 'tap';
 import { directoryOf } from '../../lab/names.ts';
 import { useLab } from '../support/lab.ts';
 import { type Ended, program, start } from '../support/program.ts';
 import { fails, leavesAlone } from '../support/refused.ts';
+import { until } from '../support/until.ts';
 
 const WORK = 'test/support/playbooks/work.ts';
 /** Seconds within which a lost link must have been named; the machine may be busy. */
@@ -30,13 +30,9 @@ function inventoryWith(name: string, edit: (text: string) => string): string {
   return path;
 }
 
-/** Waits until a command succeeds on a host. */
-async function until(host: LabHost, command: string): Promise<void> {
-  for (let tries = 0; tries < 600; tries++) {
-    if ((await host.exec(command)).code === 0) return;
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-  throw new Error(`${host.name}: never true: ${command}`);
+/** Waits until a command succeeds on node-1. */
+async function comesTrue(t: Test, command: string): Promise<void> {
+  t.ok(await until(60, async () => (await one.exec(command)).code === 0), command);
 }
 
 t.test('check mode changes nothing on a fresh host: every file is as it was', async (t) => {
@@ -192,7 +188,7 @@ t.test('a wrong checksum, and a mirror that is down, cuts off, or changes what i
 t.test('a second run is told who holds the host', async (t) => {
   await one.read('rm -f /run/slow.* /run/after.done');
   const first = start(WORK, ['-i', lab.inventory, '-l', 'node-1', ...doing('slow'), '-e', 'work_seconds=40'], { cwd });
-  await until(one, 'test -e /run/slow.begun');
+  await comesTrue(t, 'test -e /run/slow.begun');
   await fails(
     t,
     work('-l', 'node-1', '-e', 'work_text=fourth'),
@@ -211,7 +207,7 @@ t.test(
     await one.read('rm -f /run/slow.* /run/after.done');
     const args = ['-i', lab.inventory, '-l', 'node-1', ...doing('slow', 'after')];
     const once = start(WORK, [...args, '-e', 'work_seconds=4'], { cwd });
-    await until(one, 'test -e /run/slow.begun');
+    await comesTrue(t, 'test -e /run/slow.begun');
     once.kill('SIGINT');
     const stopped = await once.ended;
     t.equal(stopped.code, 99);
@@ -221,7 +217,7 @@ t.test(
 
     await one.read('rm -f /run/slow.*');
     const twice = start(WORK, [...args, '-e', 'work_seconds=300'], { cwd });
-    await until(one, 'test -e /run/slow.begun');
+    await comesTrue(t, 'test -e /run/slow.begun');
     twice.kill('SIGINT');
     await twice.prints(/stopping after the running step/);
     twice.kill('SIGINT');
@@ -241,7 +237,7 @@ t.test('kill -9 of the program: the next run takes the lock over and completes',
   await one.read('rm -f /run/slow.* /run/after.done');
   const args = ['-i', lab.inventory, '-l', 'node-1', ...doing('slow', 'after')];
   const killed = start(WORK, [...args, '-e', 'work_seconds=4'], { cwd });
-  await until(one, 'test -e /run/slow.begun');
+  await comesTrue(t, 'test -e /run/slow.begun');
   killed.kill('SIGKILL');
   t.equal((await killed.ended).signal, 'SIGKILL');
   const next = await program(WORK, [...args, '-e', 'work_seconds=1'], { cwd });
@@ -256,7 +252,7 @@ t.test(
     // While the slow work runs, the big file of the same batch is half on its way.
     const args = ['-i', lab.inventory, '-l', 'node-1', ...doing('slow', 'big')];
     const run = start(WORK, [...args, '-e', 'work_seconds=5'], { cwd });
-    await until(one, 'test -e /run/slow.begun');
+    await comesTrue(t, 'test -e /run/slow.begun');
     await one.cut();
     t.teardown(() => one.restore());
     const since = Date.now();
@@ -267,7 +263,7 @@ t.test(
       stdout,
       /^unreachable node-1\n {4}lost the connection: .*\n {6}try: see that the host is up and reachable, then run again/m,
     );
-    await until(one, 'test -e /run/slow.done');
+    await comesTrue(t, 'test -e /run/slow.done');
     t.equal(await one.read('cat /etc/work.big'), 'old');
     await one.restore();
     const next = await program(WORK, args, { cwd });

@@ -5,8 +5,10 @@ import { EventStream, type RunEvent } from '../../engine/events.ts';
 import { connectionOf } from '../../engine/inventory/connection.ts';
 import { loadInventory } from '../../engine/inventory/load.ts';
 import type { Play } from '../../engine/play.ts';
+import { defineRole, type TaskContext } from '../../engine/role.ts';
 import type { RunOptions } from '../../engine/run/options.ts';
 import { type RunResult, run } from '../../engine/run/run.ts';
+import type { Task } from '../../engine/task.ts';
 import { resolverFor } from '../../engine/vars/resolve.ts';
 import { openSession } from './open-session.ts';
 
@@ -80,3 +82,16 @@ export const trips = (events: readonly RunEvent[], host: string) =>
     .filter((event) => event.type === 'phase-finished')
     .filter((event) => event.host === host)
     .map(({ phase, cost }) => `${phase} ${cost.roundTrips}`);
+
+type Context = TaskContext<unknown>;
+/** A stage's tasks. */
+export type Tasks = (context: Context) => readonly Task[];
+
+/** A role of one stage, without facts and variables. */
+export const roleOf = (tasks: Tasks, handlers?: (context: Context) => Readonly<Record<string, Task>>, name = 'role') =>
+  defineRole({
+    name,
+    description: 'A role.',
+    vars: { properties: {} },
+    stages: (stage) => [stage({ name: 'main', tasks, ...(handlers ? { handlers } : {}) })],
+  });

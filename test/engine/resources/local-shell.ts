@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import type { Resource } from '../../../engine/resource.ts';
-import { type Script, sh } from '../../../engine/script.ts';
+import { definition, type Script, sh } from '../../../engine/script.ts';
 import { type Difference, differences, parseState, type State } from '../../../engine/state.ts';
 
 /** What a script left behind. */
@@ -20,7 +20,7 @@ export const SHELLS: readonly (readonly string[])[] = [
 
 /** The text of a script with the functions it uses. */
 export function withFunctions(script: Script): string {
-  const definitions = script.functions.map(({ functionName, body }) => `${functionName}() {\n${body}\n}\n`);
+  const definitions = script.functions.map((fn) => `${definition(fn)}\n`);
   return `LC_ALL=C; export LC_ALL\numask 022\n${definitions.join('')}(\n${script.reveal()}\n) </dev/null\n`;
 }
 

@@ -117,6 +117,7 @@ t.test('keywords of a play that are no numbers are refused at the line of the pl
     ['maxFailPercentage', 'x', /0 to 100/],
   ] as const) {
     const declaration = { name: 'A play', hosts: 'all', roles: [], [keyword]: value };
+    // What TypeScript refuses, and a playbook run by tsx may hold all the same.
     t.match(playProblems(play(declaration as unknown as Parameters<typeof play>[0])), [
       { what: new RegExp(`play "A play": ${keyword} is`), at: { file: /plan\.test/ }, allowed },
     ]);

@@ -10,24 +10,13 @@ import { LinkError, type OpenSession } from '../../../engine/remote/session.ts';
 import { command } from '../../../engine/resources/command.ts';
 import { file } from '../../../engine/resources/file.ts';
 import { waitFor } from '../../../engine/resources/wait.ts';
-import { defineRole, type TaskContext } from '../../../engine/role.ts';
+import { defineRole } from '../../../engine/role.ts';
 import { sh } from '../../../engine/script.ts';
 import { maskData, Secret } from '../../../engine/secret.ts';
-import { type Task, task } from '../../../engine/task.ts';
+import { task } from '../../../engine/task.ts';
 import { pass, refuse } from '../../../engine/verdict.ts';
 import { openSession } from '../../support/open-session.ts';
-import { statuses, trips, World } from '../../support/world.ts';
-
-type Context = TaskContext<unknown>;
-type Tasks = (context: Context) => readonly Task[];
-
-const roleOf = (tasks: Tasks, handlers?: (context: Context) => Readonly<Record<string, Task>>, name = 'role') =>
-  defineRole({
-    name,
-    description: 'A role.',
-    vars: { properties: {} },
-    stages: (stage) => [stage({ name: 'main', tasks, ...(handlers ? { handlers } : {}) })],
-  });
+import { roleOf, statuses, type Tasks, trips, World } from '../../support/world.ts';
 
 const worldOf = (t: { testdir(): string }, names: readonly string[] = ['node-1', 'node-2']) =>
   new World(t.testdir(), names);

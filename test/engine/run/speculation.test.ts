@@ -14,7 +14,7 @@ import { sh } from '../../../engine/script.ts';
 import { task } from '../../../engine/task.ts';
 import { pass, refuse } from '../../../engine/verdict.ts';
 import { openSession } from '../../support/open-session.ts';
-import { type Observed, statuses, trips, World } from '../../support/world.ts';
+import { type Observed, roleOf, statuses, trips, World } from '../../support/world.ts';
 
 /** What is written in a file of a host, or nothing. */
 const contentOf = (world: World, host: string, name: string) =>
@@ -114,17 +114,11 @@ t.test(
       return Object.assign(await openSession(connection), { lock: () => {} });
     };
     const mark = (name: string) =>
-      defineRole({
+      roleOf(
+        ({ host }) => [task('Mark', file({ path: world.path(host.name, name), content: 'x' }))],
+        undefined,
         name,
-        description: 'Writes a mark.',
-        vars: { properties: {} },
-        stages: (stage) => [
-          stage({
-            name: 'main',
-            tasks: ({ host }) => [task('Mark', file({ path: world.path(host.name, name), content: 'x' }))],
-          }),
-        ],
-      })();
+      )();
     const on = await world.run(
       [
         play({ name: 'Switch on', hosts: 'node-1', roles: [mark('switched-on')] }),
@@ -166,7 +160,7 @@ t.test('a localhost that the inventory does not name tells its own facts', async
     });
     t.equal(exitCode, 0);
     t.match(recap, [{ host: 'localhost', ok: 1 }]);
-    const idle = defineRole({ name: 'idle', description: 'Does nothing.', vars: { properties: {} }, stages: () => [] });
+    const idle = roleOf(() => []);
     const nothing = await world.run([play({ name: 'Here', hosts: 'localhost', roles: [idle()] })], { speculation });
     t.strictSame(nothing.recap, [], 'and is not told of where it has nothing to do');
     t.match(
@@ -240,7 +234,7 @@ const textOf = (answers: Readonly<Record<string, ReadonlyMap<string, string>>>):
     .join('')
     .slice(0, 20);
 
-function roleOf(world: World, name: string, { stages, checks }: RoleData) {
+function randomRole(world: World, name: string, { stages, checks }: RoleData) {
   const log = (host: string) => world.path(host, 'log');
   return defineRole({
     name,
@@ -311,7 +305,9 @@ async function playOut(world: World, data: PlaybookData, label: string, speculat
       anyErrorsFatal,
       ...(serial === undefined ? {} : { serial }),
       ...(throttle === undefined ? {} : { throttle }),
-      roles: roles.map((role) => roleOf(world, `${label}-${role}`, data.roles[role] ?? { stages: [], checks: null })),
+      roles: roles.map((role) =>
+        randomRole(world, `${label}-${role}`, data.roles[role] ?? { stages: [], checks: null }),
+      ),
     }),
   );
   const ended: Observed = await world.run(plays, { check: data.check, speculation });
