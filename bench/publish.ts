@@ -5,7 +5,7 @@ import { UserError } from '../engine/errors.ts';
 import { chart } from './chart.ts';
 import { repository } from './places.ts';
 import { ratioTable, speedSection } from './report.ts';
-import type { Results } from './results.ts';
+import type { Cell, Results } from './results.ts';
 
 const BEGIN = '<!-- bench: from here on written by `npm run bench -- --publish` -->';
 const END = '<!-- bench: to here -->';
@@ -14,7 +14,8 @@ const END = '<!-- bench: to here -->';
  * Writes README.md's table of ratios, docs/speed.md's sections, and the chart, docs/speed.svg. Ratios stay within the bench they were
  * measured in.
  */
-export function publish(benches: readonly Results[]): void {
+export function publish(results: readonly Results[]): void {
+  const benches = withoutOutdated(results);
   const [first] = benches;
   if (!first) throw new UserError({ what: 'no results to publish' });
   const all: Results = {
@@ -26,6 +27,16 @@ export function publish(benches: readonly Results[]): void {
   between('docs/speed.md', benches.map(speedSection).join('\n\n'));
   writeFileSync(join(repository, 'docs/speed.svg'), chart(all));
 }
+
+/** What was measured again by a later bench is left out of the earlier ones. */
+export function withoutOutdated(benches: readonly Results[]): readonly Results[] {
+  return benches.map((bench, i) => {
+    const later = new Set(benches.slice(i + 1).flatMap(({ cells }) => cells.map(cellName)));
+    return { ...bench, cells: bench.cells.filter((cell) => !later.has(cellName(cell))) };
+  });
+}
+
+const cellName = ({ workload, rttMs, rc }: Cell): string => `${workload} ${rttMs} ${rc}`;
 
 function between(file: string, text: string): void {
   const path = join(repository, file);

@@ -10,6 +10,7 @@ import { verdicts } from '../../bench/goals.ts';
 import { iniInventory, largeIni, largeInventory } from '../../bench/inventory.ts';
 import type { Job } from '../../bench/job.ts';
 import { counted, timed } from '../../bench/measure.ts';
+import { withoutOutdated } from '../../bench/publish.ts';
 import { ansibleRenderer } from '../../bench/render/ansible.ts';
 import { heartwoodTasks } from '../../bench/render/heartwood.ts';
 import { pyinfraRenderer } from '../../bench/render/pyinfra.ts';
@@ -148,6 +149,21 @@ t.test('reports show where a peer wins, and that the machine was busy', async (t
   const svg = chart(results);
   t.match(svg, /30x/);
   t.match(svg, /ssh sh &lt; script/, 'names are escaped');
+});
+
+t.test('what a later bench measured again replaces what an earlier one had', async (t) => {
+  const [cell] = results.cells;
+  t.ok(cell);
+  if (!cell) return;
+  const [earlier, later] = withoutOutdated([
+    { ...results, cells: [cell, { ...cell, rttMs: 50 }] },
+    { ...results, cells: [{ ...cell, tools: [] }] },
+  ]);
+  t.same(
+    earlier?.cells.map(({ rttMs }) => rttMs),
+    [50],
+  );
+  t.same(later?.cells, [{ ...cell, tools: [] }]);
 });
 
 t.test('a quick bench measures less, and what is named is measured', async (t) => {
