@@ -4,7 +4,15 @@ export { type Position, type Problem, UserError } from './errors.ts';
 export { type Fact, type FactOfOthers, type FactOutput, fact, fromEach } from './fact.ts';
 export { type Play, type Playbook, play } from './play.ts';
 export type { Explanation, Resource } from './resource.ts';
-export { type AskContext, defineRole, type HostView, type RoleCall, type TaskContext } from './role.ts';
+export {
+  type AskContext,
+  defineRole,
+  type HostView,
+  type RoleCall,
+  type RoleChecks,
+  type RoleStages,
+  type TaskContext,
+} from './role.ts';
 export { Script, type ShellFunction, sh, shellFunction } from './script.ts';
 export { Secret, SecretText } from './secret.ts';
 export { type Disruption, type Task, type TaskOptions, task, type Verdict } from './task.ts';

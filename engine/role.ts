@@ -71,6 +71,13 @@ export interface Checks<V, R extends FactRequests = FactRequests> {
   verdicts(context: TaskContext<V, R>): readonly Verdict[];
 }
 
+/** What a role does. */
+export interface Work {
+  readonly checks: Checks<unknown> | undefined;
+  /** Variables are `unknown` here; {@link defineRole} has checked that the stages fit the role's schema. */
+  readonly stages: readonly Stage<unknown>[];
+}
+
 /** A role, declared. */
 export interface Role<S extends VarsSchema = VarsSchema> {
   /** Its name: its folder, its tag. */
@@ -82,9 +89,8 @@ export interface Role<S extends VarsSchema = VarsSchema> {
   readonly vars: S;
   /** The tags its tasks use besides its own name, so that `--tags` can pass a role by without asking a host. */
   readonly tags: readonly string[];
-  readonly checks: Checks<unknown> | undefined;
-  /** Their variables are `unknown` here; {@link defineRole} has checked that they fit the role's schema. */
-  readonly stages: readonly Stage<unknown>[];
+  /** What it does; loaded by the first call where it is a module of its own. */
+  work(): Promise<Work>;
 }
 
 /** A role as a play calls it. */
@@ -101,35 +107,44 @@ export interface RoleFactory<S extends VarsSchema> {
   readonly role: Role<S>;
 }
 
-/** Lets each stage infer its own facts: `stages: (stage) => [stage({ name, facts, tasks }), ...]`. */
-export type StageMaker<V> = <R extends FactRequests>(stage: Stage<V, R>) => Stage<V>;
+/** Stages that may use a schema's variables. Each infers its own facts: `(stage) => [stage({ name, facts, tasks }), ...]`. */
+export type RoleStages<S extends VarsSchema> = (stage: StageMaker<Infer<S>>) => readonly Stage<Infer<S>>[];
 
-/** Lets the checks infer their facts: `checks: (checks) => checks({ facts, verdicts })`. */
-export type ChecksMaker<V> = <R extends FactRequests>(checks: Checks<V, R>) => Checks<V>;
+/** Checks that may use a schema's variables, and infer their facts: `(checks) => checks({ facts, verdicts })`. */
+export type RoleChecks<S extends VarsSchema> = (checks: ChecksMaker<Infer<S>>) => Checks<Infer<S>>;
+
+type StageMaker<V> = <R extends FactRequests>(stage: Stage<V, R>) => Stage<V>;
+type ChecksMaker<V> = <R extends FactRequests>(checks: Checks<V, R>) => Checks<V>;
+
+/** What a role does, as it is declared. */
+export interface WorkDeclaration<S extends VarsSchema> {
+  readonly checks?: RoleChecks<S>;
+  readonly stages: RoleStages<S>;
+}
 
 /** What {@link defineRole} takes. */
-export interface RoleDeclaration<S extends VarsSchema> {
+export type RoleDeclaration<S extends VarsSchema> = {
   readonly name: string;
   readonly description: string;
   /** Default: `all`. */
   readonly hosts?: string;
   readonly vars: S;
   readonly tags?: readonly string[];
-  readonly checks?: (checks: ChecksMaker<Infer<S>>) => Checks<Infer<S>>;
-  readonly stages: (stage: StageMaker<Infer<S>>) => readonly Stage<Infer<S>>[];
-}
+} & (
+  | WorkDeclaration<S>
+  /** Or in a module of its own, `() => import('./stages.ts')`: a command that does not run the role does not load it. */
+  | { readonly work: () => Promise<WorkDeclaration<S>> }
+);
 
 /** Declares a role. Its file exports the result, and a play calls that. */
 export function defineRole<const S extends VarsSchema>(declaration: RoleDeclaration<S>): RoleFactory<S> {
-  const role: Role<S> = {
-    name: declaration.name,
-    description: declaration.description,
-    hosts: declaration.hosts ?? 'all',
-    vars: declaration.vars,
-    tags: declaration.tags ?? [],
-    checks: declaration.checks?.((checks) => checks),
-    stages: declaration.stages((stage) => stage),
+  const { name, description, hosts = 'all', vars, tags = [] } = declaration;
+  const work = async (): Promise<Work> => {
+    const { checks, stages } = 'work' in declaration ? await declaration.work() : declaration;
+    return { checks: checks?.((made) => made), stages: stages((stage) => stage) };
   };
+  let loaded: Promise<Work> | undefined;
+  const role: Role<S> = { name, description, hosts, vars, tags, work: () => (loaded ??= work()) };
   const call = (vars: Partial<Infer<S>> = {}, options: { readonly tags?: readonly string[] } = {}): RoleCall => ({
     role,
     vars,

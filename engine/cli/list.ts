@@ -8,6 +8,7 @@ import { askContext, type PlayRun } from '../run/context.ts';
 import type { RunOptions } from '../run/options.ts';
 import { isSelected, mayBeSelected, type TagSelection } from '../run/tags.ts';
 import { inheritedTags } from '../run/units.ts';
+import { loadWorks } from '../run/works.ts';
 
 /** The hosts of each play. */
 export function listHosts(plays: readonly PlayRun[]): string {
@@ -20,12 +21,13 @@ export function listHosts(plays: readonly PlayRun[]): string {
 }
 
 /** The tasks of each play, computed as for a fresh first host from the facts' examples, with their tags. */
-export function listTasks(
+export async function listTasks(
   plays: readonly PlayRun[],
   selection: TagSelection,
   inventory: Inventory,
   resolveVars: RunOptions['resolveVars'],
-): string {
+): Promise<string> {
+  const works = await loadWorks(plays, selection);
   const runHosts = [...new Set(plays.flatMap(({ hosts }) => hosts))];
   const lines = plays.flatMap(({ play, hosts }) => {
     const [host] = hosts;
@@ -36,13 +38,14 @@ export function listTasks(
       const resolved = resolveVars(host, call, play);
       if (!resolved.ok) throw new UserError(resolved.problems);
       const ask = askContext(inventory, host, resolved.vars, hosts, runHosts);
-      const stages = call.role.stages.flatMap((stage) => {
+      const work = works.get(call.role);
+      const stages = (work?.stages ?? []).flatMap((stage) => {
         const tasks = exampleTasks(stage, ask)
           .map((task) => ({ name: task.name, tags: [...inherited, ...(task.options.tags ?? [])] }))
           .filter(({ tags }) => isSelected(tags, selection));
         return tasks.map(({ name, tags }) => `    ${stage.name}: ${name}  [${[...new Set(tags)].join(', ')}]`);
       });
-      const checks = call.role.checks
+      const checks = work?.checks
         ? [`    checks: on every host, before anything is changed  [${inherited.join(', ')}]`]
         : [];
       const lines = [...checks, ...stages];

@@ -78,7 +78,7 @@ export async function runPlaybook(book: Playbook, values: PlaybookValues, argv: 
     const { listHosts, listTags, listTasks } = await import('./list.ts');
     if (values['list-hosts']) console.log(listHosts(plays));
     if (values['list-tags']) console.log(listTags(plays));
-    if (values['list-tasks']) console.log(listTasks(plays, tags, inventory, resolveVars));
+    if (values['list-tasks']) console.log(await listTasks(plays, tags, inventory, resolveVars));
     return ExitCode.ok;
   }
 

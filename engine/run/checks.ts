@@ -80,8 +80,12 @@ export async function runChecks(run: RunContext, plays: readonly PlayRun[]): Pro
 
 function checksOf(run: RunContext, { play, hosts }: PlayRun): HostCheck[] {
   return selectedCalls(play, run.options.tags).flatMap((call) => {
-    const { checks, name } = call.role;
+    const { checks } = run.workOf(call);
     if (!checks) return [];
-    return hosts.map((host) => ({ call, checks, ...askerOf(host, run.ask(host, call, hosts), name, checks.facts) }));
+    return hosts.map((host) => ({
+      call,
+      checks,
+      ...askerOf(host, run.ask(host, call, hosts), call.role.name, checks.facts),
+    }));
   });
 }

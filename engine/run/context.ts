@@ -5,12 +5,13 @@ import type { Inventory, InventoryHost } from '../inventory/inventory.ts';
 import type { Play } from '../play.ts';
 import type { BatchListener, Session, Step, StepResult } from '../remote/session.ts';
 import type { Upload } from '../resource.ts';
-import type { AskContext, RoleCall } from '../role.ts';
+import type { AskContext, RoleCall, Work } from '../role.ts';
 import { definition, Script } from '../script.ts';
 import type { Disruptions } from './disruption.ts';
 import { Foresight } from './foresight.ts';
 import type { RunOptions } from './options.ts';
 import type { SessionPool } from './pool.ts';
+import { loadWorks, type Works } from './works.ts';
 
 /** One play of a run, with the hosts it is for. */
 export interface PlayRun {
@@ -42,6 +43,7 @@ export class RunContext {
   readonly vars: ReadonlyMap<RoleCall, ReadonlyMap<string, Readonly<Record<string, unknown>>>>;
   /** What hosts have been asked ahead, and is still true. */
   readonly foresight = new Foresight();
+  #works: Works = new Map();
   readonly #byName: ReadonlyMap<string, InventoryHost>;
   readonly #out = new Set<string>();
   readonly #counts = new Map<
@@ -115,6 +117,21 @@ export class RunContext {
       ...this.#countsOf(name),
       unreachable: this.pool.whyUnreachable(name) ? 1 : 0,
     }));
+  }
+
+  /**
+   * Loads what the plays' roles do.
+   * @throws UserError as {@link loadWorks} does.
+   */
+  async load(plays: readonly PlayRun[]): Promise<void> {
+    this.#works = await loadWorks(plays, this.options.tags);
+  }
+
+  /** What a role does, once it is loaded. */
+  workOf({ role }: RoleCall): Work {
+    const work = this.#works.get(role);
+    if (!work) throw new Error(`the role ${role.name} is not loaded`);
+    return work;
   }
 
   /** What a role's pure functions are given for a host. */

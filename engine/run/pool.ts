@@ -55,6 +55,13 @@ export class SessionPool {
     return this.#unreachable.get(host);
   }
 
+  /** Begins to connect to a host over the network, within `--forks`. Whether it worked is seen when the host is used. */
+  connectAhead(host: InventoryHost, become: boolean): void {
+    const { connect, limit } = this.#options;
+    if (connect(host, become).transport === 'local') return;
+    void limit(() => this.#session(host, become)).catch(() => {});
+  }
+
   /**
    * Does something over a host's session, within `--forks`; opens it first where needed.
    * @param changes It changes something: the host is locked before, where it is not yet.
@@ -177,6 +184,8 @@ export class SessionPool {
 
   /** Closes every session. Never throws. */
   async close(): Promise<void> {
+    // Nobody is going to use what is not open by now.
+    this.#connecting.abort();
     await this.#each((session) => session.close());
   }
 

@@ -46,7 +46,7 @@ function scenesOf(run: RunContext, { play, hosts }: PlayRun): readonly Scene[] {
   return batches(hosts, play.serial).flatMap((batch) =>
     calls.flatMap((call) => {
       let round = 0;
-      return call.role.stages.map((stage): Scene => {
+      return run.workOf(call).stages.map((stage): Scene => {
         if (stage.sequel) round++;
         const askers = batch.map((host) => askerOf(host, run.ask(host, call, hosts), call.role.name, stage.facts));
         return { place: { play, call, stage }, become, askers, inquiry: new Inquiry(askers, become), round };

@@ -62,9 +62,14 @@ export async function run(options: RunOptions): Promise<RunResult> {
   });
   let exitCode: ExitCode = ExitCode.bug;
   try {
+    connectAhead(options, pool, plays);
+    await context.load(plays);
     if (options.speculation) await rehearse(context, plays);
     if (!context.stopping && (await runChecks(context, plays))) await runPlays(context, plays);
     exitCode = exitCodeOf(context);
+  } catch (error) {
+    if (error instanceof UserError) exitCode = error.exitCode;
+    throw error;
   } finally {
     await pool.close();
     events.emit({
@@ -75,6 +80,14 @@ export async function run(options: RunOptions): Promise<RunResult> {
     });
   }
   return { exitCode, recap: context.recap() };
+}
+
+/** Begins to connect to the hosts of the plays, so that they answer while the roles' modules are loaded here. */
+function connectAhead({ tags }: RunOptions, pool: SessionPool, plays: readonly PlayRun[]): void {
+  for (const { play, hosts } of plays) {
+    if (selectedCalls(play, tags).length === 0) continue;
+    for (const host of hosts) pool.connectAhead(host, play.become ?? true);
+  }
 }
 
 /**
@@ -201,7 +214,7 @@ async function runBatch(
 ): Promise<boolean> {
   run.events.emit({ type: 'batch-started', play: play.name, hosts: batch.map(({ name }) => name) });
   for (const call of calls) {
-    for (const stage of call.role.stages) {
+    for (const stage of run.workOf(call).stages) {
       const alive = batch.filter((host) => run.isIn(host));
       if (run.stopping || alive.length === 0) break;
       await runStage(

@@ -3,9 +3,7 @@
  * a loss of power no server gets ready before a majority runs, so to start them one after the other, waiting for each, would
  * wait for ever.
  */
-import { defineRole, task } from '../../engine/index.ts';
-import { unit } from '../../engine/resources/systemd.ts';
-import { hasCluster, k3sState } from '../k3s/state.ts';
+import { defineRole } from '../../engine/index.ts';
 
 /** The role. */
 export const k3sWake = defineRole({
@@ -14,16 +12,5 @@ export const k3sWake = defineRole({
   hosts: 'server',
   vars: { properties: {} },
   tags: ['start'],
-  stages: (stage) => [
-    stage({
-      name: 'wake',
-      facts: () => ({ own: k3sState }),
-      tasks: ({ facts: { own } }) => [
-        task('Start a member that is stopped', unit('k3s', { active: true, noBlock: true }), {
-          when: hasCluster(own) && own.server !== 'absent' && own.version !== undefined,
-          tags: ['start'],
-        }),
-      ],
-    }),
-  ],
+  work: () => import('./stages.ts'),
 });

@@ -1,46 +1,12 @@
 /** `preflight`: what must be true of the machines before anything is changed on any of them. Changes nothing. See README.md. */
-import { defineRole, fromEach, refuse } from '../../engine/index.ts';
-import { nodeKind, nodesOf, serversOf } from '../cluster/groups.ts';
-import { network } from '../cluster/network.ts';
-import { system } from '../cluster/system.ts';
-import { clusterVerdicts } from './cluster.ts';
-import { prerequisites } from './facts.ts';
-import { machineVerdicts } from './machine.ts';
-import { listeners } from './ports.ts';
+import { defineRole } from '../../engine/index.ts';
 import { preflightVars } from './vars.ts';
 
-/** Checks only: all hosts, before the first play. */
+/** The role. */
 export const preflight = defineRole({
   name: 'preflight',
   description: 'Checks on every host, before anything is changed on any, what k3s needs of it.',
   hosts: 'k3s_cluster',
   vars: preflightVars,
-  checks: (checks) =>
-    checks({
-      facts: (ask) => {
-        const found = prerequisites(ask.vars.preflight_data_dir, ask.vars.k3s_cluster_cidr);
-        return {
-          // First, so that its clock is read when the answer is near.
-          systems: fromEach(nodesOf(ask), system, 'omit'),
-          networks: fromEach(nodesOf(ask), network, 'omit'),
-          found,
-          servers: fromEach(serversOf(ask), found, 'omit'),
-          system,
-          listeners,
-        };
-      },
-      verdicts: ({ host, vars, facts, ...ask }) => {
-        const kind = nodeKind(host);
-        if (!kind) {
-          const what = `${host.name} is neither a server nor an agent`;
-          return [refuse('group', { evidence: host.groups.join(', '), what, allowed: 'the groups server and agent' })];
-        }
-        const checked = new Set(ask.playHosts.map(({ name }) => name));
-        return [
-          ...machineVerdicts({ host, kind, ...facts }, vars),
-          ...clusterVerdicts({ host, nodes: nodesOf(ask), checked, ...facts }, vars.preflight_clock_drift),
-        ];
-      },
-    }),
-  stages: () => [],
+  work: () => import('./stages.ts'),
 });

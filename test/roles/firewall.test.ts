@@ -57,12 +57,14 @@ const inventory = [
 const networks = new Map(inventory.map(({ name, address }) => [name, networkOf(address)]));
 const fresh: FirewallFound = { installed: true, enabled: false, ipv6: true, routed: 'deny', rules: [], others: [] };
 
+const { stages } = await firewall.role.work();
+
 /** The tasks of the stage `rules` for a host. */
 function tasksOf(
   host: HostView,
   given: { vars?: Partial<FirewallVars>; found?: FirewallFound; networks?: ReadonlyMap<string, Network> } = {},
 ): readonly Task[] {
-  const stage = firewall.role.stages.find(({ name }) => name === 'rules');
+  const stage = stages.find(({ name }) => name === 'rules');
   assert(stage);
   const facts: Readonly<Record<string, unknown>> = {
     firewall: given.found ?? fresh,

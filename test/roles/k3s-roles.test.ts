@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import t from 'tap';
 import type { FactAnswers, FactRequests } from '../../engine/fact.ts';
 import { type Script, Secret, sh, type Task, type Verdict } from '../../engine/index.ts';
-import type { HostView, TaskContext } from '../../engine/role.ts';
+import type { HostView, TaskContext, Work } from '../../engine/role.ts';
 import { type Network, network } from '../../roles/cluster/network.ts';
 import { system } from '../../roles/cluster/system.ts';
 import { agentConfig, type ServerVars, serverConfig, unitFile } from '../../roles/k3s/config.ts';
@@ -23,7 +23,8 @@ import { type K3sState, k3sSettings, k3sState, MARK, parseSettings } from '../..
 import { clusterToken, ownToken, sameToken, tokenFile } from '../../roles/k3s/token.ts';
 import { filesVerdict } from '../../roles/k3s/verdicts.ts';
 import { vipSight } from '../../roles/k3s/vip.ts';
-import { k3sAgent, skewVerdict } from '../../roles/k3s-agent/role.ts';
+import { k3sAgent } from '../../roles/k3s-agent/role.ts';
+import { skewVerdict } from '../../roles/k3s-agent/stages.ts';
 import { adoptVerdict, flagsVerdict, versionVerdict } from '../../roles/k3s-server/checks.ts';
 import { k3sServer } from '../../roles/k3s-server/role.ts';
 import { vars as serverSchema } from '../../roles/k3s-server/vars.ts';
@@ -69,9 +70,12 @@ const networkOf = (name: string): Network => ({
   addresses: [{ iface: 'eth0', address: ipOf(name), prefix: 24 }],
 });
 
-/** What a stage of a role makes of variables and facts. */
+const server = await k3sServer.role.work();
+const agent = await k3sAgent.role.work();
+
+/** What the last stage of a role makes of variables and facts. */
 function tasksOf(
-  role: typeof k3sServer.role | typeof k3sAgent.role,
+  role: Work,
   host: string,
   facts: Readonly<Record<string, unknown>>,
   more: { readonly vars?: Partial<ServerVars>; readonly hostVars?: Readonly<Record<string, unknown>> } = {},
@@ -124,7 +128,7 @@ function written(tasks: readonly Task[], name: string): string {
 // --- the server ---
 
 t.test('the first server of fresh hosts begins the cluster', async (t) => {
-  const { tasks } = tasksOf(k3sServer.role, 'server-1', serverFacts('server-1', {}));
+  const { tasks } = tasksOf(server, 'server-1', serverFacts('server-1', {}));
   t.same(titles(tasks), [
     'Make sure that there is one cluster',
     'Make sure that no setting of an existing k3s is lost',
@@ -149,14 +153,9 @@ t.test('the first server of fresh hosts begins the cluster', async (t) => {
 t.test(
   'a joining server names the node address of a running one, is let in only when all vote, and disrupts etcd',
   async (t) => {
-    const { tasks } = tasksOf(
-      k3sServer.role,
-      'server-3',
-      serverFacts('server-3', { 'server-1': member, 'server-2': member }),
-      {
-        vars: { kube_vip_address: '192.0.2.100' },
-      },
-    );
+    const { tasks } = tasksOf(server, 'server-3', serverFacts('server-3', { 'server-1': member, 'server-2': member }), {
+      vars: { kube_vip_address: '192.0.2.100' },
+    });
     const config = written(tasks, 'Write config.yaml');
     t.match(config, /server: https:\/\/192\.0\.2\.11:6443/, 'not the virtual IP');
     t.match(config, /- "192\.0\.2\.100"/, 'which is in the certificate from the start');
@@ -178,11 +177,7 @@ t.test(
 );
 
 t.test('a first server that lost its disk joins the others', async (t) => {
-  const { tasks } = tasksOf(
-    k3sServer.role,
-    'server-1',
-    serverFacts('server-1', { 'server-2': member, 'server-3': member }),
-  );
+  const { tasks } = tasksOf(server, 'server-1', serverFacts('server-1', { 'server-2': member, 'server-3': member }));
   t.match(written(tasks, 'Write config.yaml'), /server: https:\/\/192\.0\.2\.12:6443/);
 });
 
@@ -192,7 +187,7 @@ t.test('a running member is restarted for a change of binary, settings or unit, 
     'server-2': { ...member, joins: 'https://192.0.2.11:6443' },
     'server-3': member,
   };
-  const { tasks, handlers } = tasksOf(k3sServer.role, 'server-2', serverFacts('server-2', states), {
+  const { tasks, handlers } = tasksOf(server, 'server-2', serverFacts('server-2', states), {
     vars: { kube_vip_address: '192.0.2.100' },
   });
   t.same(
@@ -212,7 +207,7 @@ t.test('a running member is restarted for a change of binary, settings or unit, 
 
 t.test('a server that does not run is not restarted: it starts with what is there', async (t) => {
   const { tasks } = tasksOf(
-    k3sServer.role,
+    server,
     'server-2',
     serverFacts('server-2', { 'server-2': { ...member, server: 'inactive' } }),
   );
@@ -228,13 +223,13 @@ t.test('where a server joins stays as it is while that server is merely away', a
     'server-2': { ...member, joins: 'https://192.0.2.11:6443' },
     'server-3': member,
   };
-  const { tasks } = tasksOf(k3sServer.role, 'server-2', serverFacts('server-2', states));
+  const { tasks } = tasksOf(server, 'server-2', serverFacts('server-2', states));
   t.match(written(tasks, 'Write config.yaml'), /server: https:\/\/192\.0\.2\.11:6443/);
 });
 
 t.test('a failing join is stopped before it is tried anew', async (t) => {
   const states = { 'server-1': member, 'server-2': { ...fresh, server: 'activating' as const } };
-  const { tasks } = tasksOf(k3sServer.role, 'server-2', serverFacts('server-2', states));
+  const { tasks } = tasksOf(server, 'server-2', serverFacts('server-2', states));
   t.ok(titles(tasks).includes('Stop the join that goes on failing'));
   t.same(
     tasks.filter(({ options }) => options.notify !== undefined),
@@ -250,14 +245,14 @@ t.test('a host that etcd knows as a voter, and that has lost its data, is refuse
       members: new Map([['server-1', parseMembers('1 server-1-aa 192.0.2.11 voter\n2 server-3-bb 192.0.2.13 voter')]]),
     },
   );
-  const { tasks } = tasksOf(k3sServer.role, 'server-3', facts);
+  const { tasks } = tasksOf(server, 'server-3', facts);
   const verdict = named(tasks, 'Make sure that etcd does not know this host from before')?.action as Verdict;
   t.match(verdict, { verdict: 'refuse', what: /server-3-bb/, tryThis: /kubectl delete node node-1` on server-1/ });
 });
 
 t.test('a refused server gets no task but the refusal', async (t) => {
   const { tasks } = tasksOf(
-    k3sServer.role,
+    server,
     'server-1',
     serverFacts('server-1', { 'server-1': { ...fresh, datastore: 'sqlite' } }),
   );
@@ -267,7 +262,7 @@ t.test('a refused server gets no task but the refusal', async (t) => {
 
 t.test('without a release the binary is neither fetched nor guessed', async (t) => {
   const releases = new Map(servers.map(({ name }) => [name, { ok: false, why: 'curl: (6) Could not resolve host' }]));
-  const { tasks } = tasksOf(k3sServer.role, 'server-1', serverFacts('server-1', {}, { releases }));
+  const { tasks } = tasksOf(server, 'server-1', serverFacts('server-1', {}, { releases }));
   const action = named(tasks, 'Install the k3s binary')?.action;
   t.equal(action?.kind, 'command');
   t.match(action && 'explain' in action ? action.explain?.({ exitCode: 1, stdout: '', stderr: '' }) : undefined, {
@@ -277,13 +272,13 @@ t.test('without a release the binary is neither fetched nor guessed', async (t) 
 });
 
 t.test('the binary and the images follow the architecture, the mirror and its checksums', async (t) => {
-  const { tasks } = tasksOf(k3sServer.role, 'server-1', serverFacts('server-1', {}), {
+  const { tasks } = tasksOf(server, 'server-1', serverFacts('server-1', {}), {
     vars: { k3s_airgap_images: true, k3s_mirror: 'http://mirror.example.org/k3s/' },
   });
   t.match(written(tasks, 'Install the k3s binary'), /http:\/\/mirror\.example\.org\/k3s\/v1\.36\.2%2Bk3s1\/k3s\b/);
   t.match(written(tasks, 'Download the images of the release'), /k3s-airgap-images-amd64\.tar\.zst/);
   const arm = tasksOf(
-    k3sServer.role,
+    server,
     'server-1',
     serverFacts('server-1', {}, { system: { ...system.example, arch: 'arm64' } }),
   );
@@ -292,7 +287,7 @@ t.test('the binary and the images follow the architecture, the mirror and its ch
 
 t.test('commands of the host that k3s would shadow are left alone', async (t) => {
   const { tasks } = tasksOf(
-    k3sServer.role,
+    server,
     'server-1',
     serverFacts('server-1', { 'server-1': { ...fresh, taken: ['kubectl'] } }),
   );
@@ -311,16 +306,16 @@ t.test(
   'an agent joins by the virtual IP where there is one, else by a server that runs, and its server says when it is ready',
   async (t) => {
     const states = { 'server-1': { ...member, server: 'inactive' as const }, 'server-2': member };
-    const byAddress = tasksOf(k3sAgent.role, 'agent-1', agentFacts(states));
+    const byAddress = tasksOf(agent, 'agent-1', agentFacts(states));
     t.match(written(byAddress.tasks, 'Write config.yaml'), /server: https:\/\/192\.0\.2\.12:6443/);
     t.equal(named(byAddress.tasks, 'Wait until its node is ready')?.options.delegateTo?.name, 'server-2');
-    const byVip = tasksOf(k3sAgent.role, 'agent-1', agentFacts(states), { vars: { kube_vip_address: '192.0.2.100' } });
+    const byVip = tasksOf(agent, 'agent-1', agentFacts(states), { vars: { kube_vip_address: '192.0.2.100' } });
     t.match(written(byVip.tasks, 'Write config.yaml'), /server: https:\/\/192\.0\.2\.100:6443/);
   },
 );
 
 t.test('a host that is a server is not made an agent', async (t) => {
-  const { tasks } = tasksOf(k3sAgent.role, 'agent-1', agentFacts({ 'server-1': member }, member));
+  const { tasks } = tasksOf(agent, 'agent-1', agentFacts({ 'server-1': member }, member));
   t.equal(tasks.length, 1);
   t.match(tasks[0]?.action, { verdict: 'refuse', what: /inventory calls it an agent/ });
 });
@@ -558,12 +553,12 @@ function syntax(script: Script): string {
 
 t.test('every script is one that a shell can read', async (t) => {
   const states = { 'server-1': member, 'server-2': member };
-  const joining = tasksOf(k3sServer.role, 'server-3', serverFacts('server-3', states), {
+  const joining = tasksOf(server, 'server-3', serverFacts('server-3', states), {
     vars: { kube_vip_address: '192.0.2.100' },
   });
-  const beginning = tasksOf(k3sServer.role, 'server-1', serverFacts('server-1', {}));
-  const agent = tasksOf(k3sAgent.role, 'agent-1', agentFacts(states));
-  for (const { tasks, handlers } of [joining, beginning, agent]) {
+  const beginning = tasksOf(server, 'server-1', serverFacts('server-1', {}));
+  const joiningAgent = tasksOf(agent, 'agent-1', agentFacts(states));
+  for (const { tasks, handlers } of [joining, beginning, joiningAgent]) {
     for (const { name, action, options } of [...tasks, ...Object.values(handlers)]) {
       const resources = [action, options.disrupts?.before, options.disrupts?.after];
       for (const resource of resources) {

@@ -2,8 +2,8 @@
 import t from 'tap';
 import { type VipSight, vipSight } from '../../roles/k3s/vip.ts';
 import { type KubeVipVars, leaseCost, leaseOf, manifest } from '../../roles/kube-vip/manifest.ts';
-import { holderVerdict } from '../../roles/kube-vip/role.ts';
 import { freeVerdict, interfaceFor } from '../../roles/kube-vip/sight.ts';
+import { holderVerdict } from '../../roles/kube-vip/stages.ts';
 import { vars as schema } from '../../roles/kube-vip/vars.ts';
 
 const address = '192.0.2.100';

@@ -1,7 +1,7 @@
 /** The kubeconfig: what is closed in it, and what is not. */
 import t from 'tap';
 import { mask, SecretText } from '../../engine/secret.ts';
-import { serverKubeconfig } from '../../roles/kubeconfig/role.ts';
+import { serverKubeconfig } from '../../roles/kubeconfig/stages.ts';
 
 const KUBECONFIG = `apiVersion: v1
 clusters:

@@ -3,7 +3,7 @@ import { fact, fromEach } from '../../../engine/fact.ts';
 import { play, playProblems } from '../../../engine/play.ts';
 import type { StepResult } from '../../../engine/remote/session.ts';
 import type { Resource } from '../../../engine/resource.ts';
-import { defineRole, type HostView, type TaskContext } from '../../../engine/role.ts';
+import { defineRole, type HostView, type Stage, type TaskContext } from '../../../engine/role.ts';
 import { changeSteps, isNeeded, SegmentReader, segmentsOf } from '../../../engine/run/change.ts';
 import { decide, probeSteps } from '../../../engine/run/check.ts';
 import { Questions } from '../../../engine/run/questions.ts';
@@ -33,14 +33,8 @@ function units(
   handlers: Readonly<Record<string, Task>> = {},
   onHost = 'node-1',
 ): readonly Unit[] {
-  const role = defineRole({
-    name: 'role',
-    description: 'A role.',
-    vars: { properties: {} },
-    stages: (stage) => [stage({ name: 'main', tasks: () => tasks, handlers: () => handlers })],
-  });
-  const [stage] = role.role.stages;
-  if (!stage) throw new Error('no stage');
+  const stage: Stage<unknown> = { name: 'main', tasks: () => tasks, handlers: () => handlers };
+  const role = defineRole({ name: 'role', description: 'A role.', vars: { properties: {} }, stages: () => [stage] });
   const context: TaskContext<unknown> = {
     vars: {},
     facts: {},

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { UserError } from '../../../engine/errors.ts';
 import { fact, fromEach } from '../../../engine/fact.ts';
+import { connectionOf } from '../../../engine/inventory/connection.ts';
 import { loadInventory } from '../../../engine/inventory/load.ts';
 import { type Play, play } from '../../../engine/play.ts';
 import { LinkError, type OpenSession } from '../../../engine/remote/session.ts';
@@ -11,6 +12,7 @@ import { command } from '../../../engine/resources/command.ts';
 import { file } from '../../../engine/resources/file.ts';
 import { waitFor } from '../../../engine/resources/wait.ts';
 import { defineRole } from '../../../engine/role.ts';
+import type { RunOptions } from '../../../engine/run/options.ts';
 import { sh } from '../../../engine/script.ts';
 import { maskData, Secret } from '../../../engine/secret.ts';
 import { task } from '../../../engine/task.ts';
@@ -63,6 +65,44 @@ t.test('a first run changes, and counts one round trip for facts, one for probes
     { changed: 0, ok: 1 },
     { changed: 0, ok: 1 },
   ]);
+});
+
+t.test('a role is loaded when it is to run, while its hosts are connected to', async (t) => {
+  const world = worldOf(t, ['node-1']);
+  const seen: string[] = [];
+  const lazy = (name: string, load: () => void) =>
+    defineRole({
+      name,
+      description: 'A role.',
+      vars: { properties: {} },
+      work: async () => {
+        await new Promise((resolve) => setTimeout(resolve, 0));
+        load();
+        return { stages: (stage) => [stage({ name: 'main', tasks: () => [task('Run', command(sh`true`))] })] };
+      },
+    });
+  const plays = [
+    play({
+      name: 'All',
+      hosts: 'all',
+      roles: [lazy('used', () => seen.push('used loaded'))(), lazy('unused', () => seen.push('unused loaded'))()],
+    }),
+  ];
+  const connect: RunOptions['connect'] = (host) => ({ ...connectionOf(host, { become: false }), transport: 'ssh' });
+  const open: OpenSession = async (connection) => {
+    seen.push('connecting');
+    return openSession({ ...connection, transport: 'local' });
+  };
+  const { exitCode } = await world.run(plays, { connect, open, tags: { tags: ['used'], skipTags: [] } });
+  t.equal(exitCode, 0);
+  t.strictSame(seen, ['connecting', 'used loaded']);
+
+  const broken = lazy('broken', () => {
+    throw new Error('no such export');
+  });
+  const bad = [play({ name: 'All', hosts: 'all', roles: [broken()] })];
+  const error: unknown = await world.run(bad).catch((thrown: unknown) => thrown);
+  t.match(error, { problems: [{ what: 'the role broken broke off: no such export' }], exitCode: 1 });
 });
 
 t.test('a failed task stops its own host, and the others go on', async (t) => {

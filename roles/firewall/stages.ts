@@ -1,0 +1,183 @@
+/** What `firewall` does: rules computed from the inventory, ufw turned on, and every way tried with packets. */
+import {
+  type AskContext,
+  fromEach,
+  type HostView,
+  pass,
+  type RoleChecks,
+  type RoleStages,
+  task,
+  UserError,
+  warn,
+} from '../../engine/index.ts';
+import { apt } from '../../engine/resources/apt.ts';
+import { type UfwRule, ufwDefault, ufwEnabled, ufwRule, ufwRuleAbsent } from '../../engine/resources/ufw.ts';
+import { agentsOf, nodeKind, nodesOf, serversOf } from '../cluster/groups.ts';
+import { type Network, network, nodeIps } from '../cluster/network.ts';
+import { PORTS, portsOf } from '../cluster/ports.ts';
+import { flows, reachable } from '../cluster/reach.ts';
+import { firewallVerdicts } from './checks.ts';
+import { type FirewallFound, firewallFound } from './facts.ts';
+import { clusterRules, type FirewallVars, furtherRules, isInPlace, OWN, peersOf, ruleChanges } from './rules.ts';
+import { sshPorts, sshRules } from './ssh.ts';
+import type { firewallVars } from './vars.ts';
+import { attempts, targetsAt, wayTask } from './verify.ts';
+
+type Ask = AskContext<FirewallVars>;
+
+/** UDP ports that nodes send to each other on. */
+const UDP_PORTS = PORTS.filter(({ proto, from }) => proto === 'udp' && from === 'node').flatMap(portsOf);
+
+/** Everybody whose address matters here: the nodes, and the host itself where it is none. */
+const everybody = (ask: Ask): readonly HostView[] =>
+  nodeKind(ask.host) === undefined ? [...nodesOf(ask), ask.host] : nodesOf(ask);
+
+const others = (ask: Ask, hosts: readonly HostView[]): readonly HostView[] =>
+  hosts.filter(({ name }) => name !== ask.host.name);
+
+/** Nodes that are not of this play: they are asked and sent to, and not changed. */
+const outside = (ask: Ask): readonly HostView[] =>
+  nodesOf(ask).filter(({ name }) => !ask.playHosts.some((host) => host.name === name));
+
+/** What the rules of the host at hand are computed from. */
+interface Seen {
+  readonly networks: ReadonlyMap<string, Network>;
+  readonly firewall: FirewallFound;
+}
+
+/** The host's own network; it is among those asked. */
+function ownNetwork({ host }: Ask, { networks }: Seen): Network {
+  const found = networks.get(host.name);
+  if (!found) throw new UserError({ what: 'the host did not tell its addresses', host: host.name });
+  return found;
+}
+
+/** All rules of the host at hand. */
+function wantedRules(ask: Ask, seen: Seen): { readonly ssh: readonly UfwRule[]; readonly cluster: readonly UfwRule[] } {
+  const { vars, host } = ask;
+  const ips = nodeIps(nodesOf(ask), seen.networks);
+  const peers = peersOf(others(ask, nodesOf(ask)), ips, seen.networks, vars.kube_vip_address);
+  const kind = nodeKind(host);
+  const ssh = sshRules(host, ownNetwork(ask, seen), vars.firewall_admin_networks);
+  return {
+    // Where ufw leaves IPv6 alone it takes no rule for it.
+    ssh: ssh.filter(({ from }) => !from?.includes(':') || !seen.firewall.installed || seen.firewall.ipv6),
+    cluster: [...(kind ? clusterRules(kind, peers, vars) : []), ...furtherRules(vars)],
+  };
+}
+
+/** What must hold before anything is changed anywhere. */
+export const checks: RoleChecks<typeof firewallVars> = (checks) =>
+  checks({
+    facts: () => ({ firewall: firewallFound, network }),
+    verdicts: ({ host, vars, facts }) => firewallVerdicts(host, vars, facts.firewall, facts.network),
+  });
+
+/** What it does. */
+export const stages: RoleStages<typeof firewallVars> = (stage) => [
+  stage({
+    name: 'rules',
+    facts: (ask) => ({ firewall: firewallFound, networks: fromEach(everybody(ask), network, 'omit') }),
+    tasks: (context) => {
+      const { facts, host } = context;
+      const { ssh, cluster } = wantedRules(context, facts);
+      const changes = ruleChanges([...ssh, ...cluster], facts.firewall);
+      const isSsh = (rule: UfwRule): boolean => ssh.includes(rule);
+      const rules = [...changes.wanted.filter(isSsh), ...changes.wanted.filter((rule) => !isSsh(rule))];
+      const silent = nodesOf(context).filter(({ name }) => !facts.networks.has(name));
+      const tags = ['rules'];
+      return [
+        task('Install ufw', apt('ufw')),
+        ...rules.map((rule) => task(`Allow ${titleOf(rule)}`, ufwRule(rule), { tags })),
+        ...changes.foreign.map(({ key, comment }) =>
+          task('Leave a rule to whoever made it', pass('foreign-rule', comment ? `${key} (${comment})` : key), {
+            tags,
+          }),
+        ),
+        // A node that does not answer may have addresses we don't know of: its rules may only look stale.
+        ...(silent.length === 0
+          ? changes.stale.map((rule) => task(`Remove ${titleOf(rule)}`, ufwRuleAbsent(rule), { tags }))
+          : [task('Ask every node for its addresses', notAsked(silent, nodeIps(silent, facts.networks)), { tags })]),
+        ...(facts.firewall.routed === 'reject'
+          ? [task('Let k3s decide about forwarded packets that no rule speaks of', ufwDefault('routed', 'deny'))]
+          : []),
+        task('Let out what the host sends', ufwDefault('outgoing', 'allow')),
+        task('Let in nothing else', ufwDefault('incoming', 'deny')),
+        task(
+          'Turn the firewall on, keeping SSH',
+          ufwEnabled({ keepPort: sshPorts(host, ownNetwork(context, facts))[0] ?? host.port }),
+        ),
+      ];
+    },
+  }),
+  stage({
+    // Datagrams leave no trace at the sender: they are sent here, and looked for in the next stage.
+    name: 'send',
+    facts: (ask) => {
+      const { host, vars } = ask;
+      const backend = vars.k3s_flannel_backend;
+      const peers = others(ask, nodesOf(ask));
+      return {
+        in: fromEach(peers, attempts(peers, host, 'udp', backend), 'omit'),
+        out: reachable(targetsAt(host, outside(ask), 'udp', backend)),
+      };
+    },
+    tasks: () => [],
+  }),
+  stage({
+    name: 'verify',
+    sequel: true,
+    facts: (ask) => {
+      const { host, vars } = ask;
+      const backend = vars.k3s_flannel_backend;
+      const [servers, agents] = [others(ask, serversOf(ask)), others(ask, agentsOf(ask))];
+      return {
+        // First: the tables are to be read before the attempts below take their time.
+        flows: fromEach(nodesOf(ask), flows(UDP_PORTS), 'omit'),
+        firewall: firewallFound,
+        networks: fromEach(everybody(ask), network, 'omit'),
+        fromServers: fromEach(servers, attempts(servers, host, 'tcp', backend), 'omit'),
+        fromAgents: fromEach(agents, attempts(agents, host, 'tcp', backend), 'omit'),
+        out: reachable(targetsAt(host, outside(ask), 'tcp', backend)),
+      };
+    },
+    tasks: (context) => {
+      const { facts, host, vars } = context;
+      const { ssh, cluster } = wantedRules(context, facts);
+      const way = {
+        flows: facts.flows,
+        ips: nodeIps(nodesOf(context), facts.networks),
+        flannelBackend: vars.k3s_flannel_backend,
+      };
+      const judgement = isInPlace([...ssh, ...cluster], facts.firewall) ? 'ruled' : 'before';
+      const incoming = others(context, nodesOf(context)).map((from) => {
+        const tcp = facts.fromServers.get(from.name) ?? facts.fromAgents.get(from.name);
+        return wayTask({ ...way, from, to: host, tcp }, judgement);
+      });
+      // A node that is silent altogether has been said above; its ports would only look closed.
+      const reached = outside(context).filter(({ name }) => facts.networks.has(name));
+      const outgoing = reached.map((to) => wayTask({ ...way, from: host, to, tcp: facts.out }, 'outside'));
+      return [...incoming, ...outgoing];
+    },
+  }),
+];
+
+/** A rule as a task's name tells it. */
+function titleOf({ comment = '', port, proto, from }: UfwRule): string {
+  const what = comment.startsWith(OWN) ? comment.slice(OWN.length) : `packets from ${from}`;
+  return port === undefined ? what : `${what} (${port}/${proto})`;
+}
+
+/** Some nodes did not answer. */
+function notAsked(silent: readonly HostView[], ips: ReadonlyMap<string, string>) {
+  const names = silent.map(({ name }) => name).join(', ');
+  const unknown = silent.filter(({ name }) => !ips.has(name)).map(({ name }) => name);
+  return warn('silent-nodes', {
+    evidence: silent.map(({ name }) => `${name}: ${ips.get(name) ?? 'no address known'}`).join(', '),
+    what:
+      `${names} could not be asked for addresses, so no rule was taken for stale` +
+      (unknown.length > 0 ? `, and there are no rules for ${unknown.join(', ')}` : ''),
+    tryThis:
+      'run again when they answer; node_ip in host_vars tells an address beforehand; take hosts that are gone out of the inventory',
+  });
+}

@@ -1,0 +1,350 @@
+/** What `k3s-server` does: begins the cluster or joins it, one server at a time, and restarts only what changed. */
+import {
+  type AskContext,
+  fromEach,
+  type HostView,
+  isWaived,
+  pass,
+  type RoleChecks,
+  type RoleStages,
+  refuse,
+  type Task,
+  task,
+  UserError,
+} from '../../engine/index.ts';
+import { apt } from '../../engine/resources/apt.ts';
+import { file } from '../../engine/resources/file.ts';
+import { unit } from '../../engine/resources/systemd.ts';
+import { waitFor } from '../../engine/resources/wait.ts';
+import { serversOf } from '../cluster/groups.ts';
+import { type Network, network, nodeIp, nodeIps } from '../cluster/network.ts';
+import { system } from '../cluster/system.ts';
+import { effectiveSettings, flannelIfaceOf, type ServerVars, serverConfig, unitFile } from '../k3s/config.ts';
+import { allVote, canBeSpared, type EtcdMember, etcdMembers, isVoter, noLeftoverAt, portsOpen } from '../k3s/etcd.ts';
+import { installTasks } from '../k3s/install.ts';
+import { askReleases, chosen, RELEASE_FILE, releaseFile } from '../k3s/release.ts';
+import { restarted, started } from '../k3s/start.ts';
+import {
+  hasCluster,
+  isUp,
+  type K3sState,
+  k3sSettings,
+  k3sState,
+  replacedSettings,
+  type Settings,
+} from '../k3s/state.ts';
+import { clusterToken, firstToken, ownToken, sameToken, tokenFile } from '../k3s/token.ts';
+import { filesVerdict, settingsVerdict } from '../k3s/verdicts.ts';
+import { adoptVerdict, decisionVerdict, flagsVerdict, numberVerdict, versionVerdict } from './checks.ts';
+import { type Decision, decide } from './decision.ts';
+import type { vars } from './vars.ts';
+
+const RESTART = 'restart k3s';
+
+/** Guards are kept whichever part of the role is selected by tags. */
+const ALWAYS = { tags: ['always'] };
+
+type Context = AskContext<ServerVars>;
+
+/** What must hold before anything is changed anywhere. */
+export const checks: RoleChecks<typeof vars> = (checks) =>
+  checks({
+    facts: (context) => ({
+      ...shared(context),
+      settings: replacedSettings,
+      system,
+      othersSettings: fromEach(othersOf(context), k3sSettings, 'omit'),
+    }),
+    verdicts: ({ facts, vars, host, ...context }) => {
+      const decision = decideFor(context, host, facts.states);
+      const others = othersOf({ ...context, host }).map((other): [string, Settings] => {
+        // A server that this run leaves alone keeps what it has.
+        const keeps = decision.kind === 'join' && !context.runHosts.some(({ name }) => name === other.name);
+        const has = keeps && holdsCluster(facts.states, other.name) ? facts.othersSettings.get(other.name) : undefined;
+        return [other.name, has ?? settingsIn(vars, other)];
+      });
+      const found = chosen(serversOf(context), facts.releases);
+      return [
+        numberVerdict(serversOf(context).length),
+        decisionVerdict(decision),
+        adoptVerdict(facts.own, facts.settings, vars),
+        settingsVerdict(vars.k3s_config),
+        flagsVerdict(effectiveSettings(vars), new Map(others)),
+        versionVerdict(facts.own, found, vars),
+        filesVerdict(found, facts.system.arch, vars),
+        tokenVerdict(vars, host, serversOf(context), facts.tokens),
+      ];
+    },
+  });
+
+/** What it does. */
+export const stages: RoleStages<typeof vars> = (stage) => [
+  stage({
+    name: 'tools',
+    tasks: () => [task('Install curl', apt('curl'), { tags: ['binary'] })],
+  }),
+
+  stage({
+    name: 'server',
+    facts: (context) => ({
+      ...shared(context),
+      settings: replacedSettings,
+      system,
+      ownToken,
+      networks: fromEach(serversOf(context), network, 'omit'),
+      members: fromEach(serversOf(context), etcdMembers, 'omit'),
+      othersSettings: fromEach(othersOf(context), k3sSettings, 'omit'),
+    }),
+
+    tasks: ({ facts, vars, host, ...context }) => {
+      const servers = serversOf(context);
+      const decision = decideFor(context, host, facts.states);
+      const guard = task('Make sure that there is one cluster', decisionVerdict(decision), ALWAYS);
+      if (decision.kind === 'refuse') return [guard];
+
+      const { own } = facts;
+      const ips = nodeIps(servers, facts.networks);
+      const ip = ipOf(host, facts.networks);
+      const found = chosen(servers, facts.releases);
+      const joins = decision.kind === 'join';
+      // A join that goes on failing from an earlier run; one that has got its data is a member, and left to start.
+      const failing = joins && isUp(own.server);
+      const notify = isUp(own.server) && !failing ? { notify: RESTART } : {};
+      const config = serverConfig(vars, {
+        nodeIp: ip,
+        join: joinUrl(decision, own.joins, host, servers, ips, facts.states, vars.kube_vip_address),
+        flannelIface: flannelIfaceOf(ip, facts.networks.get(host.name)),
+      });
+      const token = tokenFile({
+        given: vars.k3s_token,
+        own: facts.ownToken,
+        cluster: firstToken(servers, facts.tokens),
+        begins: decision.kind === 'begin',
+      });
+      const withCluster = new Map([...facts.othersSettings].filter(([name]) => holdsCluster(facts.states, name)));
+      const adopt = adoptVerdict(own, facts.settings, vars);
+      return [
+        guard,
+        task(
+          'Make sure that no setting of an existing k3s is lost',
+          isWaived(host, adopt.id) ? pass(adopt.id, 'waived') : adopt,
+          ALWAYS,
+        ),
+        task('Compare the critical flags with the other servers', flagsVerdict(effectiveSettings(vars), withCluster), {
+          ...ALWAYS,
+          when: joins && !isWaived(host, 'k3s-flags'),
+        }),
+        task('Compare the token with the cluster', tokenVerdict(vars, host, servers, facts.tokens), ALWAYS),
+        ...lostMember(decision, own.node, ip, facts.members),
+        ...installTasks({ vars, arch: facts.system.arch, release: found, state: own, restart: notify }),
+        task('Stop the join that goes on failing', unit('k3s', { active: false }), { when: failing }),
+        task('Keep the token, for root only', token, { tags: ['config'] }),
+        task('Write config.yaml', file({ path: '/etc/rancher/k3s/config.yaml', content: config, mode: '0600' }), {
+          ...notify,
+          tags: ['config'],
+        }),
+        task('Write the unit', file({ path: '/etc/systemd/system/k3s.service', content: unitFile('server') }), {
+          ...notify,
+          tags: ['config'],
+        }),
+        ...(found.ok && vars.k3s_binary === undefined
+          ? [task('Remember the release', file({ path: RELEASE_FILE, content: releaseFile(vars, found) }))]
+          : []),
+        ...(decision.kind === 'join' && decision.there ? beforeJoin(decision.via, host, ip, servers, ips, vars) : []),
+        task(
+          joins ? 'Join the cluster' : 'Start k3s',
+          started({ kind: 'server', deadline: vars.k3s_start_timeout, stopWhenJoinFails: joins }),
+          {
+            tags: ['start'],
+            ...(joins ? { disrupts: { thing: 'etcd', after: votes(own.node, ip, vars.k3s_start_timeout) } } : {}),
+          },
+        ),
+        task('Wait until it is a voter', votes(own.node, ip, vars.k3s_start_timeout), { tags: ['start'] }),
+      ];
+    },
+
+    handlers: ({ facts, vars, host, ...context }) => {
+      const several = serversOf(context).length > 1;
+      const ip = ipOf(host, facts.networks);
+      const { node } = facts.own;
+      const vip =
+        vars.kube_vip_address !== undefined && several ? { address: vars.kube_vip_address, node, ip } : undefined;
+      return {
+        [RESTART]: task('Restart k3s', restarted({ kind: 'server', deadline: vars.k3s_start_timeout }, vip), {
+          disrupts: {
+            thing: 'etcd',
+            before: waitFor({
+              what: `the cluster to be able to spare ${host.name}`,
+              script: canBeSpared(ip),
+              deadline: 120,
+              every: 2,
+            }),
+            after: votes(node, ip, vars.k3s_start_timeout),
+          },
+        }),
+      };
+    },
+  }),
+];
+
+/** What both the checks and the stage ask. */
+function shared(context: Context) {
+  const servers = serversOf(context);
+  const first = servers[0]?.name === context.host.name;
+  return {
+    own: k3sState,
+    states: fromEach(servers, k3sState, 'omit'),
+    tokens: fromEach(servers, clusterToken, 'omit'),
+    releases: askReleases(servers, context.vars, !first),
+  };
+}
+
+type Groups = Pick<Context, 'group'>;
+type States = ReadonlyMap<string, K3sState>;
+
+function othersOf(context: Groups & Pick<Context, 'host'>): readonly HostView[] {
+  return serversOf(context).filter(({ name }) => name !== context.host.name);
+}
+
+function decideFor(context: Groups, host: HostView, states: States): Decision {
+  const servers = serversOf(context).map(({ name }) => name);
+  return decide({ self: host.name, servers, states, trustAbsent: isWaived(host, 'split-brain') });
+}
+
+/** The settings that another server of the inventory will have, as far as its own variables make a difference. */
+function settingsIn(vars: ServerVars, other: HostView) {
+  const config = other.var('k3s_config');
+  const text = (name: string, ours: string): string => {
+    const theirs = other.var(name);
+    return typeof theirs === 'string' ? theirs : ours;
+  };
+  return effectiveSettings({
+    ...vars,
+    k3s_config: typeof config === 'object' && config !== null ? { ...config } : {},
+    k3s_cluster_cidr: text('k3s_cluster_cidr', vars.k3s_cluster_cidr),
+    k3s_service_cidr: text('k3s_service_cidr', vars.k3s_service_cidr),
+  });
+}
+
+function tokenVerdict(
+  vars: ServerVars,
+  host: HostView,
+  servers: readonly HostView[],
+  tokens: Parameters<typeof firstToken>[1],
+) {
+  const cluster = firstToken(servers, tokens);
+  const given = vars.k3s_token;
+  if (!given || !cluster)
+    return pass('k3s-token', cluster ? 'the token is read from the cluster' : 'there is no cluster yet');
+  if (sameToken(given, cluster)) return pass('k3s-token', 'k3s_token is the token of the cluster');
+  return refuse('k3s-token', {
+    evidence: `k3s_token for ${host.name} is another one than the cluster has`,
+    what: 'k3s_token is not the token of the cluster: its data is encrypted with the one it has',
+    tryThis: 'take k3s_token out, so that it is read from the cluster; `k3s token rotate` changes a token',
+    final: true,
+  });
+}
+
+function holdsCluster(states: States, name: string): boolean {
+  const state = states.get(name);
+  return state !== undefined && hasCluster(state);
+}
+
+function ipOf(host: HostView, networks: ReadonlyMap<string, Network>): string {
+  const found = networks.get(host.name);
+  if (!found) throw new UserError({ what: 'its network could not be read', host: host.name });
+  return nodeIp(host, found);
+}
+
+/**
+ * The URL for `server:`. What is set already stays as long as it names another server of the inventory, so that no run
+ * restarts a server because another one was away. A member ignores it, but for renewing its certificates.
+ */
+function joinUrl(
+  decision: Exclude<Decision, { kind: 'refuse' }>,
+  current: string | undefined,
+  host: HostView,
+  servers: readonly HostView[],
+  ips: ReadonlyMap<string, string>,
+  states: States,
+  vip: string | undefined,
+): string | undefined {
+  if (decision.kind === 'begin') return undefined;
+  const names = (server: HostView): boolean =>
+    [ips.get(server.name), server.name, server.address].some((name) => current === `https://${name}:6443`);
+  const others = servers.filter(({ name }) => name !== host.name);
+  if (decision.kind === 'carry on') {
+    if (current === undefined) return undefined;
+    if (others.some(names) || current === `https://${vip}:6443`) return current;
+    const other = others.find(({ name }) => holdsCluster(states, name));
+    return other && urlOf(other, ips);
+  }
+  const set = others.find(names);
+  if (set && states.get(set.name)?.server === 'active' && holdsCluster(states, set.name)) return current;
+  const via = others.find(({ name }) => name === decision.via);
+  return via && urlOf(via, ips);
+}
+
+function urlOf(server: HostView, ips: ReadonlyMap<string, string>): string {
+  return `https://${ips.get(server.name) ?? server.address}:6443`;
+}
+
+/** Refuses a join where etcd still has this host as a voter: its data is lost, and only a person knows that for sure. */
+function lostMember(
+  decision: Decision,
+  node: string,
+  ip: string,
+  members: ReadonlyMap<string, readonly EtcdMember[] | undefined>,
+): readonly Task[] {
+  if (decision.kind !== 'join') return [];
+  const lost = [...members.values()]
+    .flatMap((list) => list ?? [])
+    .find(({ address, learner }) => address === ip && !learner);
+  if (!lost) return [];
+  const verdict = refuse('lost-member', {
+    evidence: `${lost.name} at ${ip}`,
+    what: `etcd has this host as a voter (${lost.name}), and the host does not have its data`,
+    tryThis: `if its disk is lost for good: \`k3s kubectl delete node ${node}\` on ${decision.via} removes the member, then run again`,
+  });
+  return [task('Make sure that etcd does not know this host from before', verdict, ALWAYS)];
+}
+
+/** What must hold on the way to, and at, the server that is joined through. */
+function beforeJoin(
+  viaName: string,
+  host: HostView,
+  ip: string,
+  servers: readonly HostView[],
+  ips: ReadonlyMap<string, string>,
+  vars: ServerVars,
+): readonly Task[] {
+  const via = servers.find(({ name }) => name === viaName);
+  if (!via) return [];
+  const tags = { tags: ['start'] };
+  return [
+    task(
+      'Reach the server to join',
+      portsOpen(host.name, via.name, ips.get(via.name) ?? via.address, [6443, 2379, 2380]),
+      tags,
+    ),
+    task('Be reached from the server to join', portsOpen(via.name, host.name, ip, [2379, 2380]), {
+      ...tags,
+      delegateTo: via,
+    }),
+    task("Remove this host's own half-joined member", noLeftoverAt(ip), { ...tags, delegateTo: via }),
+    task(
+      'Wait until all members of etcd vote',
+      waitFor({
+        what: 'every member of etcd to vote',
+        script: allVote(),
+        deadline: vars.k3s_start_timeout,
+        every: 2,
+      }),
+      { ...tags, delegateTo: via },
+    ),
+  ];
+}
+
+function votes(node: string, ip: string, deadline: number) {
+  return waitFor({ what: `${node} to be a voter of etcd`, script: isVoter(node, ip), deadline, every: 2 });
+}

@@ -1,0 +1,182 @@
+/** What `kube-vip` does: its DaemonSet applied, the API asked at the address, its holders counted. */
+import {
+  type AskContext,
+  fromEach,
+  pass,
+  type RoleChecks,
+  type RoleStages,
+  refuse,
+  sh,
+  type Task,
+  task,
+  type Verdict,
+  warn,
+} from '../../engine/index.ts';
+import { kubernetesObject } from '../../engine/resources/kubernetes.ts';
+import { waitFor } from '../../engine/resources/wait.ts';
+import { nodesOf, serversOf } from '../cluster/groups.ts';
+import { network, nodeIps } from '../cluster/network.ts';
+import { DATA, hwReady } from '../k3s/etcd.ts';
+import { hasCluster, type K3sState, k3sState } from '../k3s/state.ts';
+import { hwHasVip, KUBE_VIP, LEASE, vipSight } from '../k3s/vip.ts';
+import { type KubeVipVars, leaseCost, manifest } from './manifest.ts';
+import { freeVerdict, holdersOf, interfaceFor, interfaceVerdict, type Sights } from './sight.ts';
+import type { vars } from './vars.ts';
+
+const KUBECTL = sh`/usr/local/bin/k3s kubectl`;
+
+/** An address for documentation, where the variable is unset and nothing is asked in earnest. */
+const NONE = '192.0.2.254';
+
+type Context = AskContext<KubeVipVars>;
+
+/** What must hold before anything is changed anywhere. */
+export const checks: RoleChecks<typeof vars> = (checks) =>
+  checks({
+    facts: asked,
+    verdicts: ({ facts, vars, host, ...context }) => {
+      const address = vars.kube_vip_address;
+      if (address === undefined) return [];
+      const absent = serversOf(context).filter(({ name }) => !facts.sights.has(name));
+      const nodes = nodeIps(nodesOf(context), facts.networks);
+      return [
+        freeVerdict(
+          address,
+          facts.sights,
+          absent.map(({ name }) => name),
+          nodes,
+        ),
+        ...modeVerdicts(vars, address, facts.sights),
+      ];
+    },
+  });
+
+/** What it does. */
+export const stages: RoleStages<typeof vars> = (stage) => [
+  stage({
+    name: 'apply',
+    facts: asked,
+    tasks: ({ facts, vars, host, ...context }) => {
+      const address = vars.kube_vip_address;
+      if (address === undefined) return [];
+      const verdicts = modeVerdicts(vars, address, facts.sights);
+      const bad = verdicts.find(({ verdict }) => verdict === 'refuse');
+      if (bad) return [task('Choose the interface', bad)];
+      const found = interfaceFor(address, facts.sights, vars.kube_vip_interface);
+      const iface = found.ok ? found.iface : undefined;
+      const applier = serversOf(context).find(({ name }) => isRunning(facts.states.get(name))) ?? host;
+      // A server that is away keeps its pod from getting ready; whether the address answers is asked below in any case.
+      const complete = serversOf(context).every(({ name }) => isRunning(facts.states.get(name)));
+      const wait = { waitFor: { condition: 'rolled out', deadline: vars.kube_vip_timeout } };
+      const objects = manifest(vars, address, iface);
+      return [
+        task(
+          'Say what the lease costs',
+          pass('vip-lease', vars.kube_vip_mode === 'arp' ? leaseCost(vars.kube_vip_lease) : 'bgp'),
+        ),
+        task('Apply kube-vip', kubernetesObject({ manifest: objects, kubectl: KUBECTL, ...(complete ? wait : {}) }), {
+          // On one server that runs, whichever was asked for by --limit: its API is everybody's.
+          delegateTo: applier,
+          runOnce: true,
+        }),
+        ...(vars.kube_vip_mode === 'arp' ? answers(address, vars.kube_vip_timeout) : []),
+      ];
+    },
+  }),
+
+  stage({
+    name: 'verify',
+    facts: (context) => ({
+      ...asked(context),
+      own: k3sState,
+    }),
+    tasks: ({ facts, vars }) => {
+      const address = vars.kube_vip_address;
+      if (address === undefined || vars.kube_vip_mode !== 'arp') return [];
+      const running = [...facts.states.values()].some(isRunning);
+      return [
+        task('Count the servers that have the address', holderVerdict(address, facts.sights, running), {
+          runOnce: true,
+        }),
+      ];
+    },
+  }),
+];
+
+/** What every part of the role asks. */
+function asked(context: Context) {
+  const servers = serversOf(context);
+  const sight = vipSight(context.vars.kube_vip_address ?? NONE);
+  return {
+    sights: fromEach(context.vars.kube_vip_address === undefined ? [] : servers, sight, 'omit'),
+    networks: fromEach(context.vars.kube_vip_address === undefined ? [] : nodesOf(context), network, 'omit'),
+    states: fromEach(context.vars.kube_vip_address === undefined ? [] : servers, k3sState, 'omit'),
+  };
+}
+
+function isRunning(state: K3sState | undefined): boolean {
+  return state?.server === 'active' && hasCluster(state);
+}
+
+function modeVerdicts(vars: KubeVipVars, address: string, sights: Sights): readonly Verdict[] {
+  if (vars.kube_vip_mode === 'arp') {
+    return [
+      interfaceVerdict(interfaceFor(address, sights, vars.kube_vip_interface)),
+      pass('vip-lease', leaseCost(vars.kube_vip_lease)),
+    ];
+  }
+  if (vars.kube_vip_bgp)
+    return [pass('vip-bgp', `AS ${vars.kube_vip_bgp.as}, ${vars.kube_vip_bgp.peers.length} peers`)];
+  return [
+    refuse('vip-bgp', {
+      evidence: 'kube_vip_bgp is unset',
+      what: 'kube_vip_mode is bgp, and there are no routers to announce the address to',
+      allowed: 'kube_vip_bgp: { as: 65001, peers: ["192.168.2.1:65000::false"] }',
+    }),
+  ];
+}
+
+/** The API answers at the address, with a certificate that has it: asked by every server, since each goes another way. */
+function answers(address: string, deadline: number): readonly Task[] {
+  const wait = waitFor({
+    what: `the API to answer at ${address}`,
+    deadline,
+    script: sh`
+hw_text=$(curl -sS -m 5 --cacert ${DATA}/server/tls/server-ca.crt ${`https://${address}:6443/ping`} 2>&1); hw_rc=$?
+case $hw_rc in
+  0) ${hwReady} ${address} || exit 1; if ${hwHasVip} ${address}; then echo 'ok, this server has it'; else echo ok; fi; exit 0 ;;
+  60|51) echo "the certificate of the API does not have the address: $hw_text"; exit 1 ;;
+esac
+printf '%s\n' "$hw_text" | tail -n 1
+${KUBECTL} -n kube-system get pods -l ${`app.kubernetes.io/name=${KUBE_VIP}`} -o ${'jsonpath={range .items[*]}{.spec.nodeName}: {.status.phase} {.status.containerStatuses[0].state.waiting.reason}; {end}'} 2>/dev/null
+exit 1`,
+  });
+  const explain: typeof wait.explain = (failure) => {
+    const said = wait.explain?.(failure);
+    if (!said) return undefined;
+    const certificate = failure.stderr.includes('does not have the address');
+    const tryThis = certificate
+      ? 'k3s has kube_vip_address in its tls-san (run the role k3s-server), yet an old certificate: `k3s certificate rotate`, server by server'
+      : `k3s kubectl -n kube-system logs -l app.kubernetes.io/name=${KUBE_VIP}`;
+    return { ...said, tryThis };
+  };
+  return [task('Wait until the API answers at the address', { ...wait, explain })];
+}
+
+/** Exactly one server has the address. Before there is a cluster nobody has. */
+export function holderVerdict(address: string, sights: Sights, running: boolean): Verdict {
+  const holders = holdersOf(sights);
+  if (holders.length === 1) return pass('vip-holder', `${address} is on ${holders[0]}, and on no other server`);
+  if (holders.length === 0 && !running) {
+    return warn('vip-holder', { evidence: 'no cluster runs yet', what: 'nobody has the address so far' });
+  }
+  return refuse('vip-holder', {
+    evidence: holders.length === 0 ? `none of ${[...sights.keys()].join(', ')}` : holders.join(', '),
+    what: holders.length === 0 ? `no server has ${address}` : `${address} is on more than one server`,
+    allowed: 'exactly one',
+    tryThis:
+      holders.length === 0
+        ? `k3s kubectl -n kube-system get pods -l app.kubernetes.io/name=${KUBE_VIP}`
+        : `k3s kubectl -n kube-system get lease ${LEASE} names the right one; delete the kube-vip pods of the others`,
+  });
+}
