@@ -33,7 +33,8 @@ export interface TaskRef {
   readonly handler: boolean;
   /** `file /etc/hosts`; for verdicts `check clock`. */
   readonly resource: string;
-  readonly at: Position | undefined;
+  /** The line of the role that made it, where it changed something, would, or failed. */
+  readonly at?: Position | undefined;
 }
 
 /** The phases a host's time goes to. */

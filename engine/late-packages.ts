@@ -1,13 +1,23 @@
-/**
- * Packages that are loaded with their first use, for pure functions that can't await an import. Together they take longer
- * than all the rest of `--help`, which needs neither.
- */
+/** Packages that are loaded with their first use: together they take longer than all the rest of `--help`, which needs none. */
 import { createRequire } from 'node:module';
 
 const require = createRequire(import.meta.url);
 
 /** The package `yaml`. */
-export const yaml = (): typeof import('yaml') => require('yaml') as typeof import('yaml');
+export const yaml = (): typeof import('yaml') => require('yaml');
 
 /** The package `diff`. */
-export const diff = (): typeof import('diff') => require('diff') as typeof import('diff');
+export const diff = (): typeof import('diff') => require('diff');
+
+/** The package `ajv`. */
+export const ajv = (): typeof import('ajv') => require('ajv');
+
+/** The package `ssh2`. */
+export const ssh2 = (): typeof import('ssh2') => require('ssh2');
+
+/** The package `ssh2-promise`. */
+export const ssh2Promise = (): typeof import('ssh2-promise') => require('ssh2-promise');
+
+/** The parser of the package `handlebars`; the rest of it is not needed. */
+export const handlebarsParser = (): Pick<typeof import('handlebars'), 'parse'> =>
+  require('handlebars/dist/cjs/handlebars/compiler/base.js');

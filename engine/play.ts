@@ -40,7 +40,13 @@ export interface Play extends PlayDeclaration {
 
 /** Declares a play. */
 export function play(declaration: PlayDeclaration): Play {
-  return { ...declaration, at: callerOf(play) };
+  const caller = callerOf(play);
+  return {
+    ...declaration,
+    get at() {
+      return caller();
+    },
+  };
 }
 
 /** What is wrong with a play's numbers: a playbook that nobody type-checks may hold anything. */

@@ -64,16 +64,29 @@ export interface Task {
 
 /** A task: what to call it, the resource, how to schedule it. */
 export function task(name: string, action: Resource | Verdict, options: TaskOptions = {}): Task {
-  return { name, action, options, at: callerOf(task) };
+  const caller = callerOf(task);
+  return {
+    name,
+    action,
+    options,
+    get at() {
+      return caller();
+    },
+  };
 }
 
-/** Where `fn` was called from: the first stack frame above it. */
-export function callerOf(fn: (...args: never[]) => unknown): Position | undefined {
+/**
+ * Where `fn` was called from: the first stack frame above it. Gives a function that tells, since most places are never asked
+ * for: the first one that is has a source map read.
+ */
+export function callerOf(fn: (...args: never[]) => unknown): () => Position | undefined {
   const holder: { stack?: string } = {};
   const limit = Error.stackTraceLimit;
   Error.stackTraceLimit = 1;
   Error.captureStackTrace(holder, fn);
   Error.stackTraceLimit = limit;
-  const [, file, line, column] = /(?:file:\/\/|\()?(\/[^():]+):(\d+):(\d+)\)?$/m.exec(holder.stack ?? '') ?? [];
-  return file ? { file, line: Number(line), column: Number(column) } : undefined;
+  return () => {
+    const [, file, line, column] = /(?:file:\/\/|\()?(\/[^():]+):(\d+):(\d+)\)?$/m.exec(holder.stack ?? '') ?? [];
+    return file ? { file, line: Number(line), column: Number(column) } : undefined;
+  };
 }

@@ -7,6 +7,7 @@ import { ExitCode, UserError } from '../errors.ts';
 import { EventStream, type RunEvent } from '../events.ts';
 import type { Play, Playbook } from '../play.ts';
 import { userName } from '../user-name.ts';
+import { compileForNextTime, ranCompiled } from './compiled.ts';
 import { main, reported } from './main.ts';
 import { commaList, helpText, type OptionValues, PLAYBOOK_OPTIONS, parseCommandLine } from './options.ts';
 
@@ -17,9 +18,11 @@ type PlaybookValues = OptionValues<typeof PLAYBOOK_OPTIONS>;
 
 /**
  * Runs plays as the command line says: `await playbook('Install k3s', [play({ ... }), ...])`. Sets the exit code. Modules that
- * only a run needs are loaded once it is clear that there is one.
+ * only a run needs are loaded once it is clear that there is one, and from the playbook's compiled file where there is that.
  */
-export async function playbook(title: string, plays: readonly Play[], argv = process.argv.slice(2)): Promise<void> {
+export async function playbook(title: string, plays: readonly Play[]): Promise<void> {
+  const argv = process.argv.slice(2);
+  let ranAsItIs = false;
   const body = async (): Promise<ExitCode> => {
     const { values, words } = parseCommandLine(argv, PLAYBOOK_OPTIONS);
     if (values.help) {
@@ -34,9 +37,12 @@ export async function playbook(title: string, plays: readonly Play[], argv = pro
       const what = `${words.join(' ')}: a playbook takes options only`;
       throw new UserError({ what, tryThis: '--limit PATTERN selects hosts; --help lists the options' }, ExitCode.usage);
     }
+    if (await ranCompiled()) return process.exitCode as ExitCode;
+    ranAsItIs = true;
     return runPlaybook({ title, plays }, values, argv);
   };
   await main(() => reported(argv, body));
+  if (ranAsItIs && process.exitCode !== ExitCode.interrupted) await compileForNextTime();
 }
 
 /** This command as one would type it here. */

@@ -4,6 +4,7 @@
  */
 import type { Document, LineCounter, Node, Scalar, YAMLMap, YAMLSeq } from 'yaml';
 import { type Position, UserError } from '../errors.ts';
+import { yaml as yamlPackage } from '../late-packages.ts';
 import { type Mark, setMarks, UnsafeText, VaultValue } from './marks.ts';
 
 /** A file's value and where it begins. */
@@ -17,7 +18,7 @@ export interface YamlValue {
  * @throws UserError with every syntax error, unknown tag and repeated key.
  */
 export async function readYaml(text: string, file: string): Promise<YamlValue> {
-  const yaml = await import('yaml');
+  const yaml = yamlPackage();
   const lines = new yaml.LineCounter();
   // failsafe: every scalar comes as text. uniqueKeys: the package's own check takes seconds for 20,000 hosts.
   const document = yaml.parseDocument(text, {

@@ -1,6 +1,7 @@
 /** An ssh link: ssh2-promise opens it, the raw ssh2 client carries it (its own exec loses exit codes and lost links). */
 import type { Duplex } from 'node:stream';
 import type { Client, ClientChannel } from 'ssh2';
+import { ssh2, ssh2Promise } from '../late-packages.ts';
 import type { Channel, ChannelEnd, Link } from './link.ts';
 import { LinkError } from './session.ts';
 import { SshAuth } from './ssh-auth.ts';
@@ -13,9 +14,6 @@ const CHANNEL_TRIES = 5;
 
 /** Milliseconds a link has to end in peace. */
 const END_GRACE = 1000;
-
-/** The libraries, loaded with the first host. Asked for as soon as a connection is begun: they come while it does. */
-export const loadSsh2 = () => Promise.all([import('ssh2-promise'), import('ssh2')]);
 
 /** A {@link Link} over ssh. */
 export class SshLink implements Link {
@@ -43,13 +41,12 @@ export class SshLink implements Link {
    * @throws LinkError; and what the socket or ssh2 threw where no key was seen yet, for the caller to try again.
    */
   static async over(stream: Duplex, target: SshTarget, start: number): Promise<SshLink> {
-    const [{ default: SSH2Promise }, { default: ssh2 }] = await loadSsh2();
     const [check, auth] = await Promise.all([
       HostKeyCheck.prepare(target),
-      SshAuth.prepare(target, (data) => ssh2.utils.parseKey(data)),
+      SshAuth.prepare(target, (data) => ssh2().utils.parseKey(data)),
     ]);
     const { alive, auth: how } = target;
-    const connection = new SSH2Promise.SSH({
+    const connection = new (ssh2Promise().SSH)({
       host: target.host,
       port: target.port,
       username: target.user,

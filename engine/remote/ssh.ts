@@ -3,10 +3,11 @@ import { spawn } from 'node:child_process';
 import { connect as connectSocket } from 'node:net';
 import { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { ssh2Promise } from '../late-packages.ts';
 import { JumpHosts } from './jump-hosts.ts';
 import type { Link } from './link.ts';
 import { type Connection, LinkError } from './session.ts';
-import { loadSsh2, SshLink } from './ssh-link.ts';
+import { SshLink } from './ssh-link.ts';
 import { connectError, isDropped } from './ssh-problem.ts';
 import { jumpTarget, type SshTarget, targetOf } from './ssh-target.ts';
 
@@ -59,7 +60,10 @@ async function openWithRetry(
     signal?.addEventListener('abort', give);
     try {
       signal?.throwIfAborted();
-      [stream] = await Promise.all([dial(), loadSsh2()]);
+      const dialing = dial();
+      // Loaded while the first connection is on its way.
+      ssh2Promise();
+      stream = await dialing;
       signal?.throwIfAborted();
       return await SshLink.over(stream, target, start);
     } catch (error) {

@@ -125,7 +125,7 @@ export function playsOf(options: Pick<RunOptions, 'playbook' | 'inventory' | 'li
 
 function hostsOf(play: Play, inventory: Inventory): readonly InventoryHost[] {
   try {
-    return selectFor(inventory, play.hosts, `play "${play.name}"`, play.at);
+    return selectFor(inventory, play.hosts, `play "${play.name}"`, () => play.at);
   } catch (error) {
     if (play.optional && error instanceof UserError) return [];
     throw error;
@@ -133,11 +133,17 @@ function hostsOf(play: Play, inventory: Inventory): readonly InventoryHost[] {
 }
 
 /** Selects hosts, saying on whose behalf where the pattern is wrong. */
-function selectFor(inventory: Inventory, pattern: string, whose: string, at?: Position): readonly InventoryHost[] {
+function selectFor(
+  inventory: Inventory,
+  pattern: string,
+  whose: string,
+  place?: () => Position | undefined,
+): readonly InventoryHost[] {
   try {
     return inventory.select(pattern);
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
+    const at = place?.();
     throw new UserError(error.problems.map((problem) => ({ at, ...problem, what: `${whose}: ${problem.what}` })));
   }
 }

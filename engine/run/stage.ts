@@ -333,7 +333,7 @@ class HostStage {
     this.#run.events.emit({
       type: 'task-finished',
       host: this.#host.name,
-      task: unit.ref,
+      task: status === 'ok' || status === 'skipped' ? unit.ref : { ...unit.ref, at: unit.task.at },
       status,
       ms: known.ms ?? 0,
       found: known.found,

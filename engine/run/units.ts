@@ -86,7 +86,6 @@ export function unitsOf(
       index,
       handler: handler !== undefined,
       resource: `${task.action.kind === 'verdict' ? 'check' : task.action.kind} ${task.action.id}`,
-      at: task.at,
     },
     task,
     target: task.options.delegateTo?.name ?? context.host.name,

@@ -2,9 +2,8 @@
  * Handlebars' own parser, and a renderer that is strict everywhere: Handlebars' `strict` stays silent where a missing name
  * stands in `{{#if}}`, `{{#each}}` or a helper's arguments. The renderer makes no code, knows no partials and no prototypes.
  */
-import { createRequire } from 'node:module';
-import type Handlebars from 'handlebars';
 import { didYouMean, kindOf, type Position, UserError } from '../errors.ts';
+import { handlebarsParser } from '../late-packages.ts';
 import { Secret, SecretText } from '../secret.ts';
 import type { Render } from '../template.ts';
 import { HELPERS, HelperError, textOf } from './helpers.ts';
@@ -33,12 +32,9 @@ export function compileTemplate(text: string, file: string): Render {
   };
 }
 
-/** Only the parser is loaded, and not before it is needed: it costs 30 ms. */
 function parse(text: string, file: string): Program {
-  const require = createRequire(import.meta.url);
-  const parser = require('handlebars/dist/cjs/handlebars/compiler/base.js') as Pick<typeof Handlebars, 'parse'>;
   try {
-    return parser.parse(text);
+    return handlebarsParser().parse(text);
   } catch (error) {
     if (!(error instanceof Error)) throw error;
     throw new UserError({ what: `not a template: ${syntaxMessage(error.message)}`, at: syntaxPlace(error, file) });

@@ -1,7 +1,7 @@
 /** The helpers that templates have. Only what configuration files need: decisions belong into the role. */
 
-import { createRequire } from 'node:module';
 import { kindOf } from '../errors.ts';
+import { yaml } from '../late-packages.ts';
 import { Secret, SecretText } from '../secret.ts';
 import type { SecretWords } from './secrets.ts';
 
@@ -71,8 +71,7 @@ export const HELPERS: Readonly<Record<string, Helper>> = {
     least: 1,
     most: 1,
     run([value], words) {
-      const require = createRequire(import.meta.url);
-      const { stringify } = require('yaml') as typeof import('yaml');
+      const { stringify } = yaml();
       // version 1.1 quotes what an older reader would take for something else (yes, 22:22, 0644).
       const text = stringify(words.close(value), { lineWidth: 0, version: '1.1', aliasDuplicateObjects: false });
       return words.quoteWords(text.replace(/\n$/, ''));

@@ -1,8 +1,8 @@
 /** A role's variables for a host: found, checked against the role's schema, defaults filled in, secrets closed. */
-import { createRequire } from 'node:module';
 import type { Ajv, ValidateFunction } from 'ajv';
 import { type Problem, UserError } from '../errors.ts';
 import type { InventoryHost, Located } from '../inventory/inventory.ts';
+import { ajv as ajvPackage } from '../late-packages.ts';
 import { closeSecrets, coerce } from './coerce.ts';
 import { FORMATS } from './formats.ts';
 import { varsJsonSchema } from './json-schema.ts';
@@ -74,8 +74,7 @@ function validatorOf(schema: VarsSchema): ValidateFunction {
 }
 
 function loadAjv(): Ajv {
-  const require = createRequire(import.meta.url);
-  const { Ajv: Constructor } = require('ajv') as typeof import('ajv');
+  const { Ajv: Constructor } = ajvPackage();
   const made = new Constructor({
     allErrors: true,
     useDefaults: true,
