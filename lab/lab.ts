@@ -39,7 +39,7 @@ import { freeNumber, makeSwitch, removeNetwork } from './network.ts';
 import { prepare } from './prepare.ts';
 import { rootOf } from './root.ts';
 import { mirrorConfigFile, mirrorUrl, startMirror } from './services.ts';
-import { completeShape, type LabRequest } from './shape.ts';
+import { type Architecture, completeShape, type LabRequest } from './shape.ts';
 
 /** A lab that is up. */
 export class Lab {
@@ -84,7 +84,13 @@ export class Lab {
     const lab = new Lab(state);
     try {
       const roots: string[] = [];
-      for (const { arch, ufw } of shape.hosts) roots.push(await rootOf({ arch, ufw }, say));
+      // The first time each of these takes minutes, and none keeps both cores busy.
+      await everyOne([
+        ...shape.hosts.map(async ({ arch, ufw }, index) => {
+          roots[index] = await rootOf({ arch, ufw }, say);
+        }),
+        lab.#provideK3s(say),
+      ]);
       await lab.#fillMirror(roots, say);
       await makeKey(name);
       await everyOne(
@@ -159,22 +165,32 @@ export class Lab {
     writeMirrorConfig(file, { ...readMirrorConfig(file), failures: [] });
   }
 
-  /** Lays out what the mirror serves: Debian packages, and k3s where the shape asks for it. */
+  get #mirrorFiles(): string {
+    return join(directoryOf(this.name), 'mirror');
+  }
+
+  get #arches(): readonly Architecture[] {
+    return [...new Set(this.state.shape.hosts.map((host) => host.arch))];
+  }
+
+  /** Puts k3s where the mirror serves it from, where the shape asks for it. */
+  async #provideK3s(say: Say): Promise<void> {
+    if (!this.state.shape.k3s) return;
+    const source = await provideK3s(this.#mirrorFiles, this.#arches, say);
+    say(
+      source === 'stand-in'
+        ? `the mirror serves the k3s stand-in as ${k3sVersion}`
+        : `the mirror serves k3s ${k3sVersion} (${source})`,
+    );
+  }
+
+  /** Lays out what else the mirror serves: Debian packages. */
   async #fillMirror(roots: readonly string[], say: Say): Promise<void> {
-    const files = join(directoryOf(this.name), 'mirror');
+    const files = this.#mirrorFiles;
     mkdirSync(join(files, 'debian'), { recursive: true });
-    const arches = [...new Set(this.state.shape.hosts.map((host) => host.arch))];
-    for (const arch of arches) {
+    for (const arch of this.#arches) {
       const root = roots[this.state.shape.hosts.findIndex((host) => host.arch === arch)] ?? '';
       symlinkSync(await aptRepository(arch, root, say), join(files, 'debian', arch));
-    }
-    if (this.state.shape.k3s) {
-      const source = await provideK3s(files, arches, say);
-      say(
-        source === 'stand-in'
-          ? `the mirror serves the k3s stand-in as ${k3sVersion}`
-          : `the mirror serves k3s ${k3sVersion} (${source})`,
-      );
     }
     const channels = this.state.shape.k3s ? { stable: k3sVersion, latest: k3sVersion, 'v1.36': k3sVersion } : {};
     writeMirrorConfig(mirrorConfigFile(this.name), { files, channels, failures: [] });
