@@ -129,7 +129,7 @@ export interface Session {
    * given is left out, so that none slips through between a look and a request. Later ones run.
    */
   interrupt(how: 'after this step' | 'now'): Promise<void>;
-  /** Ends the shell, which gives up its lock, and the link. Never throws. */
+  /** Ends the shell, which then gives up its lock, and the link. An idle shell on another host is not waited for. Never throws. */
   close(): Promise<void>;
 }
 

@@ -26,7 +26,7 @@ import { killStepScript, type RunningStep, stopBatchScript } from './stop-script
 /** Seconds a step that was told to end has for it; then the link is given up. Ending it takes 3 s at most (stop-script.ts). */
 const KILL_GRACE = 15;
 
-/** Seconds the shell has to end by itself when the session is closed: it removes its lock. */
+/** Seconds a shell that is waited for has to end by itself when the session is closed. */
 const CLOSE_GRACE = 5;
 
 /** setTimeout's longest delay. */
@@ -316,12 +316,15 @@ export class ShellSession implements Session {
     this.#closed = true;
     const { channel } = this.#shell;
     channel.stdin.end();
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise((resolve) => {
-      timer = setTimeout(resolve, CLOSE_GRACE * 1000);
-    });
-    await Promise.race([channel.ended, late]);
-    clearTimeout(timer);
+    // An idle shell on another host reads the end of its stdin and goes, its lock with it, though nobody is there any more.
+    if (this.#queued > 0 || this.#connection.transport === 'local') {
+      let timer: NodeJS.Timeout | undefined;
+      const late = new Promise((resolve) => {
+        timer = setTimeout(resolve, CLOSE_GRACE * 1000);
+      });
+      await Promise.race([channel.ended, late]);
+      clearTimeout(timer);
+    }
     await this.#link.close();
   }
 }

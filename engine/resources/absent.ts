@@ -2,7 +2,7 @@
 import { UserError } from '../errors.ts';
 import type { Resource } from '../resource.ts';
 import { sh } from '../script.ts';
-import { absolute, beside, explainPath, hwType, leftover } from './place.ts';
+import { absolute, beside, explainPath, hwClear, hwType, leftover } from './place.ts';
 
 /** What {@link absent} takes. */
 export interface AbsentOptions {
@@ -32,7 +32,7 @@ export function absent(options: AbsentOptions): Resource {
     probe: sh`${hwType} ${path}\n${leftover(path)}`,
     wanted: { type: 'absent', leftover: 'no' },
     change: () => sh`
-rm -f -- ${next} || exit
+${hwClear} ${next} || exit
 if [ -d ${path} ] && [ ! -L ${path} ]; then ${removeDirectory}; else rm -f -- ${path}; fi`,
     undo: recursive ? { kind: 'none', why: 'a whole directory is not kept' } : { kind: 'keep', paths: [path] },
     explain: ({ stderr }) => {

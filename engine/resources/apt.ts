@@ -89,12 +89,17 @@ export function apt(packages: string | readonly string[], options: AptOptions = 
     change: () =>
       state === 'absent'
         ? sh`${hwApt} remove ${names}`
-        : sh`${hwApt} install --no-install-recommends --allow-downgrades ${version === undefined ? names : `${names[0]}=${version}`}`,
+        : install(version === undefined ? names : [`${names[0]}=${version}`]),
+    // Reading the lists and writing dpkg's database takes longer than most packages.
+    joint:
+      state === 'present' && version === undefined ? { key: 'apt install', words: names, change: install } : undefined,
     undo: { kind: 'none', why: 'removing a package can take others and their data with it' },
     timeout: LOCK_TIMEOUT + 1200,
     explain: (failure) => explainApt(names.join(' '), failure),
   };
 }
+
+const install = (words: readonly string[]) => sh`${hwApt} install --no-install-recommends --allow-downgrades ${words}`;
 
 /** What apt's and dpkg's messages mean. */
 function explainApt(names: string, { exitCode, stderr, stdout }: ChangeFailure): Explanation | undefined {

@@ -5,7 +5,7 @@ import { UserError } from '../errors.ts';
 import type { Resource, Upload } from '../resource.ts';
 import { type ShellFunction, sh, shellFunction } from '../script.ts';
 import { checked, explainFile, type FileOptions, file, hwFile, hwSame } from './file.ts';
-import { absolute, beside, hwDrop, hwOwn, hwSha256, hwStage, hwSwap, ownership, statFormat } from './place.ts';
+import { absolute, beside, hwClear, hwDrop, hwOwn, hwSha256, hwStage, hwSwap, ownership, statFormat } from './place.ts';
 
 /** What {@link copied} takes: what {@link file} does, but for the content. */
 export interface CopiedOptions extends Omit<FileOptions, 'content'> {
@@ -68,7 +68,7 @@ export function copied(options: CopiedOptions): Resource {
     upload: (found) => (found['sha256'] === sum ? undefined : rest({ from, size, path, next }, resumeAt(from, found))),
     change: () => sh`
 if ${hwSame} ${path} ${sum}; then
-  rm -f -- ${next} && ${hwOwn} ${path} ${own.mode} ${owner}; exit
+  ${hwClear} ${next} && ${hwOwn} ${path} ${own.mode} ${owner}; exit
 fi
 ${hwSame} ${next} ${sum} || { echo 'heartwood: the copy is not complete' >&2; false; } || ${hwDrop} ${next}
 ${hwOwn} ${next} ${own.mode} ${owner} || ${hwDrop} ${next}

@@ -1,7 +1,7 @@
 /** A directory. */
 import type { Resource } from '../resource.ts';
 import { type ShellFunction, sh, shellFunction } from '../script.ts';
-import { absolute, explainPath, hwOwn, hwType, type Ownership, ownership, statFormat } from './place.ts';
+import { absolute, explainPath, hwMine, hwOwn, hwType, type Ownership, ownership, statFormat } from './place.ts';
 
 /** What {@link directory} takes. Mode defaults to `0755`, owner and group to `root`. */
 export interface DirectoryOptions extends Partial<Ownership> {
@@ -16,6 +16,21 @@ if [ -d "$1" ]; then echo type=directory; stat -L -c "$2" -- "$1"; else hw_type 
   [hwType],
 );
 
+/** `hw_make PATH MODE OWNER:GROUP`: with its mode at once only where it is its owner's at once. */
+const hwMake: ShellFunction = shellFunction(
+  'hw_make',
+  `
+umask 022
+if [ ! -d "$1" ]; then
+  if [ "$3" != root:root ]; then mkdir -p -m 0700 -- "$1" || return
+  elif mkdir -p -m "$2" -- "$1"; then ! hw_mine "$1" "$3" 2>/dev/null || return 0
+  else return
+  fi
+fi
+hw_own "$1" "$2" "$3"`,
+  [hwMine, hwOwn],
+);
+
 /**
  * A directory with this mode and owner. Missing parents are made too, as `mkdir -p` makes them. A link that leads to a
  * directory will do (data on another disk); a file in its place is an error.
@@ -28,9 +43,7 @@ export function directory(options: DirectoryOptions): Resource {
     id: path,
     probe: sh`${hwDirectory} ${path} ${statFormat(own)}`,
     wanted: { type: 'directory', ...own },
-    change: () => sh`
-[ -d ${path} ] || ( umask 022 && mkdir -p -m 0700 -- ${path} ) || exit
-${hwOwn} ${path} ${own.mode} ${`${own.owner}:${own.group}`}`,
+    change: () => sh`${hwMake} ${path} ${own.mode} ${`${own.owner}:${own.group}`}`,
     undo: { kind: 'restore' },
     explain: ({ stderr }) =>
       /File exists|Not a directory/.test(stderr)

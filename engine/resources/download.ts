@@ -7,6 +7,7 @@ import {
   absolute,
   beside,
   explainPath,
+  hwClear,
   hwDrop,
   hwOwn,
   hwSwap,
@@ -121,7 +122,7 @@ export function download(options: DownloadOptions): Resource {
     wanted: { type: 'file', ...own, sha256: sum, leftover: 'no' },
     change: () => sh`
 if ${hwSame} ${path} ${sum}; then
-  rm -f -- ${next} && ${hwOwn} ${path} ${own.mode} ${owner}; exit
+  ${hwClear} ${next} && ${hwOwn} ${path} ${own.mode} ${owner}; exit
 fi
 ${hwDownload} ${path} ${next} ${sum} ${urls} || exit
 ${hwOwn} ${next} ${own.mode} ${owner} || ${hwDrop} ${next}

@@ -8,6 +8,7 @@ import {
   absolute,
   beside,
   explainPath,
+  hwClear,
   hwDrop,
   hwOwn,
   hwSha256,
@@ -76,7 +77,7 @@ export function file(options: FileOptions): Resource {
     },
     change: () => sh`
 if ${hwSame} ${path} ${sum}; then
-  rm -f -- ${next} && ${hwOwn} ${path} ${own.mode} ${owner}; exit
+  ${hwClear} ${next} && ${hwOwn} ${path} ${own.mode} ${owner}; exit
 fi
 ${hwStage} ${path} ${next} || exit
 ${write(content, next)} || ${hwDrop} ${next}

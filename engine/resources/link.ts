@@ -2,7 +2,7 @@
 import type { Resource } from '../resource.ts';
 import { type ShellFunction, sh, shellFunction } from '../script.ts';
 import { hwKv } from '../state.ts';
-import { absolute, beside, explainPath, hwDrop, hwSwap, hwType, leftover } from './place.ts';
+import { absolute, beside, explainPath, hwClear, hwDrop, hwSwap, hwType, leftover } from './place.ts';
 
 /** What {@link link} takes. */
 export interface LinkOptions {
@@ -35,7 +35,7 @@ export function link(options: LinkOptions): Resource {
     wanted: { type: 'link', target, leftover: 'no' },
     change: () => sh`
 if [ -e ${path} ] && [ ! -L ${path} ]; then echo 'heartwood: in the way' >&2; exit 1; fi
-rm -f -- ${next} && ln -s -- ${target} ${next} || exit
+${hwClear} ${next} && ln -s -- ${target} ${next} || exit
 ${hwSwap} ${next} ${path} || ${hwDrop} ${next}`,
     undo: { kind: 'restore' },
     explain: ({ stderr }) => {

@@ -67,6 +67,9 @@ fi`,
 /** `hw_sha256 FILE`: sets `hw_sum`. */
 export const hwSha256: ShellFunction = shellFunction('hw_sha256', 'hw_sum=$(sha256sum < "$1") && hw_sum=${hw_sum%% *}');
 
+/** `hw_clear NEXT`: nothing is there any more, if anything was. */
+export const hwClear: ShellFunction = shellFunction('hw_clear', '{ [ ! -e "$1" ] && [ ! -L "$1" ]; } || rm -f -- "$1"');
+
 /**
  * `hw_stage PATH NEXT`: makes NEXT an empty file that only we can read, whatever was there (the remains of a cut run, or a
  * trap laid in a directory others can write to). Refuses where PATH cannot be replaced by a file.
@@ -76,11 +79,25 @@ export const hwStage: ShellFunction = shellFunction(
   `
 if [ -d "$1" ] && [ ! -L "$1" ]; then printf 'heartwood: %s is a directory\\n' "$1" >&2; return 1; fi
 if [ ! -d "\${1%/*}/" ]; then printf 'heartwood: %s is no directory\\n' "\${1%/*}" >&2; return 1; fi
-rm -f -- "$2" && ( umask 077 && set -C && : > "$2" )`,
+hw_clear "$2" && ( umask 077 && set -C && : > "$2" )`,
+  [hwClear],
+);
+
+/**
+ * `hw_mine PATH OWNER:GROUP`: is it root's, and to be? Asked without starting a program, as root's own files are what is
+ * written most. `-O` is no POSIX; where a shell has it not, the answer is no.
+ */
+export const hwMine: ShellFunction = shellFunction(
+  'hw_mine',
+  '[ "$2" = root:root ] && [ -O / ] && [ -G / ] && [ -O "$1" ] && [ -G "$1" ]',
 );
 
 /** `hw_own PATH MODE OWNER:GROUP`: owner first, since a change of owner clears the set-user-id bit. */
-export const hwOwn: ShellFunction = shellFunction('hw_own', 'chown -- "$3" "$1" && chmod -- "$2" "$1"');
+export const hwOwn: ShellFunction = shellFunction(
+  'hw_own',
+  '{ hw_mine "$1" "$3" 2>/dev/null || chown -- "$3" "$1"; } && chmod -- "$2" "$1"',
+  [hwMine],
+);
 
 /**
  * `hw_swap NEXT PATH`: NEXT becomes PATH in one step, on disk before it has the name. Where PATH is a link to a directory, a

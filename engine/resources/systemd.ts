@@ -86,9 +86,10 @@ export function unit(name: string, options: UnitOptions): Resource {
       ...(active === undefined ? {} : { active: word(active) }),
       stale: 'no',
     },
+    // Enabling and disabling look at files, and end with a daemon-reload.
     change: () => sh`
-${hwReread} ${name} || exit
 ${enabled === undefined ? sh`:` : sh`${hwSystemctl} -q ${enabled ? 'enable' : 'disable'} -- ${name}`} || exit
+${active === undefined && enabled !== undefined ? sh`:` : sh`${hwReread} ${name}`} || exit
 ${active === undefined ? sh`:` : sh`${hwSystemctl} ${active ? 'start' : 'stop'} ${now} -- ${name}`}`,
     undo: { kind: 'restore' },
     explain: (failure) => explainUnit(name, failure),
