@@ -37,8 +37,8 @@ export interface TaskRef {
   readonly at?: Position | undefined;
 }
 
-/** The phases a host's time goes to. */
-export type Phase = 'connect' | 'checks' | 'facts' | 'check' | 'diff' | 'change' | 'close';
+/** The phases a host's time goes to, once it is connected. */
+export type Phase = 'checks' | 'facts' | 'check' | 'diff' | 'change' | 'close';
 
 /** Recap of one host: Ansible's line. */
 export interface HostRecap {
@@ -60,6 +60,14 @@ export interface PhaseCost {
   readonly bytesIn: number;
 }
 
+/** What came before a run began, in milliseconds. */
+export interface StartUp {
+  /** From the start of the process until its command line was read: Node, tsx, the playbook's modules. */
+  readonly start: number;
+  /** Modules of a run, the inventory and its variables, and passwords that were asked for. */
+  readonly inventory: number;
+}
+
 /** Everything that can happen. `time` is added when it is emitted. */
 export type RunEventBody =
   | {
@@ -72,8 +80,15 @@ export type RunEventBody =
       readonly diff: boolean;
       readonly hosts: readonly string[];
       readonly version: string;
+      readonly startUp: StartUp;
     }
-  | { readonly type: 'host-connected'; readonly host: string; readonly ms: number }
+  | {
+      readonly type: 'host-connected';
+      readonly host: string;
+      /** All in all; the parts are in `timing`. */
+      readonly ms: number;
+      readonly timing: { readonly connect: number; readonly authenticate: number; readonly become: number };
+    }
   | { readonly type: 'host-unreachable'; readonly host: string; readonly problem: Problem }
   | { readonly type: 'checks-started'; readonly hosts: readonly string[] }
   | {

@@ -16,6 +16,11 @@ export interface PlayDeclaration {
    * Default: all.
    */
   readonly serial?: Serial | readonly Serial[];
+  /**
+   * `linear` (default): all hosts of a batch finish a stage before any begins the next. `free`: each goes through the roles as
+   * fast as it can, and sees of the others what they are at that moment. Disruptions are serialised either way.
+   */
+  readonly strategy?: Strategy;
   readonly tags?: readonly string[];
   /** Run as root by sudo. Default: true, this is what the roles need; `-b` and `ansible_become` say more. */
   readonly become?: boolean;
@@ -31,6 +36,9 @@ export interface PlayDeclaration {
 
 /** A batch size: hosts, or a percentage of the play's hosts. */
 export type Serial = number | `${number}%`;
+
+/** Do hosts wait for each other? */
+export type Strategy = 'linear' | 'free';
 
 /** A play. Made by {@link play}. */
 export interface Play extends PlayDeclaration {
@@ -49,7 +57,7 @@ export function play(declaration: PlayDeclaration): Play {
   };
 }
 
-/** What is wrong with a play's numbers: a playbook that nobody type-checks may hold anything. */
+/** What is wrong with a play's keywords: a playbook that nobody type-checks may hold anything. */
 export function playProblems(play: Play): readonly Problem[] {
   return KEYWORDS.flatMap(({ name, allowed, fits }) => {
     const value: unknown = play[name];
@@ -62,12 +70,17 @@ const isWhole = (value: unknown, from: number): boolean => Number.isInteger(valu
 const isSerial = (value: unknown): boolean =>
   isWhole(value, 0) || (typeof value === 'string' && /^\d+(\.\d+)?%$/.test(value) && Number.parseFloat(value) <= 100);
 
-/** Keywords whose values are numbers. */
+/** Keywords whose values can be wrong. */
 const KEYWORDS = [
   {
     name: 'serial',
     allowed: 'a number of hosts, a percentage ("30%"), or a list of them',
     fits: (value: unknown) => (Array.isArray(value) ? value.length > 0 && value.every(isSerial) : isSerial(value)),
+  },
+  {
+    name: 'strategy',
+    allowed: 'linear, free',
+    fits: (value: unknown) => value === 'linear' || value === 'free',
   },
   { name: 'throttle', allowed: 'a whole number, 1 or more', fits: (value: unknown) => isWhole(value, 1) },
   {

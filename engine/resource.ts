@@ -56,6 +56,8 @@ export interface Resource {
   readonly changesNothing?: boolean | undefined;
   /** For a change that could cut the link it comes over. */
   readonly confirm?: Confirmation | undefined;
+  /** For a change that is best made together with others of its kind that follow it at once. */
+  readonly joint?: Joint | undefined;
   /**
    * For a change with content too big for a script: sent before it, when the check found a difference. One that fails fails
    * the task. The change itself then only finishes the work. Undefined: there is nothing to send any more.
@@ -66,6 +68,16 @@ export interface Resource {
    * returns the cause and what to try, or undefined when it has nothing to add.
    */
   explain?(failure: ChangeFailure): Explanation | undefined;
+}
+
+/** A change that can be made together with others: packages in one transaction. */
+export interface Joint {
+  /** Changes with the same words can be made together. */
+  readonly key: string;
+  /** What this change adds to the others. */
+  readonly words: readonly string[];
+  /** The change, given the words of all. */
+  change(words: readonly string[]): Script;
 }
 
 /** Content on its way to a host, as bytes on a script's stdin. */

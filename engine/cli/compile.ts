@@ -1,7 +1,7 @@
 /**
  * Compiles a playbook, with all it imports, into one file for {@link ranCompiled}. It is compiled only where running it from
- * there cannot differ: the playbook's file is imports and one call, which may be made twice as far as the arguments go; nothing
- * is imported by a name that is not known beforehand.
+ * there cannot differ: the playbook's file is imports, declarations and one call, so that it matters to nobody that they are there twice;
+ * nothing is imported by a name that is not known beforehand.
  */
 import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
@@ -92,18 +92,14 @@ function filesOf(playbook: string, stamps: Map<string, string>): Plugin {
   };
 }
 
-/** Is a playbook's file imports, and one statement `await playbook(...)`? */
+/** Is a playbook's file imports and declarations, then `await playbook(...)`, and nothing else? */
 async function isOneCall(text: string): Promise<boolean> {
-  const { code } = await transform(text, { loader: 'ts', format: 'esm', minifyWhitespace: true });
-  const [, call] = /^(?:import(?:[^;"']|"[^"]*"|'[^']*')*;)*await (playbook\(.*\));\s*$/s.exec(code) ?? [];
-  if (call === undefined) return false;
-  try {
-    // Two statements are no expression.
-    new Function(`return async () => [${call}]`);
-    return true;
-  } catch {
-    return false;
-  }
+  const { code } = await transform(text, { loader: 'ts', format: 'esm' });
+  // As esbuild prints it, what begins a line is a statement's first word or its last bracket.
+  const statements = code.split('\n').filter((line) => /^[^\s)}\]`]/.test(line));
+  const others = statements.filter((line) => !/^(import|const|let|var|function|async function|class)\b/.test(line));
+  // An answer that is waited for might be a person's.
+  return others.length === 1 && /^await playbook\(/.test(others[0] ?? '') && code.split(/\bawait\b/).length === 2;
 }
 
 /** A file's text with its own place written into it: `import.meta.url` is another in the compiled file. */

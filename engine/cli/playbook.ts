@@ -4,9 +4,8 @@ import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { relative } from 'node:path';
 import { ExitCode, UserError } from '../errors.ts';
-import { EventStream, type RunEvent } from '../events.ts';
+import type { EventStream, RunEvent } from '../events.ts';
 import type { Play, Playbook } from '../play.ts';
-import { userName } from '../user-name.ts';
 import { compileForNextTime, ranCompiled } from './compiled.ts';
 import { main, reported } from './main.ts';
 import { commaList, helpText, type OptionValues, PLAYBOOK_OPTIONS, parseCommandLine } from './options.ts';
@@ -68,7 +67,7 @@ export function version(): string {
 
 /** Runs a playbook with a parsed command line. */
 export async function runPlaybook(book: Playbook, values: PlaybookValues, argv: readonly string[]): Promise<ExitCode> {
-  const startUpMs = Math.round(performance.now());
+  const start = Math.round(performance.now());
   const [{ setUp }, { run, playsOf }, { resolverFor }] = await Promise.all([
     import('./setup.ts'),
     import('../run/run.ts'),
@@ -78,6 +77,7 @@ export async function runPlaybook(book: Playbook, values: PlaybookValues, argv: 
   const { inventory } = setup;
   const tags = { tags: commaList(values.tags), skipTags: commaList(values['skip-tags']) };
   const resolveVars = resolverFor(book.plays, inventory);
+  const startUp = { start, inventory: Math.round(performance.now()) - start };
   const plays = playsOf({ playbook: book, inventory, limit: values.limit, tags });
 
   if (values['list-hosts'] || values['list-tags'] || values['list-tasks']) {
@@ -88,11 +88,20 @@ export async function runPlaybook(book: Playbook, values: PlaybookValues, argv: 
     return ExitCode.ok;
   }
 
-  const [{ sessionOpener }, { controllerId }, { Journal, newRunId }, { listenForInterrupts }] = await Promise.all([
+  const [
+    { EventStream },
+    { sessionOpener },
+    { controllerId },
+    { Journal, newRunId },
+    { listenForInterrupts },
+    { userName },
+  ] = await Promise.all([
+    import('../events.ts'),
     import('../remote/open.ts'),
     import('../remote/controller.ts'),
     import('../run/journal.ts'),
     import('./interrupt.ts'),
+    import('../user-name.ts'),
   ]);
   const runId = newRunId(new Date());
   const events = new EventStream();
@@ -121,6 +130,7 @@ export async function runPlaybook(book: Playbook, values: PlaybookValues, argv: 
       lock: { runId, holder: `${userName()}@${hostname()}`, controller: controllerId() },
       argv,
       version: version(),
+      startUp,
       interruption,
     });
     if (format !== 'text') {
@@ -129,7 +139,7 @@ export async function runPlaybook(book: Playbook, values: PlaybookValues, argv: 
     }
     if (values.profile) {
       const { profileText } = await import('./profile.ts');
-      (format === 'text' ? console.log : console.error)(profileText(kept, startUpMs));
+      (format === 'text' ? console.log : console.error)(profileText(kept));
     }
     return exitCode;
   } finally {

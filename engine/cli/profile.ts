@@ -1,41 +1,61 @@
 /** `--profile`: where a run's time went, from its events. */
-import type { Phase, RunEvent } from '../events.ts';
+import type { PhaseCost, RunEvent } from '../events.ts';
 
 /** How many of the slowest tasks are named. */
 const SLOWEST = 10;
 
-/** Phases of each host with time, round trips and bytes; then the slowest tasks. */
-export function profileText(events: readonly RunEvent[], startUpMs: number): string {
-  const hosts = new Map<string, Map<Phase, { ms: number; roundTrips: number; bytesOut: number; bytesIn: number }>>();
-  const add = (
-    host: string,
-    phase: Phase,
-    cost: { ms: number; roundTrips: number; bytesOut: number; bytesIn: number },
-  ) => {
-    const phases = hosts.get(host) ?? new Map();
+/** In the order in which they come. Handlers are part of their stage's change, and told apart by their own times. */
+const PHASES = [
+  'connect',
+  'authenticate',
+  'become',
+  'checks',
+  'facts',
+  'check',
+  'diff',
+  'change',
+  'handlers',
+  'close',
+] as const;
+
+type PhaseName = (typeof PHASES)[number];
+
+/** What came before the run; phases of each host with time, round trips and bytes; then the slowest tasks. */
+export function profileText(events: readonly RunEvent[]): string {
+  const hosts = new Map<string, Map<PhaseName, PhaseCost>>();
+  const add = (host: string, phase: PhaseName, cost: Partial<PhaseCost>): void => {
+    const phases = hosts.get(host) ?? new Map<PhaseName, PhaseCost>();
     hosts.set(host, phases);
-    const sum = phases.get(phase) ?? { ms: 0, roundTrips: 0, bytesOut: 0, bytesIn: 0 };
+    const sum = phases.get(phase);
+    const total = (what: keyof PhaseCost): number => (sum?.[what] ?? 0) + (cost[what] ?? 0);
     phases.set(phase, {
-      ms: sum.ms + cost.ms,
-      roundTrips: sum.roundTrips + cost.roundTrips,
-      bytesOut: sum.bytesOut + cost.bytesOut,
-      bytesIn: sum.bytesIn + cost.bytesIn,
+      ms: total('ms'),
+      roundTrips: total('roundTrips'),
+      bytesOut: total('bytesOut'),
+      bytesIn: total('bytesIn'),
     });
   };
+  let before = '';
   for (const event of events) {
-    if (event.type === 'host-connected')
-      add(event.host, 'connect', { ms: event.ms, roundTrips: 0, bytesOut: 0, bytesIn: 0 });
+    if (event.type === 'run-started')
+      before = `start ${event.startUp.start} ms, inventory ${event.startUp.inventory} ms`;
+    if (event.type === 'host-connected') {
+      for (const phase of ['connect', 'authenticate', 'become'] as const) {
+        add(event.host, phase, { ms: event.timing[phase] });
+      }
+    }
     if (event.type === 'phase-finished') add(event.host, event.phase, event.cost);
+    if (event.type === 'task-finished' && event.task.handler && event.ms > 0) {
+      add(event.host, 'handlers', { ms: event.ms });
+    }
   }
   const rows = [...hosts].flatMap(([host, phases]) =>
-    [...phases].map(([phase, { ms, roundTrips, bytesOut, bytesIn }]) => [
-      host,
-      phase,
-      `${ms} ms`,
-      `${roundTrips}`,
-      `${bytesOut}`,
-      `${bytesIn}`,
-    ]),
+    PHASES.flatMap((phase) => {
+      const cost = phases.get(phase);
+      return cost
+        ? [[host, phase, `${cost.ms} ms`, ...[cost.roundTrips, cost.bytesOut, cost.bytesIn].map(String)]]
+        : [];
+    }),
   );
   const slowest = events
     .filter((event) => event.type === 'task-finished')
@@ -45,7 +65,7 @@ export function profileText(events: readonly RunEvent[], startUpMs: number): str
     .map(({ ms, host, task }) => [`${ms} ms`, host, `${task.role}: ${task.name}`]);
   return [
     '',
-    `PROFILE (start-up ${startUpMs} ms)`,
+    `PROFILE (${before})`,
     ...table([['host', 'phase', 'time', 'round trips', 'bytes out', 'bytes in'], ...rows]),
     ...(slowest.length > 0 ? ['', 'slowest changes', ...table(slowest)] : []),
   ].join('\n');

@@ -8,7 +8,7 @@ const XML_HEAD = '<?xml version="1.0" encoding="UTF-8"?>';
 type Finished = Extract<RunEvent, { type: 'task-finished' }>;
 type VerdictEvent = Extract<RunEvent, { type: 'verdict' }>;
 
-/** One object: the run, its recap, every task with its outcome, every verdict, every host that dropped out, every phase's cost. */
+/** One object: the run, its recap, every task with its outcome, every verdict, every host that dropped out, what every connection and phase cost. */
 export function jsonReport(events: readonly RunEvent[]): string {
   const of = <T extends RunEvent['type']>(type: T) =>
     events.filter((event): event is Extract<RunEvent, { type: T }> => event.type === type);
@@ -20,6 +20,7 @@ export function jsonReport(events: readonly RunEvent[]): string {
       playbook: started?.playbook,
       mode: started?.mode,
       started: started?.time,
+      startUp: started?.startUp,
       ms: finished?.ms,
       exitCode: finished?.exitCode,
       recap: finished?.recap,
@@ -30,6 +31,7 @@ export function jsonReport(events: readonly RunEvent[]): string {
       disruptionsStopped: of('disruption-stopped'),
       warnings: of('warning'),
       interrupted: of('interrupted').length > 0,
+      connected: of('host-connected'),
       phases: of('phase-finished'),
     },
     undefined,

@@ -4,7 +4,7 @@
  */
 import type { TaskFailure, TaskStatus } from '../events.ts';
 import type { Step, StepResult } from '../remote/session.ts';
-import { CHANGE_TIMEOUT, PROBE_TIMEOUT, type Resource, UNCHANGED, type Upload } from '../resource.ts';
+import { CHANGE_TIMEOUT, type Joint, PROBE_TIMEOUT, type Resource, UNCHANGED, type Upload } from '../resource.ts';
 import { Script, sh } from '../script.ts';
 import { differences, holds, type State } from '../state.ts';
 import type { Disruption } from '../task.ts';
@@ -75,14 +75,46 @@ export function isNeeded(segment: Segment, notified: ReadonlySet<string>): boole
 
 /** The script of a segment. */
 export function changeSteps(segment: Segment): readonly Step[] {
-  return segment.decisions.flatMap(stepsOf);
+  const joint = jointChanges(segment);
+  return segment.decisions.flatMap((decision) => stepsOf(decision, joint));
 }
 
-function stepsOf({ unit, found }: Decision): readonly Step[] {
-  return hasResource(unit) ? unitSteps(unit, found ?? {}) : [];
+/**
+ * Changes that are made together: the first of several makes those behind it too, which then find that they hold. By each
+ * decision that is so carried, the one that carries it.
+ */
+function jointChanges({ decisions }: Segment): ReadonlyMap<Decision, Decision> {
+  const carriers = new Map<Decision, Decision>();
+  let carrier: Decision | undefined;
+  for (const decision of decisions) {
+    const key = jointOf(decision)?.key;
+    if (carrier && key !== undefined && key === jointOf(carrier)?.key) carriers.set(decision, carrier);
+    else carrier = key === undefined ? undefined : decision;
+  }
+  return carriers;
 }
 
-function unitSteps(unit: ResourceUnit, found: State): Step[] {
+/** How a decision's change is made together with others, where nothing depends on its being made alone. */
+function jointOf({ unit, what }: Decision): Joint | undefined {
+  if (what !== 'change' || !hasResource(unit) || unit.owed !== undefined) return undefined;
+  const { notify, disrupts, ignoreErrors } = unit.task.options;
+  return notify || disrupts || ignoreErrors ? undefined : unit.task.action.joint;
+}
+
+function stepsOf(decision: Decision, joint: ReadonlyMap<Decision, Decision>): readonly Step[] {
+  return hasResource(decision.unit) ? unitSteps(decision.unit, changeOf(decision, joint)) : [];
+}
+
+/** A decision's change, with those that it carries. */
+function changeOf(decision: Decision, joint: ReadonlyMap<Decision, Decision>): Script {
+  const { unit, found } = decision;
+  const carried = [...joint].flatMap(([other, carrier]) => (carrier === decision ? (jointOf(other)?.words ?? []) : []));
+  const own = jointOf(decision);
+  if (own && carried.length > 0) return own.change([...own.words, ...carried]);
+  return hasResource(unit) ? unit.task.action.change(found ?? {}) : sh``;
+}
+
+function unitSteps(unit: ResourceUnit, change: Script): Step[] {
   const { key, task } = unit;
   const resource = task.action;
   const { disrupts, ignoreErrors } = task.options;
@@ -113,7 +145,6 @@ function unitSteps(unit: ResourceUnit, found: State): Step[] {
   }
   if (disrupts?.before) steps.push(gate('gate_before', disrupts.before, due));
   const mayChange = disrupts?.before ? sh`${due} && ${passed('gate_before')}` : due;
-  const change = resource.change(found);
   steps.push({
     id: `${key}.change`,
     script: unit.notifies.length > 0 ? owing(unit.notifies, change) : change,
@@ -146,11 +177,16 @@ function unitSteps(unit: ResourceUnit, found: State): Step[] {
 /** Reads a segment's answers as they come: a unit's outcome is known with the answer to its last step. */
 export class SegmentReader {
   readonly #byLastStep: ReadonlyMap<string, Decision>;
+  readonly #joint: ReadonlyMap<Decision, Decision>;
   readonly #results = new Map<string, StepResult>();
   #stopped = false;
 
   constructor(segment: Segment) {
-    this.#byLastStep = new Map(segment.decisions.map((decision) => [stepsOf(decision).at(-1)?.id ?? '', decision]));
+    const joint = jointChanges(segment);
+    this.#joint = joint;
+    this.#byLastStep = new Map(
+      segment.decisions.map((decision) => [stepsOf(decision, joint).at(-1)?.id ?? '', decision]),
+    );
   }
 
   /** Takes the next answer; the outcome that it completes, if any. Handlers that were not due have none. */
@@ -159,20 +195,29 @@ export class SegmentReader {
     const decision = this.#byLastStep.get(result.id);
     const unit = decision?.unit;
     if (!decision || !unit || !hasResource(unit)) return undefined;
-    const { ran, ...outcome } = outcomeOf(unit, decision, (step) => {
+    const { ran, ...outcome } = outcomeOf(unit, decision, changeOf(decision, this.#joint), (step) => {
       const answer = this.#results.get(`${unit.key}.${step}`);
       return answer?.outcome === 'skipped' ? undefined : answer;
     });
     if (unit.owed !== undefined && !ran && decision.what !== 'change') return undefined;
     if (this.#stopped && !ran) return { ...outcome, status: 'not run', failure: undefined };
     if (outcome.status === 'failed') this.#stopped = true;
+    // What it found to hold by now was changed with another.
+    if (outcome.status === 'ok' && this.#wasCarried(decision)) return { ...outcome, status: 'changed' };
     return outcome;
+  }
+
+  #wasCarried(decision: Decision): boolean {
+    const carrier = this.#joint.get(decision);
+    const change = carrier && this.#results.get(`${carrier.unit.key}.change`);
+    return change !== undefined && change.outcome === 'ran' && change.exitCode === 0;
   }
 }
 
 function outcomeOf(
   unit: ResourceUnit,
   decision: Decision,
+  script: Script,
   ran: (step: string) => StepResult | undefined,
 ): Outcome & { readonly ran: boolean } {
   const resource = unit.task.action;
@@ -206,13 +251,13 @@ function outcomeOf(
     );
   }
   if (!change) return outcome(before && unit.owed === undefined ? 'ok' : 'not run');
-  if (!succeeded(change)) return outcome('failed', changeFailure(resource, change, decision.found ?? {}));
+  if (!succeeded(change)) return outcome('failed', changeFailure(resource, change, script));
   // Not looked at again where the user stopped the run right behind the change; the next run looks.
   if (resource.verify !== 'exit code' && after) {
     const read = readProbe(after, resource.probe.shown);
     if ('what' in read) return outcome('failed', { ...read, what: `changed, but ${read.what}` });
     const still = differences(read.found, resource.wanted);
-    if (still.length > 0) return outcome('failed', notTaken(resource, change, still));
+    if (still.length > 0) return outcome('failed', notTaken(script, change, still));
   }
   if (gateAfter && !succeeded(gateAfter)) {
     const failure = gateFailure(`changed, but ${disrupts?.thing} did not recover`, disrupts?.after, gateAfter);
@@ -242,11 +287,11 @@ export function unconfirmed(outcome: Outcome, why: string): Outcome {
 /** An upload that was not taken: what becomes of its unit. */
 export function uploadFailed({ unit, found }: Decision, result: StepResult): Outcome {
   if (!hasResource(unit)) throw new TypeError('a unit without a resource uploads nothing');
-  const failure = changeFailure(unit.task.action, result, found ?? {});
+  const failure = changeFailure(unit.task.action, result, unit.task.action.change(found ?? {}));
   return { unit, status: 'failed', ms: Math.round(result.duration * 1000), found, failure, unrecovered: undefined };
 }
 
-function changeFailure(resource: Resource, change: StepResult, found: State): TaskFailure {
+function changeFailure(resource: Resource, change: StepResult, script: Script): TaskFailure {
   const stdout = change.stdout.toString();
   const stderr = change.stderr.toString();
   const explained =
@@ -260,7 +305,7 @@ function changeFailure(resource: Resource, change: StepResult, found: State): Ta
   return {
     what: explained?.what ?? how,
     tryThis: explained?.tryThis,
-    script: resource.change(found).shown,
+    script: script.shown,
     exitCode: change.exitCode,
     stderr: lastLines(change.stderr),
     stdout: lastLines(change.stdout),
@@ -268,7 +313,7 @@ function changeFailure(resource: Resource, change: StepResult, found: State): Ta
 }
 
 function notTaken(
-  resource: Resource,
+  script: Script,
   change: StepResult,
   still: readonly { key: string; found: string | undefined; wanted: string }[],
 ): TaskFailure {
@@ -276,7 +321,7 @@ function notTaken(
   return {
     what: `the change did not take: ${list}`,
     tryThis: 'see whether something on the host puts it back: another tool, a timer, a package hook',
-    script: resource.change({}).shown,
+    script: script.shown,
     exitCode: change.exitCode,
     stderr: lastLines(change.stderr),
     stdout: lastLines(change.stdout),

@@ -1,5 +1,5 @@
 /** What a run is given. Everything comes in from outside, so that a test can run a playbook with a transport of its own. */
-import type { EventStream } from '../events.ts';
+import type { EventStream, StartUp } from '../events.ts';
 import type { Inventory, InventoryHost } from '../inventory/inventory.ts';
 import type { Playbook } from '../play.ts';
 import type { Connection, LockRequest, OpenSession } from '../remote/session.ts';
@@ -33,6 +33,8 @@ export interface RunOptions {
   readonly argv: readonly string[];
   /** Heartwood's version, for the journal. */
   readonly version: string;
+  /** What it took to get here, for the journal. */
+  readonly startUp: StartUp;
   /** Asked between steps: has the user asked to stop? */
   readonly interruption: Interruption;
 }

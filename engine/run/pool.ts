@@ -140,7 +140,7 @@ export class SessionPool {
       const start = performance.now();
       const session = await open(connect(host, become), this.#connecting.signal);
       const ms = Math.round(performance.now() - start);
-      events.emit({ type: 'host-connected', host: host.name, ms });
+      events.emit({ type: 'host-connected', host: host.name, ms, timing: inWholeMs(session.timing) });
       if (changeable.has(host.name)) this.#lock(session);
       if (this.#interrupted) await session.interrupt(this.#interrupted);
       return session;
@@ -186,7 +186,14 @@ export class SessionPool {
   async close(): Promise<void> {
     // Nobody is going to use what is not open by now.
     this.#connecting.abort();
-    await this.#each((session) => session.close());
+    await this.#each(async (session) => {
+      const start = performance.now();
+      await session.close();
+      const ms = Math.round(performance.now() - start);
+      const cost = { ms, roundTrips: 0, bytesOut: 0, bytesIn: 0 };
+      const errand = { role: undefined, stage: undefined };
+      this.#options.events.emit({ type: 'phase-finished', host: session.name, phase: 'close', ...errand, cost });
+    });
   }
 
   async #each(act: (session: Session) => Promise<void>): Promise<void> {
@@ -196,3 +203,8 @@ export class SessionPool {
 
 /** A host has a session as root, and one as its own user, where plays want both. */
 const keyOf = (host: InventoryHost, become: boolean): string => `${host.name} ${become}`;
+
+/** Milliseconds are measured in fractions, and told without. */
+function inWholeMs({ connect, authenticate, become }: Session['timing']): Session['timing'] {
+  return { connect: Math.round(connect), authenticate: Math.round(authenticate), become: Math.round(become) };
+}

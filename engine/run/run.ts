@@ -54,6 +54,7 @@ export async function run(options: RunOptions): Promise<RunResult> {
     diff: options.diff,
     hosts: names,
     version: options.version,
+    startUp: options.startUp,
   });
   for (const problem of options.inventory.warnings) events.emit({ type: 'warning', problem });
   options.interruption.onRequest((how) => {
@@ -219,19 +220,24 @@ async function runBatch(
   batch: readonly InventoryHost[],
 ): Promise<boolean> {
   run.events.emit({ type: 'batch-started', play: play.name, hosts: batch.map(({ name }) => name) });
-  for (const call of calls) {
-    for (const stage of run.workOf(call).stages) {
-      const alive = batch.filter((host) => run.isIn(host));
-      if (run.stopping || alive.length === 0) break;
-      await runStage(
-        run,
-        { play, call, stage },
-        alive,
-        hosts.filter((host) => run.isIn(host)),
-      );
-      if (endsPlay(run, play, batch)) return false;
+  let ended = false;
+  const runLane = async (lane: readonly InventoryHost[]): Promise<void> => {
+    for (const call of calls) {
+      for (const stage of run.workOf(call).stages) {
+        const alive = lane.filter((host) => run.isIn(host));
+        if (run.stopping || ended || alive.length === 0) return;
+        const place = { play, call, stage };
+        const playHosts = hosts.filter((host) => run.isIn(host));
+        await runStage(run, place, alive, playHosts, batch);
+        ended ||= endsPlay(run, play, batch);
+      }
     }
-  }
+  };
+  // Hosts that go through the stages together.
+  const lanes = play.strategy === 'free' ? batch.map((host) => [host]) : [batch];
+  const limit = pLimit(play.throttle ?? Number.POSITIVE_INFINITY);
+  await Promise.all(lanes.map((lane) => limit(() => runLane(lane))));
+  if (ended) return false;
   // As in Ansible: a batch of `serial` that failed as a whole ends the run, so that the next is not lost too.
   return batch.some((host) => run.isIn(host));
 }

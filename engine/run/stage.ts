@@ -27,12 +27,16 @@ import { problemsOf } from './role-error.ts';
 import { hasResource, type StagePlace, type Unit, unitsOf, verdictOf } from './units.ts';
 import { WholeLines } from './whole-lines.ts';
 
-/** Runs a stage on `hosts`, those of them that are still in the run; they leave it where something fails. */
+/**
+ * Runs a stage on `hosts`, those of them that are still in the run; they leave it where something fails.
+ * @param batch All hosts that the stage is for, sooner or later: `runOnce` is for the first of them that is still there.
+ */
 export async function runStage(
   run: RunContext,
   place: StagePlace,
   hosts: readonly InventoryHost[],
   playHosts: readonly InventoryHost[],
+  batch: readonly InventoryHost[],
 ): Promise<void> {
   const { play, call, stage } = place;
   run.events.emit({
@@ -47,11 +51,11 @@ export async function runStage(
     hosts.map((host) => askerOf(host, run.ask(host, call, playHosts), call.role.name, stage.facts)),
     { phase: 'facts', become: run.becomes(play), role: call.role.name, stage: stage.name },
   );
-  const [first] = contexts.keys();
+  const first = batch.find((host) => run.isIn(host));
   const limit = pLimit(play.throttle ?? Number.POSITIVE_INFINITY);
   await Promise.all(
     [...contexts].map(([{ host }, context]) =>
-      limit(() => new HostStage(run, place, host).run(context, first?.host ?? host)),
+      limit(() => new HostStage(run, place, host).run(context, first ?? host)),
     ),
   );
 }

@@ -109,6 +109,8 @@ t.test('what goes wrong is told as from the sources, with the place in them', as
 t.test('a playbook that would not be the same is not compiled', async (t) => {
   const cases = [
     ["console.log('twice');", /does more than to call playbook/],
+    ["const answer = await Promise.resolve('asked twice'); void answer;", /does more/],
+    ["const answer = [\n await Promise.resolve('asked twice')];", /does more/],
     ["import * as all from './say.ts'; const name = './say.ts'; await import(name); void all;", /playbook\.ts/],
     ['import.meta.resolve("./say.ts");', /does more|import\.meta/],
   ] as const;
@@ -122,6 +124,13 @@ t.test('a playbook that would not be the same is not compiled', async (t) => {
       });
     });
   }
+  await t.test('but one with roles of its own is', async (t) => {
+    const { playbook } = playbookIn(
+      t,
+      "const of = (name: string) => ({ name });\n function more() {\n return of('x');\n }\n",
+    );
+    t.equal(await compile(playbook), undefined);
+  });
   await t.test('nor one with such a module', async (t) => {
     const { folder, playbook } = playbookIn(t);
     const say = join(folder, 'say.ts');

@@ -173,7 +173,18 @@ t.test(
     t.match(stdout, /^--- script for node-1: facts \/ greet \/ greet\n# f0 \(within 60 s\)\nuname -s$/m);
     t.match(stdout, /^--- script for node-1: check \/ greet \/ greet\n/m);
     t.match(stdout, /^sleep 0; echo said 1 times with '\*\*\*'; echo '\*\*\*' >&2; exit 0$/m);
-    t.match(stdout, /^ {2}node-1 {2}facts .* 1 /m);
+    t.match(stdout, /^PROFILE \(start [1-9]\d* ms, inventory \d+ ms\)$/m);
+    const phases = [...stdout.matchAll(/^ {2}node-1 {2}(\w+) +\d+ ms {2,}(\d+) /gm)].map(([, ...row]) => row.join(' '));
+    t.strictSame(phases, [
+      'connect 0',
+      'authenticate 0',
+      'become 0',
+      'checks 1',
+      'facts 1',
+      'check 1',
+      'change 1',
+      'close 0',
+    ]);
     for (const line of journal.trim().split('\n')) t.match(JSON.parse(line), { type: String, time: /^\d{4}-/ });
   },
 );

@@ -1,13 +1,19 @@
 /**
- * The contract that every resource keeps, on a real host: check predicts apply; twice is once; cut at every boundary, it
- * converges; no secret shows; a failure is explained. A resource is brought under it by a table of {@link Example}s.
+ * The contract that every resource keeps, on a real host: check predicts apply; twice is once; a change is one round trip; cut at
+ * every boundary, it converges; no secret shows; a failure is explained. A resource is brought under it by a table of {@link Example}s.
  */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { play } from '../../engine/play.ts';
 import type { Session, Step } from '../../engine/remote/session.ts';
 import type { Resource } from '../../engine/resource.ts';
 import { Script, sh } from '../../engine/script.ts';
 import type { Secret } from '../../engine/secret.ts';
 import { differences, parseState, type State } from '../../engine/state.ts';
+import { task } from '../../engine/task.ts';
 import { withFunctions } from '../engine/resources/local-shell.ts';
+import { roleOf, trips, World } from '../support/world.ts';
 
 /** Where examples make their files. Empty at the start of every try. */
 export const WORK = '/srv/contract';
@@ -204,7 +210,38 @@ class Trial {
       clause: 'twice is once',
       problems: [...this.#unmet(reachedAgain), ...(end === afterAll ? [] : [`${end} became ${afterAll}`])],
     };
-    return [predicted, idempotent, await this.#cuts(oldWhole, newWhole, end)];
+    return [predicted, idempotent, await this.#costs(end), await this.#cuts(oldWhole, newWhole, end)];
+  }
+
+  /** A run of the engine that makes this change: one round trip to look, one to change, and one for what is uploaded. */
+  async #costs(end: string): Promise<Finding> {
+    const { found } = await this.#start();
+    const uploads = this.#resource.upload?.(found) ? 1 : 0;
+    const folder = mkdtempSync(join(tmpdir(), 'heartwood-contract-'));
+    try {
+      const world = new World(folder, [this.#session.name]);
+      const role = roleOf(() => [task('The change', this.#resource)]);
+      const { events } = await world.run([play({ name: 'One change', hosts: 'all', roles: [role()] })], {
+        open: async () => kept(this.#session),
+      });
+      this.#seen.push(...events.map((event) => JSON.stringify(event)));
+      const { looks } = await this.#end();
+      const cost = trips(events, this.#session.name);
+      const wanted = ['check 1', ...Array.from({ length: uploads + 1 }, () => 'change 1')];
+      const failures = events.flatMap((event) =>
+        event.type === 'task-finished' && event.failure ? event.failure.what : [],
+      );
+      return {
+        clause: 'a change is a round trip to look and one to change',
+        problems: [
+          ...failures,
+          ...(cost.join() === wanted.join() ? [] : [`it cost ${cost.join(', ')}; wanted: ${wanted.join(', ')}`]),
+          ...(looks === end ? [] : [`ended with ${looks} instead of ${end}`]),
+        ],
+      };
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   }
 
   async #cuts(oldWhole: string, newWhole: string, end: string): Promise<Finding> {
@@ -328,6 +365,22 @@ class Trial {
       change,
     ]);
   }
+}
+
+/** A session that a run may use and not close; the host is ours alone. */
+function kept(session: Session): Session {
+  return {
+    name: session.name,
+    timing: session.timing,
+    get traffic() {
+      return session.traffic;
+    },
+    run: (steps, listener) => session.run(steps, listener),
+    upload: (step, content) => session.upload(step, content),
+    lock: () => {},
+    interrupt: (how) => session.interrupt(how),
+    close: async () => {},
+  };
 }
 
 function differing(found: State, resource: Resource): string[] {

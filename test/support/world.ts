@@ -62,6 +62,7 @@ export class World {
       lock: { runId: 'test', holder: 'tester', controller: '-' },
       argv: [],
       version: '0',
+      startUp: { start: 0, inventory: 0 },
       interruption: { requested: undefined, onRequest: () => {} },
       ...more,
     });
@@ -80,7 +81,7 @@ export const statuses = (events: readonly RunEvent[], host?: string) =>
 export const trips = (events: readonly RunEvent[], host: string) =>
   events
     .filter((event) => event.type === 'phase-finished')
-    .filter((event) => event.host === host)
+    .filter((event) => event.host === host && event.phase !== 'close')
     .map(({ phase, cost }) => `${phase} ${cost.roundTrips}`);
 
 type Context = TaskContext<unknown>;

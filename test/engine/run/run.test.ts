@@ -1,5 +1,5 @@
 /** Whole runs, with hosts that are folders of this machine. */
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { UserError } from '../../../engine/errors.ts';
@@ -8,6 +8,7 @@ import { connectionOf } from '../../../engine/inventory/connection.ts';
 import { loadInventory } from '../../../engine/inventory/load.ts';
 import { type Play, play } from '../../../engine/play.ts';
 import { LinkError, type OpenSession } from '../../../engine/remote/session.ts';
+import type { Resource } from '../../../engine/resource.ts';
 import { command } from '../../../engine/resources/command.ts';
 import { file } from '../../../engine/resources/file.ts';
 import { waitFor } from '../../../engine/resources/wait.ts';
@@ -352,6 +353,93 @@ t.test('serial, anyErrorsFatal and a batch that fails whole end a run as in Ansi
   t.strictSame(marked(), ['node-2', 'node-3', 'node-4'], 'throttle only slows down');
   await world.run(failOn('node-1', { serial: 2, maxFailPercentage: 49 }));
   t.strictSame(marked(), ['node-2'], 'half a batch failed, which is more than 49 percent');
+});
+
+t.test('with strategy free no host waits for another, and runOnce and throttle mean what they did', async (t) => {
+  const world = worldOf(t);
+  const log = join(world.root, 'log');
+  const say = (words: string) => command(sh`echo ${words} >> ${log}`);
+  const [waiting, done] = [world.path('node-1', 'waiting'), world.path('node-2', 'done')];
+  const role = (wait: boolean) =>
+    defineRole({
+      name: 'two-stages',
+      description: 'Two stages.',
+      vars: { properties: {} },
+      stages: (stage) => [
+        stage({
+          name: 'one',
+          tasks: ({ host }) => [
+            // node-1 ends its first stage only when node-2 has ended its last.
+            ...(wait && host.name === 'node-1'
+              ? [
+                  task(
+                    'Wait',
+                    waitFor({ what: 'the other host', script: sh`: > ${waiting}; [ -e ${done} ]`, deadline: 20 }),
+                  ),
+                ]
+              : []),
+            task('Once', say('once'), { runOnce: true }),
+          ],
+        }),
+        stage({
+          name: 'two',
+          tasks: ({ host }) => [
+            task('Say', say(`two ${host.name}`)),
+            ...(host.name === 'node-2' ? [task('Done', command(sh`: > ${done}`))] : []),
+          ],
+        }),
+      ],
+    });
+  const plays = (wait: boolean, more: Partial<Play>) => [
+    play({ name: 'All', hosts: 'all', roles: [role(wait)()], strategy: 'free', ...more }),
+  ];
+  const lines = () => readFileSync(log, 'utf8').trim().split('\n');
+  const { exitCode } = await world.run(plays(true, {}));
+  t.equal(exitCode, 0);
+  t.strictSame(lines(), ['two node-2', 'once', 'two node-1']);
+  rmSync(log);
+  await world.run(plays(false, { throttle: 1 }));
+  t.strictSame(lines(), ['once', 'two node-1', 'two node-2'], 'one host after the other');
+
+  const wrong = play({ name: 'All', hosts: 'all', roles: [role(false)()], ...{ strategy: 'fre' as 'free' } });
+  await t.rejects(world.run([wrong]), /strategy is "fre"[\s\S]*linear, free/);
+});
+
+t.test('changes that follow one another and can be made together are made at once', async (t) => {
+  const world = worldOf(t, ['node-1']);
+  const log = world.path('node-1', 'log');
+  const install = (words: readonly string[]) =>
+    sh`cd ${world.path('node-1')} || exit; for w in ${words}; do [ "$w" != bad ] || { echo no bad >&2; exit 1; }; : > "$w"; done; echo ${words.join(' ')} >> ${log}`;
+  const thing = (name: string): Resource => ({
+    kind: 'thing',
+    id: name,
+    probe: sh`if [ -e ${world.path('node-1', name)} ]; then echo there=yes; else echo there=no; fi`,
+    wanted: { there: 'yes' },
+    change: () => install([name]),
+    joint: { key: 'install', words: [name], change: install },
+    undo: { kind: 'none', why: 'a test' },
+  });
+  const names = ['a', 'b', 'there', 'c', 'd', 'told', 'e'];
+  writeFileSync(world.path('node-1', 'there'), '');
+  const role = (things: readonly string[]) =>
+    roleOf(
+      () => things.map((name) => task(name, thing(name), name === 'told' ? { notify: 'tell' } : {})),
+      () => ({ tell: task('Tell', command(sh`true`)) }),
+    );
+  const plays = (things: readonly string[]) => [play({ name: 'All', hosts: 'all', roles: [role(things)()] })];
+  const { events } = await world.run(plays(names));
+  t.strictSame(readFileSync(log, 'utf8').trim().split('\n'), ['a b', 'c d', 'told', 'e']);
+  t.strictSame(
+    statuses(events).slice(0, names.length),
+    names.map((name) => `${name}: ${name === 'there' ? 'ok' : 'changed'}`),
+  );
+  rmSync(log);
+  const failed = await world.run(plays(['f', 'bad', 'g']));
+  t.strictSame(statuses(failed.events), ['f: failed', 'bad: not run', 'g: not run']);
+  t.match(
+    failed.events.find((event) => event.type === 'task-finished'),
+    { failure: { stderr: 'no bad', script: /for w in f bad g;/ } },
+  );
 });
 
 t.test('a mistake in a role fails its host with the line of it, and the other hosts go on', async (t) => {
