@@ -4,7 +4,7 @@
  * (test/contract).
  */
 import type { Readable } from 'node:stream';
-import type { Script } from './script.ts';
+import type { Script, ShellFunction } from './script.ts';
 import type { State } from './state.ts';
 
 /** Whether and how a change can be taken back, by a later run of `undo`. */
@@ -39,6 +39,8 @@ export interface Resource {
   readonly id: string;
   /** Reads only, prints `key=value` lines, exit code 0. Works where prerequisites are absent (prints what it can say). */
   readonly probe: Script;
+  /** What the probe looks at in the same way as others do theirs: asked once for all of a batch, before their probes. */
+  readonly look?: Look | undefined;
   /** The keys that must hold afterwards. Every key is one the probe prints. */
   readonly wanted: State;
   /** The change, given what the probe found. Runs only when something differs; exit code 0 means done. */
@@ -68,6 +70,17 @@ export interface Resource {
    * returns the cause and what to try, or undefined when it has nothing to add.
    */
   explain?(failure: ChangeFailure): Explanation | undefined;
+}
+
+/** Something that a function can look at for many probes at once. */
+export interface Look {
+  /**
+   * Reads only, and prints what it found as assignments to shell variables, for the probes to find. They may use them where
+   * `$hw_seen` has its name: it has looked in this batch then, and what an earlier one found is gone.
+   */
+  readonly by: ShellFunction;
+  /** The arguments that this probe adds to it; the same of two probes only once. */
+  readonly at: readonly string[];
 }
 
 /** A change that can be made together with others: packages in one transaction. */

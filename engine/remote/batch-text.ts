@@ -15,14 +15,14 @@ export function batchText(steps: readonly Step[], defined: Map<string, string>, 
     const words = [
       String(index),
       variableName(step.id),
-      step.capture ? 'c' : 's',
+      step.capture ? (step.capture === 'unseen' ? 'u' : 'c') : 's',
       text(step, step.script),
       text(step, step.onlyIf),
       text(step, step.stopIf),
     ];
     return `${definitions.join('')}hw_step ${words.join(' ')}\n`;
   });
-  return `hw_stop=\n${lock}${lines.join('')}`;
+  return `hw_stop= hw_seen=\n${lock}${lines.join('')}`;
 }
 
 /** A step's id as the end of a shell variable's name. */

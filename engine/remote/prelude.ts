@@ -27,10 +27,10 @@ hw_step() {
     eval "hw_rc_$2="
     printf '\\036%s K %s\\n' "$hw_mark" "$1" || exit 141
   else
-    if [ "$3" = c ]; then
+    if [ "$3" != s ]; then
       { hw_out=$(hw_start "$1" >&3; exec 3>&- </dev/null; hw_body=$4; set --; eval " $hw_body"); } 3>&1
       hw_rc=$?
-      [ -z "$hw_out" ] || printf '%s\\n' "$hw_out"
+      [ "$3" = u ] || [ -z "$hw_out" ] || printf '%s\\n' "$hw_out"
     else
       (hw_start "$1"; hw_body=$4; set --; eval " $hw_body") </dev/null
       hw_rc=$?
@@ -49,7 +49,7 @@ hw_step() {
  * step that signals its own process group (\`kill 0\`) would otherwise end the session; steps themselves get the defaults.
  */
 export function prelude(mark: string): string {
-  return `hw_mark=${quote(mark)} hw_stop= hw_out= hw_lock_path= hw_lock_text=
+  return `hw_mark=${quote(mark)} hw_stop= hw_out= hw_seen= hw_lock_path= hw_lock_text=
 LC_ALL=C
 export LC_ALL
 umask 022

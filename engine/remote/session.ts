@@ -55,14 +55,14 @@ export interface Step {
   /**
    * Evaluated on the host before the step; when false the step is skipped. `$hw_out` is the stdout of the last captured
    * step; `$hw_rc_ID` (with `.` and `-` as `_`) the exit code of an earlier step, empty when it was skipped. Conditions run in
-   * the session's own shell: a variable they set is seen by later conditions.
+   * the session's own shell: a variable they set is seen by what comes later; `$hw_seen` is empty when a batch begins.
    */
   readonly onlyIf?: Script;
   /**
    * Keep stdout in `$hw_out` for later conditions. For probes: short text, no background processes. It comes when the step
-   * is done, its last line break normalised to one.
+   * is done, its last line break normalised to one; with `unseen` not at all.
    */
-  readonly capture?: boolean;
+  readonly capture?: boolean | 'unseen';
   /** Evaluated on the host after the step (also when it was skipped); when true, all later steps of the batch are skipped. */
   readonly stopIf?: Script;
 }

@@ -1,19 +1,34 @@
 /** A directory. */
 import type { Resource } from '../resource.ts';
 import { type ShellFunction, sh, shellFunction } from '../script.ts';
-import { absolute, explainPath, hwMine, hwOwn, hwType, type Ownership, ownership, statFormat } from './place.ts';
+import {
+  absolute,
+  explainPath,
+  hwMine,
+  hwOwn,
+  hwOwner,
+  hwType,
+  keyOf,
+  lookAt,
+  type Ownership,
+  ownership,
+  statFormat,
+} from './place.ts';
 
 /** What {@link directory} takes. Mode defaults to `0755`, owner and group to `root`. */
 export interface DirectoryOptions extends Partial<Ownership> {
   readonly path: string;
 }
 
-/** `hw_directory PATH FORMAT`: the state of a directory, or of the directory a link leads to. */
+/** `hw_directory PATH FORMAT KEY`: the state of a directory, or of the directory a link leads to. */
 const hwDirectory: ShellFunction = shellFunction(
   'hw_directory',
   `
-if [ -d "$1" ]; then echo type=directory; stat -L -c "$2" -- "$1"; else hw_type "$1" || :; fi`,
-  [hwType],
+if [ ! -d "$1" ]; then hw_type "$1" || :
+elif [ -L "$1" ]; then echo type=directory; stat -L -c "$2" -- "$1"
+else echo type=directory; hw_owner "$1" "$2" "$3"
+fi`,
+  [hwType, hwOwner],
 );
 
 /** `hw_make PATH MODE OWNER:GROUP`: with its mode at once only where it is its owner's at once. */
@@ -41,7 +56,8 @@ export function directory(options: DirectoryOptions): Resource {
   return {
     kind: 'directory',
     id: path,
-    probe: sh`${hwDirectory} ${path} ${statFormat(own)}`,
+    probe: sh`${hwDirectory} ${path} ${statFormat(own)} ${keyOf(path)}`,
+    look: lookAt(path),
     wanted: { type: 'directory', ...own },
     change: () => sh`${hwMake} ${path} ${own.mode} ${`${own.owner}:${own.group}`}`,
     undo: { kind: 'restore' },

@@ -11,11 +11,14 @@ import {
   hwClear,
   hwDrop,
   hwOwn,
+  hwOwner,
   hwSha256,
   hwStage,
   hwSwap,
   hwType,
+  keyOf,
   leftover,
+  lookAt,
   type Ownership,
   ownership,
   statFormat,
@@ -32,18 +35,18 @@ export interface FileOptions extends Partial<Ownership> {
   readonly validate?: (candidate: Script) => Script;
 }
 
-/** `hw_file PATH FORMAT SHA256`: the state of a file. With SHA256, says only whether the content has it. */
+/** `hw_file PATH FORMAT SHA256 [KEY]`: the state of a file. With SHA256, says only whether the content has it. */
 export const hwFile: ShellFunction = shellFunction(
   'hw_file',
   `
 hw_type "$1" || return 0
-stat -c "$2" -- "$1"
-[ -f "$1" ] && [ ! -L "$1" ] && hw_sha256 "$1" || return 0
+hw_owner "$1" "$2" "$4"
+[ -f "$1" ] && [ ! -L "$1" ] && hw_sha256 "$1" "$4" || return 0
 if [ -z "$3" ]; then echo "sha256=$hw_sum"
 elif [ "$hw_sum" = "$3" ]; then echo content=wanted
 else echo content=other
 fi`,
-  [hwType, hwSha256],
+  [hwType, hwOwner, hwSha256],
 );
 
 /** `hw_same PATH SHA256`: is PATH a plain file with this content? */
@@ -68,7 +71,8 @@ export function file(options: FileOptions): Resource {
   return {
     kind: 'file',
     id: path,
-    probe: sh`${hwFile} ${path} ${statFormat(own)} ${isSecret(content) ? sum : ''}\n${leftover(path)}`,
+    probe: sh`${hwFile} ${path} ${statFormat(own)} ${isSecret(content) ? sum : ''} ${keyOf(path)}\n${leftover(path)}`,
+    look: lookAt(path),
     wanted: {
       type: 'file',
       ...own,

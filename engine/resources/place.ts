@@ -2,7 +2,9 @@
  * How things get to their place on a host: looked at without following links, written beside their place with their final
  * mode and owner, renamed over it. Shared by every resource that is a path.
  */
+import { createHash } from 'node:crypto';
 import { UserError } from '../errors.ts';
+import type { Look } from '../resource.ts';
 import { type Script, type ShellFunction, sh, shellFunction } from '../script.ts';
 
 /** Who may do what with a path. */
@@ -46,6 +48,80 @@ export function beside(path: string): string {
   return `${path.slice(0, slash)}.${path.slice(slash)}.hw-new`;
 }
 
+/** What the shell variables that tell of a path (or a unit) end in. */
+export function keyOf(name: string): string {
+  return createHash('sha256').update(name).digest('hex').slice(0, 12);
+}
+
+/** A {@link Look} at a path. */
+export function lookAt(path: string): Look {
+  return { by: hwLookPaths, at: [keyOf(path), path] };
+}
+
+/**
+ * `hw_look_paths KEY PATH KEY PATH...`: prints `hw_at_KEY='MODE USER UID GROUP GID'` for each path that is there and no link, and
+ * `hw_sum_KEY=SHA256` for each that is a plain file; empty ones for the others, and for what has a name that is odd.
+ */
+const hwLookPaths: ShellFunction = shellFunction(
+  'hw_look_paths',
+  `
+hw_count=$# hw_keys= hw_files=
+while [ $hw_count -gt 0 ]; do
+  hw_count=$((hw_count - 2))
+  printf 'hw_at_%s= hw_sum_%s=\\n' "$1" "$1"
+  if [ -e "$2" ] && [ ! -L "$2" ]; then
+    hw_keys="$hw_keys$1 "
+    set -- "$@" "$2"
+  fi
+  shift 2
+done
+[ $# -gt 0 ] || return 0
+stat -c '%04a %U %u %G %g %n' -- "$@" 2>/dev/null | {
+  hw_left=$hw_keys
+  for hw_path do
+    read -r hw_mode hw_user hw_uid hw_group hw_gid hw_name || break
+    [ "$hw_name" = "$hw_path" ] || break
+    case $hw_user$hw_group in *[!A-Za-z0-9._-]*) ;; *)
+      printf "hw_at_%s='%s %s %s %s %s'\\n" "\${hw_left%% *}" "$hw_mode" "$hw_user" "$hw_uid" "$hw_group" "$hw_gid" ;;
+    esac
+    hw_left=\${hw_left#* }
+  done
+}
+hw_count=$#
+while [ $hw_count -gt 0 ]; do
+  hw_count=$((hw_count - 1))
+  if [ -f "$1" ]; then
+    hw_files="$hw_files\${hw_keys%% *} "
+    set -- "$@" "$1"
+  fi
+  hw_keys=\${hw_keys#* }
+  shift
+done
+[ $# -gt 0 ] || return 0
+sha256sum -- "$@" 2>/dev/null | {
+  for hw_path do
+    read -r hw_sum hw_name || break
+    [ "$hw_name" = "$hw_path" ] || break
+    printf 'hw_sum_%s=%s\\n' "\${hw_files%% *}" "$hw_sum"
+    hw_files=\${hw_files#* }
+  done
+}`,
+);
+
+/** `hw_owner PATH FORMAT [KEY]`: prints mode and owner as `stat -c FORMAT` does, see {@link statFormat}. */
+export const hwOwner: ShellFunction = shellFunction(
+  'hw_owner',
+  `
+hw_found=
+case $3/$hw_seen in ?*/*hw_look_paths*) eval "hw_found=\\$hw_at_$3" ;; esac
+if [ -z "$hw_found" ]; then stat -c "$2" -- "$1"; return; fi
+hw_format=$2
+set -- $hw_found
+echo "mode=$1"
+case $hw_format in *%U*) echo "owner=$2" ;; *) echo "owner=$3" ;; esac
+case $hw_format in *%G*) echo "group=$4" ;; *) echo "group=$5" ;; esac`,
+);
+
 /** The format for `stat -c` that prints mode, owner and group the way `wanted` has them. */
 export function statFormat(wanted: Ownership): string {
   const isNumber = /^\d+$/;
@@ -64,8 +140,14 @@ else echo type=absent; return 1
 fi`,
 );
 
-/** `hw_sha256 FILE`: sets `hw_sum`. */
-export const hwSha256: ShellFunction = shellFunction('hw_sha256', 'hw_sum=$(sha256sum < "$1") && hw_sum=${hw_sum%% *}');
+/** `hw_sha256 FILE [KEY]`: sets `hw_sum`. */
+export const hwSha256: ShellFunction = shellFunction(
+  'hw_sha256',
+  `
+hw_sum=
+case $2/$hw_seen in ?*/*hw_look_paths*) eval "hw_sum=\\$hw_sum_$2" ;; esac
+[ -n "$hw_sum" ] || { hw_sum=$(sha256sum < "$1") && hw_sum=\${hw_sum%% *}; }`,
+);
 
 /** `hw_clear NEXT`: nothing is there any more, if anything was. */
 export const hwClear: ShellFunction = shellFunction('hw_clear', '{ [ ! -e "$1" ] && [ ! -L "$1" ]; } || rm -f -- "$1"');

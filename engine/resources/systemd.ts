@@ -1,6 +1,7 @@
 /** Systemd units. */
 import type { ChangeFailure, Explanation, Resource } from '../resource.ts';
 import { type Script, type ShellFunction, sh, shellFunction } from '../script.ts';
+import { keyOf } from './place.ts';
 
 /** What {@link unit} takes besides the unit's name. What is left out is left as it is. */
 export interface UnitOptions {
@@ -12,18 +13,54 @@ export interface UnitOptions {
   readonly noBlock?: boolean;
 }
 
+/** What is asked of systemd about a unit. */
+const PROPERTIES = 'LoadState,UnitFileState,ActiveState,SubState,NeedDaemonReload';
+
+/** `hw_look_units KEY NAME KEY NAME...`: `hw_unit_KEY`, what systemd shows of each; nothing where its answers are fewer. */
+const hwLookUnits: ShellFunction = shellFunction(
+  'hw_look_units',
+  `
+hw_count=$# hw_keys=
+while [ $hw_count -gt 0 ]; do
+  hw_count=$((hw_count - 2)) hw_keys="$hw_keys$1 "
+  set -- "$@" "$2"
+  shift 2
+done
+hw_list=$(systemctl show -p ${PROPERTIES} -- "$@" 2>/dev/null) || return
+hw_block= hw_text=
+while IFS= read -r hw_line; do
+  case $hw_line in
+    *"'"*) return 1 ;;
+    ?*) hw_block="$hw_block$hw_line
+" ;;
+    *)
+      hw_count=$((hw_count + 1)) hw_text="\${hw_text}hw_unit_\${hw_keys%% *}='$hw_block'
+"
+      hw_block= hw_keys=\${hw_keys#* } ;;
+  esac
+done <<EOF
+$hw_list
+
+EOF
+[ $hw_count = $# ] && printf %s "$hw_text"`,
+);
+
 /**
- * `hw_unit NAME ENABLED ACTIVATING`: `enabled=yes|no|...`, `active=yes|no|...`, `stale=yes|no` (its file changed since
+ * `hw_unit NAME ENABLED ACTIVATING KEY`: `enabled=yes|no|...`, `active=yes|no|...`, `stale=yes|no` (its file changed since
  * systemd read it) and systemd's own words. A unit without an [Install] section counts as ENABLED, whichever that is.
  */
 const hwUnit: ShellFunction = shellFunction(
   'hw_unit',
   `
 LoadState=not-found UnitFileState= ActiveState=inactive SubState= NeedDaemonReload=no
+case $hw_seen in
+  *hw_look_units*) eval "hw_list=\\$hw_unit_$4" ;;
+  *) hw_list=$(systemctl show -p ${PROPERTIES} -- "$1" 2>/dev/null) ;;
+esac
 while IFS='=' read -r hw_key hw_value; do
   case $hw_key in LoadState|UnitFileState|ActiveState|SubState|NeedDaemonReload) eval "$hw_key=\\$hw_value" ;; esac
 done <<EOF
-$(systemctl show -p LoadState,UnitFileState,ActiveState,SubState,NeedDaemonReload -- "$1" 2>/dev/null)
+$hw_list
 EOF
 echo "load=$LoadState"
 case $UnitFileState in
@@ -80,7 +117,8 @@ export function unit(name: string, options: UnitOptions): Resource {
   return {
     kind: 'systemd',
     id: name,
-    probe: sh`${hwUnit} ${name} ${word(enabled)} ${noBlock && active ? 'yes' : 'activating'}`,
+    probe: sh`${hwUnit} ${name} ${word(enabled)} ${noBlock && active ? 'yes' : 'activating'} ${keyOf(name)}`,
+    look: { by: hwLookUnits, at: [keyOf(name), name] },
     wanted: {
       ...(enabled === undefined ? {} : { enabled: word(enabled) }),
       ...(active === undefined ? {} : { active: word(active) }),

@@ -1,9 +1,10 @@
 /** The check phase, pure: every unit's probe as one batch, and what the answers decide. */
 import type { TaskFailure } from '../events.ts';
-import type { Step, StepResult } from '../remote/session.ts';
+import type { StepResult } from '../remote/session.ts';
 import { PROBE_TIMEOUT } from '../resource.ts';
 import { mask } from '../secret.ts';
 import { type Difference, differences, parseState, type State } from '../state.ts';
+import type { ProbeStep } from './looks.ts';
 import { listOwed } from './owed.ts';
 import { hasResource, type Unit, verdictOf } from './units.ts';
 
@@ -20,12 +21,14 @@ export interface Decision {
 const OWED = 'owed';
 
 /** The probes of the units that look at `target`: one script. With handlers, also what is owed from a run that was cut. */
-export function probeSteps(units: readonly Unit[], target: string): readonly Step[] {
+export function probeSteps(units: readonly Unit[], target: string): readonly ProbeStep[] {
   const here = units.filter((unit) => unit.target === target);
   const probes = here
     .filter(hasResource)
     .filter((unit) => unit.owed === undefined && unit.task.options.when !== false)
-    .map((unit): Step => ({ id: unit.key, script: unit.task.action.probe, timeout: PROBE_TIMEOUT, capture: true }));
+    .map(({ key, task: { action } }): ProbeStep => {
+      return { id: key, script: action.probe, timeout: PROBE_TIMEOUT, capture: true, look: action.look };
+    });
   const handlers = here.some((unit) => unit.owed !== undefined);
   return handlers ? [...probes, { id: OWED, script: listOwed, timeout: PROBE_TIMEOUT, capture: true }] : probes;
 }

@@ -9,6 +9,7 @@ import type { AskContext, RoleCall, Work } from '../role.ts';
 import { definition, Script } from '../script.ts';
 import type { Disruptions } from './disruption.ts';
 import { Foresight } from './foresight.ts';
+import { isLook, withLooks } from './looks.ts';
 import type { RunOptions } from './options.ts';
 import type { SessionPool } from './pool.ts';
 import { loadWorks, type Works } from './works.ts';
@@ -185,14 +186,16 @@ export class RunContext {
     this.pool.forgetForeseen();
   }
 
-  #exchange(
+  async #exchange(
     session: Session,
     host: InventoryHost,
-    steps: readonly Step[],
+    asked: readonly Step[],
     to: Errand,
     listener?: BatchListener,
   ): Promise<readonly StepResult[]> {
-    return this.#counted(session, host, steps, to, () => session.run(steps, listener));
+    const steps = withLooks(asked);
+    const results = await this.#counted(session, host, steps, to, () => session.run(steps, listener));
+    return results.filter((result) => !isLook(result));
   }
 
   /** Does something over a session, its cost as an event. */

@@ -6,12 +6,13 @@
  */
 import type { FactRequests } from '../fact.ts';
 import type { InventoryHost } from '../inventory/inventory.ts';
-import type { Step, StepResult } from '../remote/session.ts';
+import type { StepResult } from '../remote/session.ts';
 import type { TaskContext } from '../role.ts';
 import { probeSteps } from './check.ts';
 import { checkAskers, checksBecome } from './checks.ts';
 import type { PlayRun, RunContext } from './context.ts';
 import { type Asker, askerOf, contextOf, Inquiry } from './facts.ts';
+import type { ProbeStep } from './looks.ts';
 import { batches } from './serial.ts';
 import { type StagePlace, selectedCalls, unitsOf } from './units.ts';
 
@@ -85,7 +86,7 @@ function probesOf(
   place: StagePlace,
   context: TaskContext<unknown, FactRequests>,
   first: InventoryHost,
-): readonly { readonly target: string; readonly steps: readonly Step[] }[] {
+): readonly { readonly target: string; readonly steps: readonly ProbeStep[] }[] {
   try {
     const units = unitsOf(place, context, run.options.tags, first);
     return [...new Set(units.map(({ target }) => target))].map((target) => ({
@@ -100,20 +101,20 @@ function probesOf(
 
 /** What is asked in one round: a batch per session, each script once. */
 class Ahead {
-  readonly #sessions = new Map<string, { name: string; become: boolean; steps: Map<string, Step> }>();
+  readonly #sessions = new Map<string, { name: string; become: boolean; steps: Map<string, ProbeStep> }>();
 
   addFacts({ hosts }: Inquiry): void {
     for (const { name, become, steps } of hosts) this.add(name, become, steps);
   }
 
-  add(name: string, become: boolean, steps: readonly Step[]): void {
+  add(name: string, become: boolean, steps: readonly ProbeStep[]): void {
     const key = `${name} ${become}`;
-    const session = this.#sessions.get(key) ?? { name, become, steps: new Map<string, Step>() };
+    const session = this.#sessions.get(key) ?? { name, become, steps: new Map<string, ProbeStep>() };
     this.#sessions.set(key, session);
-    for (const { script, timeout, capture = false } of steps) {
+    for (const { script, timeout, capture = false, look } of steps) {
       const text = script.reveal();
       if (session.steps.has(text)) continue;
-      session.steps.set(text, { id: `a${session.steps.size}`, script, timeout, capture });
+      session.steps.set(text, { id: `a${session.steps.size}`, script, timeout, capture, look });
     }
   }
 

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { play } from '../../engine/play.ts';
 import type { Session, Step } from '../../engine/remote/session.ts';
 import type { Resource } from '../../engine/resource.ts';
+import { isLook, type ProbeStep, withLooks } from '../../engine/run/looks.ts';
 import { Script, sh } from '../../engine/script.ts';
 import type { Secret } from '../../engine/secret.ts';
 import { differences, parseState, type State } from '../../engine/state.ts';
@@ -157,7 +158,29 @@ class Trial {
   async run(): Promise<readonly Finding[]> {
     const { holds, fails } = this.#example;
     const findings = holds ? [await this.#holds()] : fails ? [await this.#fails(fails)] : await this.#changes();
-    return [...findings, ...(this.#example.secrets ? [this.#noSecretShows()] : [])];
+    const looked = this.#resource.look ? [await this.#looked()] : [];
+    return [...findings, ...looked, ...(this.#example.secrets ? [this.#noSecretShows()] : [])];
+  }
+
+  /** Asked together with others, a probe says what it says alone: before the change, and after it. */
+  async #looked(): Promise<Finding> {
+    const problems: string[] = [];
+    const { probe, look } = this.#resource;
+    const compare = async (when: string): Promise<void> => {
+      const step = (id: string): ProbeStep => ({ id, script: probe, timeout: 60, capture: true, look });
+      const [alone] = await this.#session.run([step('alone')]);
+      const results = await this.#session.run(withLooks([step('one'), step('other')]));
+      if (!results.some((result) => isLook(result) && result.exitCode === 0))
+        problems.push(`${when}: nothing was looked at`);
+      for (const { stdout } of results.filter((result) => !isLook(result))) {
+        if (!alone?.stdout.equals(stdout)) problems.push(`${when}: ${stdout} instead of ${alone?.stdout}`);
+      }
+    };
+    const { found } = await this.#start();
+    await compare('before');
+    if (differing(found, this.#resource).length > 0) await this.#change(found);
+    await compare('after');
+    return { clause: 'looked at with others, it is what it is alone', problems };
   }
 
   /** Nothing to do: the probe says so, and looking has changed nothing. */

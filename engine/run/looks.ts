@@ -1,0 +1,42 @@
+/**
+ * Looking once at what many probes would look at one by one: two programs started for all paths of a batch instead of two for
+ * each, one for all packages. The probes find the answer in shell variables; what is not there they look at themselves. Pure.
+ */
+import type { Step } from '../remote/session.ts';
+import { type Look, PROBE_TIMEOUT } from '../resource.ts';
+import { Script, sh } from '../script.ts';
+
+/** A step that only looks, and what of it can be looked at together with others'. */
+export interface ProbeStep extends Step {
+  readonly look?: Look | undefined;
+}
+
+const PREFIX = 'look.';
+
+/** Steps with what can be asked for several of them before them. None of them may change anything. */
+export function withLooks(steps: readonly ProbeStep[]): readonly Step[] {
+  const looks = new Map(steps.flatMap(({ look }) => (look ? [[look.by.functionName, look.by]] : [])));
+  const before = [...looks.values()].flatMap((by): readonly Step[] => {
+    const all = steps.flatMap(({ look }) => (look?.by === by ? [look.at] : []));
+    if (all.length < 2) return [];
+    const different = new Map(all.map((at) => [at.join('\0'), at]));
+    const id = PREFIX + by.functionName;
+    const succeeded = `[ "$hw_rc_${id.replace('.', '_')}" = 0 ]`;
+    return [
+      {
+        id,
+        script: sh`${by} ${[...different.values()].flat()}`,
+        timeout: PROBE_TIMEOUT,
+        capture: 'unseen',
+        // In the session's own shell, for all probes to see.
+        stopIf: Script.raw(`${succeeded} && eval "$hw_out" && hw_seen="$hw_seen ${by.functionName}"; false`),
+      },
+    ];
+  });
+  return [...before, ...steps];
+}
+
+/** Is a step one of those that {@link withLooks} added? */
+export function isLook({ id }: Pick<Step, 'id'>): boolean {
+  return id.startsWith(PREFIX);
+}
