@@ -33,7 +33,7 @@ export interface TaskRef {
   readonly handler: boolean;
   /** `file /etc/hosts`; for verdicts `check clock`. */
   readonly resource: string;
-  /** The line of the role that made it, where it changed something, would, or failed. */
+  /** The line of the role that made it, where it failed. */
   readonly at?: Position | undefined;
 }
 

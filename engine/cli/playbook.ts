@@ -36,7 +36,8 @@ export async function playbook(title: string, plays: readonly Play[]): Promise<v
       const what = `${words.join(' ')}: a playbook takes options only`;
       throw new UserError({ what, tryThis: '--limit PATTERN selects hosts; --help lists the options' }, ExitCode.usage);
     }
-    if (await ranCompiled()) return process.exitCode as ExitCode;
+    const whole = !values['list-hosts'] && !values['list-tags'] && !values['list-tasks'];
+    if (await ranCompiled(whole)) return process.exitCode as ExitCode;
     ranAsItIs = true;
     return runPlaybook({ title, plays }, values, argv);
   };

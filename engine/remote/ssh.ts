@@ -61,6 +61,7 @@ async function openWithRetry(
     try {
       signal?.throwIfAborted();
       const dialing = dial();
+      dialing.catch(() => {});
       // Loaded while the first connection is on its way.
       ssh2Promise();
       stream = await dialing;

@@ -337,7 +337,7 @@ class HostStage {
     this.#run.events.emit({
       type: 'task-finished',
       host: this.#host.name,
-      task: status === 'ok' || status === 'skipped' ? unit.ref : { ...unit.ref, at: unit.task.at },
+      task: status === 'failed' || status === 'ignored' ? { ...unit.ref, at: unit.task.at } : unit.ref,
       status,
       ms: known.ms ?? 0,
       found: known.found,
