@@ -161,7 +161,12 @@ export const hwStage: ShellFunction = shellFunction(
   `
 if [ -d "$1" ] && [ ! -L "$1" ]; then printf 'heartwood: %s is a directory\\n' "$1" >&2; return 1; fi
 if [ ! -d "\${1%/*}/" ]; then printf 'heartwood: %s is no directory\\n' "\${1%/*}" >&2; return 1; fi
-hw_clear "$2" && ( umask 077 && set -C && : > "$2" )`,
+hw_clear "$2" || return
+umask 077; set -C
+# Without "command", a POSIX shell ends where it cannot write.
+command : > "$2"; hw_rc=$?
+set +C; umask 022
+return $hw_rc`,
   [hwClear],
 );
 
