@@ -1,6 +1,6 @@
 /**
  * What Heartwood itself costs with many hosts: whole runs over a transport that answers at once and runs nothing, so that all
- * processor time is the controller's. `npm run scale`, or `npm run scale -- HOSTS TASKS` for one size. See docs/scale.md.
+ * processor time is the controller's. `npm run scale`, or `npm run scale -- HOSTS [TASKS]` for one size. See docs/scale.md.
  */
 import { writeFileSync } from 'node:fs';
 import { EventStream } from '../engine/events.ts';
@@ -110,7 +110,7 @@ async function measured(hosts: number, tasks: number) {
     lock: { runId: 'scale', holder: 'bench', controller: '-' },
     argv: [],
     version: '0',
-    startUp: { start: 0, inventory: 0 },
+    startUp: { start: 0, inventory: 0, compiled: false },
     interruption: { requested: undefined, onRequest: () => {} },
   });
   const ms = performance.now() - start;
@@ -121,8 +121,8 @@ async function measured(hosts: number, tasks: number) {
   return { ms, cpuMs: (user + system) / 1000, count };
 }
 
-const [hosts, tasks] = process.argv.slice(2).map(Number);
-const sizes = hosts && tasks ? [[hosts, tasks] as const] : SIZES;
+const [ofHosts, ofTasks = 20] = process.argv.slice(2).map(Number);
+const sizes = ofHosts ? [[ofHosts, ofTasks] as const] : SIZES;
 await measured(100, 10);
 console.log('| hosts | tasks | wall | processor | per host and task | events | memory, at the most so far |');
 console.log('|---:|---:|---:|---:|---:|---:|---:|');

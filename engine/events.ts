@@ -33,7 +33,7 @@ export interface TaskRef {
   readonly handler: boolean;
   /** `file /etc/hosts`; for verdicts `check clock`. */
   readonly resource: string;
-  /** The line of the role that made it, where it failed. */
+  /** The line of the role that made it; only of tasks that failed. */
   readonly at?: Position | undefined;
 }
 
@@ -66,6 +66,8 @@ export interface StartUp {
   readonly start: number;
   /** Modules of a run, the inventory and its variables, and passwords that were asked for. */
   readonly inventory: number;
+  /** Was it run from its compiled file? */
+  readonly compiled: boolean;
 }
 
 /** Everything that can happen. `time` is added when it is emitted. */

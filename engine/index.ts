@@ -1,4 +1,8 @@
 /** What playbooks and roles import. Nothing here loads what only a run needs. */
+import { runCompiled } from './cli/compiled.ts';
+
+await runCompiled();
+
 export { playbook } from './cli/playbook.ts';
 export { type Position, type Problem, UserError } from './errors.ts';
 export { type Fact, type FactOfOthers, type FactOutput, fact, fromEach } from './fact.ts';

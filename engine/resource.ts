@@ -78,9 +78,9 @@ export interface Look {
    * Reads only, and prints what it found as assignments to shell variables, for the probes to find. They may use them where
    * `$hw_seen` has its name: it has looked in this batch then, and what an earlier one found is gone.
    */
-  readonly by: ShellFunction;
+  readonly fn: ShellFunction;
   /** The arguments that this probe adds to it; the same of two probes only once. */
-  readonly at: readonly string[];
+  readonly words: readonly string[];
 }
 
 /** A change that can be made together with others: packages in one transaction. */

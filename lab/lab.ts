@@ -84,13 +84,17 @@ export class Lab {
     const lab = new Lab(state);
     try {
       const roots: string[] = [];
-      // The first time each of these takes minutes, and none keeps both cores busy.
-      await everyOne([
-        ...shape.hosts.map(async ({ arch, ufw }, index) => {
-          roots[index] = await rootOf({ arch, ufw }, say);
-        }),
-        lab.#provideK3s(say),
-      ]);
+      // The first time each of these takes minutes, and much of it on one core.
+      const told = (work: Promise<void>) =>
+        work.catch((error: unknown) => {
+          // Before the others, which may take many minutes, are done.
+          say(error instanceof Error ? error.message : String(error));
+          throw error;
+        });
+      const making = shape.hosts.map(async ({ arch, ufw }, index) => {
+        roots[index] = await rootOf({ arch, ufw }, say);
+      });
+      await everyOne([...making, lab.#provideK3s(say)].map(told));
       await lab.#fillMirror(roots, say);
       await makeKey(name);
       await everyOne(

@@ -72,8 +72,7 @@ export class TextFormat {
         this.#stage = '';
         return this.#options.verbosity > 0 ? this.#header() : [];
       case 'stage-started':
-        this.#stage = `  ${stageTitle(event)}`;
-        return this.#options.verbosity > 0 ? this.#header() : [];
+        return this.#options.verbosity > 0 ? this.#header(event) : [];
       case 'task-finished':
         return this.#task(event);
       case 'task-output':
@@ -114,11 +113,12 @@ export class TextFormat {
     }
   }
 
-  /** The headings that were not shown yet: a play or a stage with nothing to tell gets none. */
-  #header(): readonly string[] {
-    const lines = [this.#play, this.#stage].filter((line) => line !== '');
+  /** The headings that what follows is under, and that were not shown yet: a play or a stage with nothing to tell gets none. */
+  #header(of?: { readonly role: string; readonly stage: string }): readonly string[] {
+    const stage = of ? `  ${stageTitle(of)}` : '';
+    const lines = [this.#play, stage === this.#stage ? '' : stage].filter((line) => line !== '');
     this.#play = '';
-    this.#stage = '';
+    this.#stage = stage;
     return lines;
   }
 
@@ -141,7 +141,7 @@ export class TextFormat {
     const took = ms >= 1000 ? this.#style('dim', ` ${seconds(ms)}`) : '';
     const name = task.handler ? `${task.name} (handler)` : task.name;
     return [
-      ...this.#header(),
+      ...this.#header(task),
       `    ${this.#style(STATUS_STYLES[status], status.padEnd(this.#mode === 'check' ? 12 : 7))} ${host}  ${name}${took}`,
       ...(this.#options.diff ? this.#diff(event) : []),
       ...(event.failure ? this.#failure(event.failure, event) : []),

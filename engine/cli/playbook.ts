@@ -6,7 +6,7 @@ import { relative } from 'node:path';
 import { ExitCode, UserError } from '../errors.ts';
 import type { EventStream, RunEvent } from '../events.ts';
 import type { Play, Playbook } from '../play.ts';
-import { compileForNextTime, ranCompiled } from './compiled.ts';
+import { compileForNextTime, isCompiled } from './compiled.ts';
 import { main, reported } from './main.ts';
 import { commaList, helpText, type OptionValues, PLAYBOOK_OPTIONS, parseCommandLine } from './options.ts';
 
@@ -17,11 +17,11 @@ type PlaybookValues = OptionValues<typeof PLAYBOOK_OPTIONS>;
 
 /**
  * Runs plays as the command line says: `await playbook('Install k3s', [play({ ... }), ...])`. Sets the exit code. Modules that
- * only a run needs are loaded once it is clear that there is one, and from the playbook's compiled file where there is that.
+ * only a run needs are loaded once it is clear that there is one. After it the playbook is compiled, for the next.
  */
 export async function playbook(title: string, plays: readonly Play[]): Promise<void> {
   const argv = process.argv.slice(2);
-  let ranAsItIs = false;
+  let ran = false;
   const body = async (): Promise<ExitCode> => {
     const { values, words } = parseCommandLine(argv, PLAYBOOK_OPTIONS);
     if (values.help) {
@@ -36,13 +36,11 @@ export async function playbook(title: string, plays: readonly Play[]): Promise<v
       const what = `${words.join(' ')}: a playbook takes options only`;
       throw new UserError({ what, tryThis: '--limit PATTERN selects hosts; --help lists the options' }, ExitCode.usage);
     }
-    const whole = !values['list-hosts'] && !values['list-tags'] && !values['list-tasks'];
-    if (await ranCompiled(whole)) return process.exitCode as ExitCode;
-    ranAsItIs = true;
+    ran = true;
     return runPlaybook({ title, plays }, values, argv);
   };
   await main(() => reported(argv, body));
-  if (ranAsItIs && process.exitCode !== ExitCode.interrupted) await compileForNextTime();
+  if (ran && process.exitCode !== ExitCode.interrupted) await compileForNextTime();
 }
 
 /** This command as one would type it here. */
@@ -78,7 +76,7 @@ export async function runPlaybook(book: Playbook, values: PlaybookValues, argv: 
   const { inventory } = setup;
   const tags = { tags: commaList(values.tags), skipTags: commaList(values['skip-tags']) };
   const resolveVars = resolverFor(book.plays, inventory);
-  const startUp = { start, inventory: Math.round(performance.now()) - start };
+  const startUp = { start, inventory: Math.round(performance.now()) - start, compiled: isCompiled };
   const plays = playsOf({ playbook: book, inventory, limit: values.limit, tags });
 
   if (values['list-hosts'] || values['list-tags'] || values['list-tasks']) {

@@ -4,7 +4,7 @@ import type { PhaseCost, RunEvent } from '../events.ts';
 /** How many of the slowest tasks are named. */
 const SLOWEST = 10;
 
-/** In the order in which they come. Handlers are part of their stage's change, and told apart by their own times. */
+/** In the order in which they come. Handlers are part of their stage's change. */
 const PHASES = [
   'connect',
   'authenticate',
@@ -14,7 +14,7 @@ const PHASES = [
   'check',
   'diff',
   'change',
-  'handlers',
+  'of it, handlers',
   'close',
 ] as const;
 
@@ -46,7 +46,7 @@ export function profileText(events: readonly RunEvent[]): string {
     }
     if (event.type === 'phase-finished') add(event.host, event.phase, event.cost);
     if (event.type === 'task-finished' && event.task.handler && event.ms > 0) {
-      add(event.host, 'handlers', { ms: event.ms });
+      add(event.host, 'of it, handlers', { ms: event.ms });
     }
   }
   const rows = [...hosts].flatMap(([host, phases]) =>

@@ -15,22 +15,22 @@ export interface AptOptions {
 /** Seconds to wait for another apt or dpkg to finish: unattended upgrades take minutes on an SD card. */
 const LOCK_TIMEOUT = 600;
 
-/** `hw_look_packages NAME...`: `hw_dpkg`, a line `NAME=STATUS VERSION` for each that dpkg has heard of. */
+/** `hw_look_packages NAME...`: `hw_dpkg`, a line `NAME=STATUS VERSION` for each that dpkg has heard of, and `hw_dpkg_of`, the names. */
 const hwLookPackages: ShellFunction = shellFunction(
   'hw_look_packages',
   `
 hw_list=$(dpkg-query -W -f '\${Package}=\${db:Status-Status} \${Version}
 ' -- "$@" 2>/dev/null)
 case $hw_list in *"'"*) return 1 ;; esac
-printf "hw_dpkg='%s'\\n" "$hw_list"`,
+printf "hw_dpkg='%s'\\nhw_dpkg_of='%s'\\n" "$hw_list" "$*"`,
 );
 
 /** `hw_packages NAME...`: `NAME=installed|absent|...` and `NAME.version=...`, dpkg's own words for states in between. */
 const hwPackages: ShellFunction = shellFunction(
   'hw_packages',
   `
-case $hw_seen in
-  *hw_look_packages*) hw_list=$hw_dpkg ;;
+case "$hw_seen $hw_dpkg_of " in
+  *hw_look_packages*" $1 "*) hw_list=$hw_dpkg ;;
   *) hw_list=$(dpkg-query -W -f '\${Package}=\${db:Status-Status} \${Version}
 ' -- "$@" 2>/dev/null) ;;
 esac
@@ -98,7 +98,7 @@ export function apt(packages: string | readonly string[], options: AptOptions = 
     kind: 'apt',
     id: names.join(' '),
     probe: sh`${hwPackages} ${names}`,
-    look: { by: hwLookPackages, at: names },
+    look: { fn: hwLookPackages, words: names },
     wanted: version === undefined ? wanted : { ...wanted, [`${names[0]}.version`]: version },
     change: () =>
       state === 'absent'

@@ -55,7 +55,7 @@ export function keyOf(name: string): string {
 
 /** A {@link Look} at a path. */
 export function lookAt(path: string): Look {
-  return { by: hwLookPaths, at: [keyOf(path), path] };
+  return { fn: hwLookPaths, words: [keyOf(path), path] };
 }
 
 /**

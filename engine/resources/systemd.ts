@@ -27,6 +27,7 @@ while [ $hw_count -gt 0 ]; do
   shift 2
 done
 hw_list=$(systemctl show -p ${PROPERTIES} -- "$@" 2>/dev/null) || return
+# A block of lines for each, in the order asked for, an empty line behind each: of the last, the one before EOF.
 hw_block= hw_text=
 while IFS= read -r hw_line; do
   case $hw_line in
@@ -53,10 +54,9 @@ const hwUnit: ShellFunction = shellFunction(
   'hw_unit',
   `
 LoadState=not-found UnitFileState= ActiveState=inactive SubState= NeedDaemonReload=no
-case $hw_seen in
-  *hw_look_units*) eval "hw_list=\\$hw_unit_$4" ;;
-  *) hw_list=$(systemctl show -p ${PROPERTIES} -- "$1" 2>/dev/null) ;;
-esac
+hw_list=
+case $hw_seen in *hw_look_units*) eval "hw_list=\\$hw_unit_$4" ;; esac
+[ -n "$hw_list" ] || hw_list=$(systemctl show -p ${PROPERTIES} -- "$1" 2>/dev/null)
 while IFS='=' read -r hw_key hw_value; do
   case $hw_key in LoadState|UnitFileState|ActiveState|SubState|NeedDaemonReload) eval "$hw_key=\\$hw_value" ;; esac
 done <<EOF
@@ -118,7 +118,7 @@ export function unit(name: string, options: UnitOptions): Resource {
     kind: 'systemd',
     id: name,
     probe: sh`${hwUnit} ${name} ${word(enabled)} ${noBlock && active ? 'yes' : 'activating'} ${keyOf(name)}`,
-    look: { by: hwLookUnits, at: [keyOf(name), name] },
+    look: { fn: hwLookUnits, words: [keyOf(name), name] },
     wanted: {
       ...(enabled === undefined ? {} : { enabled: word(enabled) }),
       ...(active === undefined ? {} : { active: word(active) }),

@@ -102,7 +102,15 @@ function jointOf({ unit, what }: Decision): Joint | undefined {
 }
 
 function stepsOf(decision: Decision, joint: ReadonlyMap<Decision, Decision>): readonly Step[] {
-  return hasResource(decision.unit) ? unitSteps(decision.unit, changeOf(decision, joint)) : [];
+  const { unit } = decision;
+  if (!hasResource(unit)) return [];
+  const together = [unit, ...[...joint].flatMap(([other, carrier]) => (carrier === decision ? [other.unit] : []))];
+  const seconds = together.map((each) => (hasResource(each) ? each.task.action.timeout : undefined) ?? CHANGE_TIMEOUT);
+  return unitSteps(
+    unit,
+    changeOf(decision, joint),
+    seconds.reduce((sum, each) => sum + each),
+  );
 }
 
 /** A decision's change, with those that it carries. */
@@ -110,11 +118,13 @@ function changeOf(decision: Decision, joint: ReadonlyMap<Decision, Decision>): S
   const { unit, found } = decision;
   const carried = [...joint].flatMap(([other, carrier]) => (carrier === decision ? (jointOf(other)?.words ?? []) : []));
   const own = jointOf(decision);
-  if (own && carried.length > 0) return own.change([...own.words, ...carried]);
-  return hasResource(unit) ? unit.task.action.change(found ?? {}) : sh``;
+  const alone = hasResource(unit) ? unit.task.action.change(found ?? {}) : sh``;
+  // Where they can't be made together, each is made alone, and fails for itself.
+  return own && carried.length > 0 ? sh`(\n${own.change([...own.words, ...carried])}\n) || {\n${alone}\n}` : alone;
 }
 
-function unitSteps(unit: ResourceUnit, change: Script): Step[] {
+/** @param timeout Seconds the change may take. */
+function unitSteps(unit: ResourceUnit, change: Script, timeout: number): Step[] {
   const { key, task } = unit;
   const resource = task.action;
   const { disrupts, ignoreErrors } = task.options;
@@ -148,7 +158,7 @@ function unitSteps(unit: ResourceUnit, change: Script): Step[] {
   steps.push({
     id: `${key}.change`,
     script: unit.notifies.length > 0 ? owing(unit.notifies, change) : change,
-    timeout: resource.timeout ?? CHANGE_TIMEOUT,
+    timeout,
     onlyIf: mayChange,
     ...stop(failed('change')),
   });

@@ -79,6 +79,7 @@ export async function runChecks(run: RunContext, plays: readonly PlayRun[]): Pro
 }
 
 function checksOf(run: RunContext, { play, hosts }: PlayRun): HostCheck[] {
+  if (hosts.length === 0) return [];
   return selectedCalls(play, run.options.tags).flatMap((call) => {
     const { checks } = run.workOf(call);
     if (!checks) return [];

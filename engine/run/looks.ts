@@ -15,21 +15,21 @@ const PREFIX = 'look.';
 
 /** Steps with what can be asked for several of them before them. None of them may change anything. */
 export function withLooks(steps: readonly ProbeStep[]): readonly Step[] {
-  const looks = new Map(steps.flatMap(({ look }) => (look ? [[look.by.functionName, look.by]] : [])));
-  const before = [...looks.values()].flatMap((by): readonly Step[] => {
-    const all = steps.flatMap(({ look }) => (look?.by === by ? [look.at] : []));
+  const looks = new Map(steps.flatMap(({ look }) => (look ? [[look.fn.functionName, look.fn]] : [])));
+  const before = [...looks.values()].flatMap((fn): readonly Step[] => {
+    const all = steps.flatMap(({ look }) => (look?.fn === fn ? [look.words] : []));
     if (all.length < 2) return [];
-    const different = new Map(all.map((at) => [at.join('\0'), at]));
-    const id = PREFIX + by.functionName;
+    const different = new Map(all.map((words) => [words.join('\0'), words]));
+    const id = PREFIX + fn.functionName;
     const succeeded = `[ "$hw_rc_${id.replace('.', '_')}" = 0 ]`;
     return [
       {
         id,
-        script: sh`${by} ${[...different.values()].flat()}`,
+        script: sh`${fn} ${[...different.values()].flat()}`,
         timeout: PROBE_TIMEOUT,
         capture: 'unseen',
         // In the session's own shell, for all probes to see.
-        stopIf: Script.raw(`${succeeded} && eval "$hw_out" && hw_seen="$hw_seen ${by.functionName}"; false`),
+        stopIf: Script.raw(`${succeeded} && eval "$hw_out" && hw_seen="$hw_seen ${fn.functionName}"; false`),
       },
     ];
   });

@@ -40,6 +40,8 @@ export class SessionPool {
   readonly #locked = new Set<Session>();
   /** Hosts that could not be reached when they were asked ahead, and would not be now: nothing has changed since. */
   readonly #foreseen = new Map<string, Problem>();
+  /** Sessions that could not be opened ahead, by {@link keyOf}. */
+  readonly #failedAhead = new Set<string>();
   /** Aborted when the user asks to stop: hosts that are not connected yet are not waited for. */
   readonly #connecting = new AbortController();
   #interrupted: 'after this step' | 'now' | undefined;
@@ -59,7 +61,7 @@ export class SessionPool {
   connectAhead(host: InventoryHost, become: boolean): void {
     const { connect, limit } = this.#options;
     if (connect(host, become).transport === 'local') return;
-    void limit(() => this.#session(host, become)).catch(() => {});
+    void limit(() => this.#session(host, become)).catch(() => this.#failedAhead.add(keyOf(host, become)));
   }
 
   /**
@@ -105,6 +107,8 @@ export class SessionPool {
   /** Something changes, maybe what kept a host from being reached. */
   forgetForeseen(): void {
     this.#foreseen.clear();
+    for (const key of this.#failedAhead) this.#sessions.delete(key);
+    this.#failedAhead.clear();
   }
 
   async #try<T>(

@@ -4,7 +4,7 @@ import { ExitCode, type Position, type Problem, UserError } from '../errors.ts';
 import type { HostRecap } from '../events.ts';
 import type { Inventory, InventoryHost } from '../inventory/inventory.ts';
 import { type Play, playProblems } from '../play.ts';
-import type { RoleCall } from '../role.ts';
+import type { RoleCall, Stage } from '../role.ts';
 import { runChecks } from './checks.ts';
 import { type PlayRun, RunContext } from './context.ts';
 import { Disruptions } from './disruption.ts';
@@ -221,6 +221,7 @@ async function runBatch(
 ): Promise<boolean> {
   run.events.emit({ type: 'batch-started', play: play.name, hosts: batch.map(({ name }) => name) });
   let ended = false;
+  const once = new Map(calls.map((call) => [call, new Map<Stage<unknown>, InventoryHost>()]));
   const runLane = async (lane: readonly InventoryHost[]): Promise<void> => {
     for (const call of calls) {
       for (const stage of run.workOf(call).stages) {
@@ -228,7 +229,7 @@ async function runBatch(
         if (run.stopping || ended || alive.length === 0) return;
         const place = { play, call, stage };
         const playHosts = hosts.filter((host) => run.isIn(host));
-        await runStage(run, place, alive, playHosts, batch);
+        await runStage(run, place, alive, playHosts, once.get(call) ?? new Map());
         ended ||= endsPlay(run, play, batch);
       }
     }

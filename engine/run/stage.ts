@@ -8,7 +8,7 @@ import type { FactRequests } from '../fact.ts';
 import type { InventoryHost } from '../inventory/inventory.ts';
 import type { BatchListener, Step, StepResult } from '../remote/session.ts';
 import { PROBE_TIMEOUT, type Upload } from '../resource.ts';
-import type { TaskContext } from '../role.ts';
+import type { Stage, TaskContext } from '../role.ts';
 import {
   changeSteps,
   isNeeded,
@@ -29,14 +29,14 @@ import { WholeLines } from './whole-lines.ts';
 
 /**
  * Runs a stage on `hosts`, those of them that are still in the run; they leave it where something fails.
- * @param batch All hosts that the stage is for, sooner or later: `runOnce` is for the first of them that is still there.
+ * @param once The host that does what is to be done once, by stage: the first of those that got there first.
  */
 export async function runStage(
   run: RunContext,
   place: StagePlace,
   hosts: readonly InventoryHost[],
   playHosts: readonly InventoryHost[],
-  batch: readonly InventoryHost[],
+  once: Map<Stage<unknown>, InventoryHost>,
 ): Promise<void> {
   const { play, call, stage } = place;
   run.events.emit({
@@ -51,7 +51,9 @@ export async function runStage(
     hosts.map((host) => askerOf(host, run.ask(host, call, playHosts), call.role.name, stage.facts)),
     { phase: 'facts', become: run.becomes(play), role: call.role.name, stage: stage.name },
   );
-  const first = batch.find((host) => run.isIn(host));
+  const [asker] = contexts.keys();
+  const first = once.get(stage) ?? asker?.host;
+  if (first) once.set(stage, first);
   const limit = pLimit(play.throttle ?? Number.POSITIVE_INFINITY);
   await Promise.all(
     [...contexts].map(([{ host }, context]) =>

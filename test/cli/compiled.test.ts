@@ -1,98 +1,119 @@
 /** A playbook run from its compiled file: the same as from its sources, and only as long as those are what they were. */
-import { appendFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { basename, join, relative } from 'node:path';
+import { createHash } from 'node:crypto';
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { join, relative } from 'node:path';
 import t, { type Test } from 'tap';
 import { compile } from '../../engine/cli/compile.ts';
-import { COMPILED_DIRECTORY, type CompiledRecord, recordPath } from '../../engine/cli/compiled.ts';
+import { type CompiledRecord, compiledFile, recordPath } from '../../engine/cli/compiled.ts';
 import { program, REPOSITORY } from '../support/program.ts';
 
-/** A folder with a playbook of one host and one role, `role.ts`, whose task says `words`. */
-function playbookIn(t: Test, more = ''): { readonly folder: string; readonly playbook: string } {
+const ENGINE = join(REPOSITORY, 'engine');
+
+/** A role in a file of its own, whose task says `word` and what is in words.txt beside it. */
+const roleFile = (folder: string, word: string): string => `
+import { readFileSync } from 'node:fs';
+import { defineRole, sh, task } from '${relative(folder, join(ENGINE, 'index.ts'))}';
+import { command } from '${relative(folder, join(ENGINE, 'resources/command.ts'))}';
+const words = readFileSync(new URL('words.txt', import.meta.url), 'utf8');
+export const say = defineRole({
+  name: 'say',
+  description: 'Says something.',
+  vars: { properties: { say_exit: { type: 'integer', default: 0, description: 'How it ends.' } } },
+  stages: (stage) => [
+    stage({
+      name: 'say',
+      tasks: ({ vars }) => [task('Say ' + words + ', ${word}', command(sh\`exit \${vars.say_exit}\`))],
+    }),
+  ],
+});
+`;
+
+/** A folder with an inventory of one host, a role, and a playbook with `more` in front of its call. */
+function playbookIn(t: Test, more = '', after = '') {
   const folder = t.testdir({
     hosts: 'here ansible_connection=local\n',
     'words.txt': 'hello',
-    'say.ts': say('said'),
+    'say.ts': roleFile(t.testdirName, 'said'),
     'playbook.ts': `
-      import { play, playbook } from '${relative(t.testdirName, join(REPOSITORY, 'engine/index.ts'))}';
-      import { say } from './say.ts';
-      ${more}
-      await playbook('Say', [play({ name: 'Everyone', hosts: process.env['SAY_TO'] ?? 'all', roles: [say()], become: false })]);
-    `,
+import { play, playbook } from '${relative(t.testdirName, join(ENGINE, 'index.ts'))}';
+import { say } from './say.ts';
+${more}
+await playbook('Say', [play({ name: 'Everyone', hosts: process.env['SAY_TO'] ?? 'all', roles: [say()], become: false })]);
+${after}`,
   });
   const playbook = join(folder, 'playbook.ts');
-  t.teardown(() => {
-    const record = recordPath(playbook);
-    if (!existsSync(record)) return;
-    for (const end of ['', '.map', '.code']) rmSync(compiledFile(playbook) + end, { force: true });
-    rmSync(record);
-  });
-  return { folder, playbook };
-
-  function say(word: string): string {
-    return `
-      import { readFileSync } from 'node:fs';
-      import { defineRole, sh, task } from '${relative(t.testdirName, join(REPOSITORY, 'engine/index.ts'))}';
-      import { command } from '${relative(t.testdirName, join(REPOSITORY, 'engine/resources/command.ts'))}';
-      const words = readFileSync(new URL('words.txt', import.meta.url), 'utf8');
-      export const say = defineRole({
-        name: 'say',
-        description: 'Says something.',
-        vars: { properties: { say_exit: { type: 'integer', default: 0, description: 'How it ends.' } } },
-        stages: (stage) => [
-          stage({
-            name: 'say',
-            tasks: ({ vars }) => [task('Say ' + words + ', ${word}', command(sh\`exit \${vars.say_exit}\`))],
-          }),
-        ],
-      });
-    `;
-  }
+  t.teardown(() => forget(playbook));
+  const run = (args: readonly string[] = ['--list-tasks'], env: NodeJS.ProcessEnv = {}) =>
+    program(relative(REPOSITORY, playbook), ['-i', 'hosts', ...args], { cwd: folder, env });
+  return { folder, playbook, run };
 }
 
-const recordOf = (playbook: string): CompiledRecord => JSON.parse(readFileSync(recordPath(playbook), 'utf8'));
-const compiledFile = (playbook: string): string => join(COMPILED_DIRECTORY, basename(recordOf(playbook).file));
+function recordOf(playbook: string): CompiledRecord {
+  return JSON.parse(readFileSync(recordPath(playbook), 'utf8')) as CompiledRecord;
+}
 
-/** Has the compiled file say that it is used; its run has only begun by then. */
-const mark = (playbook: string): void => appendFileSync(compiledFile(playbook), "\nconsole.log('[compiled]');\n");
+function forget(playbook: string): void {
+  if (!existsSync(recordPath(playbook))) return;
+  for (const end of ['', '.map', '.code']) rmSync(compiledFile(recordOf(playbook)) + end, { force: true });
+  rmSync(recordPath(playbook));
+}
+
+/** Has the compiled file say that it is used. */
+function mark(playbook: string): void {
+  const record = recordOf(playbook);
+  const file = compiledFile(record);
+  const code = readFileSync(file, 'utf8').replace('"use strict";', `"use strict"; console.log('[compiled]');`);
+  const marked = { ...record, sha256: createHash('sha256').update(code).digest('hex') };
+  writeFileSync(compiledFile(marked), code);
+  renameSync(`${file}.map`, `${compiledFile(marked)}.map`);
+  rmSync(file);
+  writeFileSync(recordPath(playbook), JSON.stringify(marked));
+}
 
 t.test('the second run is of the compiled file, as long as nothing it was made of has changed', async (t) => {
-  const { folder, playbook } = playbookIn(t);
-  const run = (args: readonly string[] = [], env: NodeJS.ProcessEnv = {}) =>
-    program(relative(REPOSITORY, playbook), ['-i', 'hosts', '--list-tasks', ...args], { cwd: folder, env });
-
+  const { folder, playbook, run } = playbookIn(t);
   const first = await run();
   t.match(first, { code: 0, stdout: /say: Say hello, said/, stderr: '' });
   t.ok(Object.keys(recordOf(playbook).stamps).includes(join(folder, 'say.ts')));
   mark(playbook);
   const second = await run();
-  t.match(second.stdout, /\[compiled\]/);
+  t.match(second, { code: 0, stdout: /^\[compiled\]$/m, stderr: '' });
   t.equal(second.stdout.replace('[compiled]\n', ''), first.stdout);
+  t.notMatch((await run(['--list-tasks'], { HEARTWOOD_COMPILED: '0' })).stdout, /\[compiled\]/);
+  t.notMatch((await run(['--help'])).stdout, /\[compiled\]/);
 
-  writeFileSync(join(folder, 'say.ts'), readFileSync(join(folder, 'say.ts'), 'utf8').replace(', said', ', changed'));
+  writeFileSync(join(folder, 'say.ts'), roleFile(folder, 'changed'));
   const changed = await run();
   t.match(changed.stdout, /say: Say hello, changed/);
   t.notMatch(changed.stdout, /\[compiled\]/, 'of what it is now');
   mark(playbook);
   t.match((await run()).stdout, /\[compiled\][\s\S]*Say hello, changed/, 'compiled anew');
 
-  writeFileSync(compiledFile(playbook), 'this is no program');
-  t.match(await run(), { code: 0, stdout: /Say hello, changed/ }, 'a damaged one is left alone');
+  appendFileSync(compiledFile(recordOf(playbook)), 'console.log("damaged")');
+  t.match(await run(), { code: 0, stdout: /Say hello, changed/ });
+  t.notMatch((await run()).stdout, /damaged/, 'one that is not what was compiled is not run');
 });
 
 t.test('what goes wrong is told as from the sources, with the place in them', async (t) => {
-  const { folder, playbook } = playbookIn(t);
-  const run = (args: readonly string[], env: NodeJS.ProcessEnv = {}) =>
-    program(relative(REPOSITORY, playbook), ['-i', 'hosts', ...args], { cwd: folder, env });
+  const { playbook, run } = playbookIn(t);
   const cases = [
     { args: ['-e', 'say_exit=3'], env: {}, code: 2, says: /at .*say\.ts:\d+:\d+/ },
     { args: ['-e', 'say_exit=x'], env: {}, code: 1, says: /say_exit/ },
     { args: [], env: { SAY_TO: 'nobody' }, code: 1, says: /playbook\.ts:\d+:\d+/ },
   ];
   const plain = [];
-  for (const { args, env } of cases) {
-    rmSync(recordPath(playbook), { force: true });
-    plain.push(await run(args, env));
-  }
+  for (const { args, env } of cases) plain.push(await run(args, { ...env, HEARTWOOD_COMPILED: '0' }));
+  await compile(playbook);
   mark(playbook);
   const times = (text: string): string =>
     text.replace('[compiled]\n', '').replaceAll(/\d+(\.\d+)? m?s|runs\/\S+/g, '#');
@@ -106,35 +127,77 @@ t.test('what goes wrong is told as from the sources, with the place in them', as
   }
 });
 
-t.test('a playbook that would not be the same is not compiled', async (t) => {
+t.test('what a playbook and its roles do when they are evaluated, they do once', async (t) => {
+  const { folder, playbook, run } = playbookIn(t, "console.log('once');");
+  appendFileSync(join(folder, 'say.ts'), "console.log('once, too');\n");
+  const first = await run();
+  t.strictSame(first.stdout.match(/once.*/g), ['once, too', 'once']);
+  mark(playbook);
+  const { stdout } = await run();
+  t.match(stdout, /\[compiled\]/);
+  t.strictSame(stdout.match(/once.*/g), ['once, too', 'once']);
+});
+
+t.test('a playbook that would not be the same is not compiled, and not tried again until it changes', async (t) => {
   const cases = [
-    ["console.log('twice');", /does more than to call playbook/],
-    ["const answer = await Promise.resolve('asked twice'); void answer;", /does more/],
-    ["const answer = [\n await Promise.resolve('asked twice')];", /does more/],
-    ["import * as all from './say.ts'; const name = './say.ts'; await import(name); void all;", /playbook\.ts/],
-    ['import.meta.resolve("./say.ts");', /does more|import\.meta/],
-  ] as const;
-  for (const [more, why] of cases) {
-    await t.test(more, async (t) => {
-      const { folder, playbook } = playbookIn(t, more);
+    { after: "console.log('behind it');", why: /its last statement is not await playbook/ },
+    { more: "const answer = await Promise.resolve('x'); void answer;", why: /waits for more/ },
+    { more: "const name = './say.ts'; void import(name);", why: /playbook\.ts imports what is not known beforehand/ },
+    { more: "void import('./' + 'say.ts');", why: /imports what is not known beforehand/ },
+    { more: "import.meta.resolve('./say.ts');", why: /asks import\.meta for more than its url/ },
+    { more: "import 'fast-check';", why: /imports the package fast-check/ },
+    { more: "import './helper.ts';", why: /helper\.ts does more than to declare, and does not import the engine/ },
+  ];
+  for (const { more = '', after = '', why } of cases) {
+    await t.test(more || after, async (t) => {
+      const { folder, playbook, run } = playbookIn(t, more, after);
+      writeFileSync(join(folder, 'helper.ts'), "export const now = Date.now();\nconsole.log('a helper');\n");
       t.match(await compile(playbook), why);
-      t.notOk(existsSync(recordPath(playbook)));
-      t.match(await program(relative(REPOSITORY, playbook), ['-i', 'hosts', '--list-tasks'], { cwd: folder }), {
-        code: 0,
-      });
+      t.match(recordOf(playbook).refused, why);
+      t.equal(recordOf(playbook).sha256, undefined);
+      const { mtimeMs } = statSync(recordPath(playbook));
+      t.match(await run(), { code: 0, stdout: /Say hello/ });
+      t.equal(statSync(recordPath(playbook)).mtimeMs, mtimeMs);
     });
   }
-  await t.test('but one with roles of its own is', async (t) => {
-    const { playbook } = playbookIn(
-      t,
-      "const of = (name: string) => ({ name });\n function more() {\n return of('x');\n }\n",
-    );
+  await t.test('a helper that declares is no reason', async (t) => {
+    const { folder, playbook } = playbookIn(t, "import { later, list } from './helper.ts'; void later; void list;");
+    const helper = `const of = (n: number) => ({ n });
+export const list = [1, 2].map(of);
+export const one = of(1);
+export const known = new Set(Object.keys({ a: 1 }));
+export function later() { console.log('when it is called'); }
+export class Thing { static readonly names = ['a']; }
+`;
+    writeFileSync(join(folder, 'helper.ts'), helper);
     t.equal(await compile(playbook), undefined);
+    for (const bad of ['export const x = later();', 'known.add("b");', 'export const y = process.exit;\ny(0);']) {
+      writeFileSync(join(folder, 'helper.ts'), helper + bad);
+      t.match(await compile(playbook), /does more than to declare/, bad);
+    }
   });
-  await t.test('nor one with such a module', async (t) => {
-    const { folder, playbook } = playbookIn(t);
-    const say = join(folder, 'say.ts');
-    appendFileSync(say, 'export const late = (name: string) => import(name);\n');
-    t.match(await compile(playbook), /say\.ts imports what is not known beforehand/);
-  });
+});
+
+t.test('the text of a file is not touched, and links are followed to where they lead now', async (t) => {
+  const { folder, playbook, run } = playbookIn(t, "import { text } from './current/text.ts';\nconsole.log(text);");
+  const index = relative(join(folder, 'one'), join(ENGINE, 'index.ts'));
+  for (const name of ['one', 'two']) {
+    mkdirSync(join(folder, name));
+    const text = `import '${index}';\nexport const text = \`${name}: new URL('.', import.meta.url)\`;\n`;
+    writeFileSync(join(folder, name, 'text.ts'), text);
+  }
+  symlinkSync('one', join(folder, 'current'));
+  t.match((await run()).stdout, /^one: new URL\('\.', import\.meta\.url\)$/m);
+  mark(playbook);
+  t.match((await run()).stdout, /\[compiled\]\none: new URL\('\.', import\.meta\.url\)$/m);
+  rmSync(join(folder, 'current'));
+  symlinkSync('two', join(folder, 'current'));
+  t.match((await run()).stdout, /^two: /m);
+});
+
+t.test('two playbooks whose names look alike are two', async (t) => {
+  const { folder, playbook } = playbookIn(t);
+  const other = join(folder, 'playbook,ts');
+  t.not(recordPath(playbook), recordPath(other));
+  t.not(recordPath('/запуск.ts'), recordPath('/сервер.ts'));
 });

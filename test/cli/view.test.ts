@@ -23,7 +23,7 @@ const started: RunEventBody = {
   diff: false,
   hosts: ['node-1', 'node-2'],
   version: '0',
-  startUp: { start: 0, inventory: 0 },
+  startUp: { start: 0, inventory: 0, compiled: false },
 };
 
 /** A view on a screen that keeps what is written, and a clock that the test turns. */

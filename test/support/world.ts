@@ -62,7 +62,7 @@ export class World {
       lock: { runId: 'test', holder: 'tester', controller: '-' },
       argv: [],
       version: '0',
-      startUp: { start: 0, inventory: 0 },
+      startUp: { start: 0, inventory: 0, compiled: false },
       interruption: { requested: undefined, onRequest: () => {} },
       ...more,
     });

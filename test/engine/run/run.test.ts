@@ -1,5 +1,5 @@
 /** Whole runs, with hosts that are folders of this machine. */
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { UserError } from '../../../engine/errors.ts';
@@ -97,6 +97,13 @@ t.test('a role is loaded when it is to run, while its hosts are connected to', a
   const { exitCode } = await world.run(plays, { connect, open, tags: { tags: ['used'], skipTags: [] } });
   t.equal(exitCode, 0);
   t.strictSame(seen, ['connecting', 'used loaded']);
+
+  const without = [
+    ...plays,
+    play({ name: 'Nobody', hosts: 'nobody', optional: true, roles: [lazy('idle', () => seen.push('idle loaded'))()] }),
+  ];
+  t.equal((await world.run(without)).exitCode, 0);
+  t.notOk(seen.includes('idle loaded'), 'a play without hosts needs none of its roles');
 
   const broken = lazy('broken', () => {
     throw new Error('no such export');
@@ -323,6 +330,31 @@ t.test('an unreachable host is told apart from a failed one, and a host that nee
   );
 });
 
+t.test('a host that could not be connected to ahead is tried again when something has changed', async (t) => {
+  const world = worldOf(t);
+  const on = world.path('node-1', 'on');
+  const connect: RunOptions['connect'] = (host) => ({ ...connectionOf(host, { become: false }), transport: 'ssh' });
+  const open: OpenSession = async (connection) => {
+    if (connection.name === 'node-2' && !existsSync(on))
+      throw new LinkError('connect', { what: 'it is off', host: 'node-2' });
+    return openSession({ ...connection, transport: 'local' });
+  };
+  const plays = [
+    play({
+      name: 'Switch it on',
+      hosts: 'node-1',
+      roles: [roleOf(() => [task('On', file({ path: on, content: '' }))])()],
+    }),
+    play({ name: 'Use it', hosts: 'node-2', roles: [roleOf(() => [task('Use', command(sh`true`))])()] }),
+  ];
+  for (const speculation of [true, false]) {
+    rmSync(on, { force: true });
+    const { exitCode, recap } = await world.run(plays, { connect, open, speculation });
+    t.equal(exitCode, 0, `speculation ${speculation}`);
+    t.match(recap, [{ changed: 1 }, { changed: 1, unreachable: 0 }]);
+  }
+});
+
 t.test('serial, anyErrorsFatal and a batch that fails whole end a run as in Ansible', async (t) => {
   const world = worldOf(t, ['node-1', 'node-2', 'node-3', 'node-4']);
   const failOn = (name: string, more: Partial<Play>): readonly Play[] => [
@@ -435,10 +467,10 @@ t.test('changes that follow one another and can be made together are made at onc
   );
   rmSync(log);
   const failed = await world.run(plays(['f', 'bad', 'g']));
-  t.strictSame(statuses(failed.events), ['f: failed', 'bad: not run', 'g: not run']);
+  t.strictSame(statuses(failed.events), ['f: changed', 'bad: failed', 'g: not run'], 'each for itself then');
   t.match(
-    failed.events.find((event) => event.type === 'task-finished'),
-    { failure: { stderr: 'no bad', script: /for w in f bad g;/ } },
+    failed.events.find((event) => event.type === 'task-finished' && event.status === 'failed'),
+    { task: { name: 'bad' }, failure: { stderr: /no bad/ } },
   );
 });
 

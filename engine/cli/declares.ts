@@ -1,0 +1,103 @@
+/**
+ * Whether evaluating a module can be noticed, by its syntax tree. A compiled playbook's own modules are evaluated once, but those
+ * that do without the engine twice (compiled.ts); so they may declare, and nothing else.
+ */
+import { type AnyNode, type Expression, type Node, type Program, parse } from 'acorn';
+
+/** What may be called or made while a module is evaluated: nothing of it reaches beyond the module. */
+const HARMLESS = new Set([
+  'Array',
+  'Boolean',
+  'JSON',
+  'Map',
+  'Math',
+  'Number',
+  'Object',
+  'RegExp',
+  'Set',
+  'String',
+  'URL',
+]);
+
+/** A module's JavaScript as a tree. */
+export function treeOf(code: string): Program {
+  return parse(code, { ecmaVersion: 'latest', sourceType: 'module' });
+}
+
+/** Does a module import and declare, and call nothing that could reach beyond it? */
+export function onlyDeclares(program: Program): boolean {
+  const declared = new Map<string, Expression>();
+  for (const statement of program.body) {
+    const declaration = 'declaration' in statement && statement.declaration ? statement.declaration : statement;
+    if (declaration.type !== 'VariableDeclaration') continue;
+    for (const { id, init } of declaration.declarations)
+      if (id.type === 'Identifier' && init) declared.set(id.name, init);
+  }
+  return program.body.every((statement) => isQuiet(statement, declared));
+}
+
+/**
+ * The last statement of a playbook, `await playbook(...)`, where that is the only thing it waits for; undefined otherwise. Before it
+ * may stand what a module of the engine's may hold.
+ */
+export function lastCall(program: Program): Node | undefined {
+  const last = program.body.at(-1);
+  if (last?.type !== 'ExpressionStatement' || last.expression.type !== 'AwaitExpression') return undefined;
+  const call = last.expression.argument;
+  const calls = call.type === 'CallExpression' && call.callee.type === 'Identifier' && call.callee.name === 'playbook';
+  return calls && waitsIn(program) === 1 ? last : undefined;
+}
+
+/** How often a module waits for something while it is evaluated. */
+function waitsIn(node: AnyNode): number {
+  if (isFunction(node)) return 0;
+  const own = node.type === 'AwaitExpression' || (node.type === 'ForOfStatement' && node.await) ? 1 : 0;
+  return childrenOf(node).reduce((sum, child) => sum + waitsIn(child), own);
+}
+
+function isFunction({ type }: AnyNode): boolean {
+  return type === 'FunctionDeclaration' || type === 'FunctionExpression' || type === 'ArrowFunctionExpression';
+}
+
+function childrenOf(node: AnyNode): readonly AnyNode[] {
+  return Object.values(node)
+    .flat()
+    .filter((value): value is AnyNode => typeof value === 'object' && value !== null && 'type' in value);
+}
+
+/** Can evaluating this be noticed by nobody? What functions do counts where they are called. */
+function isQuiet(node: AnyNode, declared: ReadonlyMap<string, Expression>): boolean {
+  if (isFunction(node)) return true;
+  switch (node.type) {
+    case 'CallExpression':
+    case 'NewExpression':
+      if (!mayBeCalled(node.callee, declared)) return false;
+      break;
+    case 'TaggedTemplateExpression':
+    case 'AwaitExpression':
+    case 'AssignmentExpression':
+    case 'UpdateExpression':
+    case 'ImportExpression':
+    case 'StaticBlock':
+    case 'ThrowStatement':
+      return false;
+    case 'UnaryExpression':
+      if (node.operator === 'delete') return false;
+      break;
+    default:
+  }
+  return childrenOf(node).every((child) => isQuiet(child, declared));
+}
+
+/** `new Set()`, `Object.entries()`, a method of a literal, and functions of this module that only put an expression together. */
+function mayBeCalled(callee: AnyNode, declared: ReadonlyMap<string, Expression>): boolean {
+  if (callee.type === 'Identifier') {
+    const own = declared.get(callee.name);
+    if (!own) return HARMLESS.has(callee.name);
+    return own.type === 'ArrowFunctionExpression' && own.expression && isQuiet(own.body, declared);
+  }
+  if (callee.type !== 'MemberExpression') return false;
+  const { object } = callee;
+  if (object.type === 'Identifier') return HARMLESS.has(object.name);
+  return object.type === 'ArrayExpression' || object.type === 'Literal' || object.type === 'TemplateLiteral';
+}
