@@ -25,7 +25,7 @@ const SIZES = [
   [1000, 80],
 ] as const;
 
-/** Runs of each size; the first of all only warms up. */
+/** Runs of each size, of which the middle one counts. */
 const RUNS = 3;
 
 /** A role of `tasks` files, on a host where all of them are as wanted, and the answers of such a host. */
@@ -123,6 +123,7 @@ async function measured(hosts: number, tasks: number) {
 
 const [ofHosts, ofTasks = 20] = process.argv.slice(2).map(Number);
 const sizes = ofHosts ? [[ofHosts, ofTasks] as const] : SIZES;
+// Warms up.
 await measured(100, 10);
 console.log('| hosts | tasks | wall | processor | per host and task | events | memory, at the most so far |');
 console.log('|---:|---:|---:|---:|---:|---:|---:|');

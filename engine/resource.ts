@@ -85,7 +85,7 @@ export interface Look {
 
 /** A change that can be made together with others: packages in one transaction. */
 export interface Joint {
-  /** Changes with the same words can be made together. */
+  /** Changes of the same key can be made together. */
   readonly key: string;
   /** What this change adds to the others. */
   readonly words: readonly string[];

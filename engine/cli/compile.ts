@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { isBuiltin, type SourceMapPayload } from 'node:module';
 import { basename, extname, join, resolve } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { pathToFileURL } from 'node:url';
 import { build, type Loader, type Metafile, type OnLoadResult, type Plugin, transform } from 'esbuild';
 import {
   COMPILED_DIRECTORY,
@@ -36,10 +36,15 @@ const RUNNER = join(ENGINE, 'cli/compiled.ts');
 /** What stands for compiled.ts in a compiled file, which is not compiled again. */
 const COMPILED_ALREADY = 'export const isCompiled = true;\nexport const compileForNextTime = async () => {};';
 
-/** What has a say in how files are compiled, besides this one. */
-const SETTINGS = ['package.json', 'tsconfig.json', 'node_modules/esbuild/package.json'].map((file) =>
-  join(PROJECT, file),
-);
+/** What has a say in how files are compiled, besides those that are. */
+const COMPILER = [
+  'package.json',
+  'tsconfig.json',
+  'engine/cli/compile.ts',
+  'engine/cli/declares.ts',
+  'node_modules/acorn/package.json',
+  'node_modules/esbuild/package.json',
+].map((file) => join(PROJECT, file));
 
 const LOADERS: Readonly<Record<string, Loader>> = {
   '.ts': 'ts',
@@ -61,7 +66,7 @@ const SPARED = 24 * 3600 * 1000;
  * @throws Error where the record can't be written.
  */
 export async function compile(playbook: string): Promise<string | undefined> {
-  const stamps = new Map([...SETTINGS, fileURLToPath(import.meta.url)].map((file) => [file, stampOf(file)]));
+  const stamps = new Map(COMPILER.map((file) => [file, stampOf(file)]));
   const record = { playbook, node: process.version };
   try {
     const { outputFiles = [], metafile } = await build({

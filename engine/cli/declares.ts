@@ -19,6 +19,9 @@ const HARMLESS = new Set([
   'URL',
 ]);
 
+/** But these of theirs, which change what they are given. */
+const CHANGES = new Set(['assign', 'defineProperties', 'defineProperty', 'setPrototypeOf']);
+
 /** A module's JavaScript as a tree. */
 export function treeOf(code: string): Program {
   return parse(code, { ecmaVersion: 'latest', sourceType: 'module' });
@@ -70,8 +73,11 @@ function isQuiet(node: AnyNode, declared: ReadonlyMap<string, Expression>): bool
   if (isFunction(node)) return true;
   switch (node.type) {
     case 'CallExpression':
+      if (!mayBeCalled(node.callee, declared) || !node.arguments.every((each) => mayBeCalledBack(each, declared)))
+        return false;
+      break;
     case 'NewExpression':
-      if (!mayBeCalled(node.callee, declared)) return false;
+      if (node.callee.type !== 'Identifier' || !HARMLESS.has(node.callee.name)) return false;
       break;
     case 'TaggedTemplateExpression':
     case 'AwaitExpression':
@@ -89,15 +95,32 @@ function isQuiet(node: AnyNode, declared: ReadonlyMap<string, Expression>): bool
   return childrenOf(node).every((child) => isQuiet(child, declared));
 }
 
-/** `new Set()`, `Object.entries()`, a method of a literal, and functions of this module that only put an expression together. */
+/** `Object.entries()`, a method of a literal, and functions of this module that only put an expression together. */
 function mayBeCalled(callee: AnyNode, declared: ReadonlyMap<string, Expression>): boolean {
   if (callee.type === 'Identifier') {
     const own = declared.get(callee.name);
-    if (!own) return HARMLESS.has(callee.name);
-    return own.type === 'ArrowFunctionExpression' && own.expression && isQuiet(own.body, declared);
+    return own ? onlyPutsTogether(own, without(declared, callee.name)) : HARMLESS.has(callee.name);
   }
-  if (callee.type !== 'MemberExpression') return false;
-  const { object } = callee;
-  if (object.type === 'Identifier') return HARMLESS.has(object.name);
+  if (callee.type !== 'MemberExpression' || callee.property.type !== 'Identifier') return false;
+  const { object, property } = callee;
+  if (object.type === 'Identifier') return HARMLESS.has(object.name) && !CHANGES.has(property.name);
   return object.type === 'ArrayExpression' || object.type === 'Literal' || object.type === 'TemplateLiteral';
+}
+
+/** What is called is given this, and may call it in turn. What a name from elsewhere stands for is not known here. */
+function mayBeCalledBack(argument: AnyNode, declared: ReadonlyMap<string, Expression>): boolean {
+  if (isFunction(argument)) return onlyPutsTogether(argument, declared);
+  if (argument.type !== 'Identifier') return true;
+  const own = declared.get(argument.name);
+  return own !== undefined && (!isFunction(own) || onlyPutsTogether(own, without(declared, argument.name)));
+}
+
+/** Is it a function of one expression, and that a quiet one? */
+function onlyPutsTogether(node: AnyNode, declared: ReadonlyMap<string, Expression>): boolean {
+  return node.type === 'ArrowFunctionExpression' && node.expression && isQuiet(node.body, declared);
+}
+
+/** So that a function that calls itself is looked at once, and refused. */
+function without<V>(map: ReadonlyMap<string, V>, name: string): ReadonlyMap<string, V> {
+  return new Map([...map].filter(([key]) => key !== name));
 }

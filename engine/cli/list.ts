@@ -6,8 +6,8 @@ import type { Inventory } from '../inventory/inventory.ts';
 import type { AskContext, Stage } from '../role.ts';
 import { askContext, type PlayRun } from '../run/context.ts';
 import type { RunOptions } from '../run/options.ts';
-import { isSelected, mayBeSelected, type TagSelection } from '../run/tags.ts';
-import { inheritedTags } from '../run/units.ts';
+import { isSelected, type TagSelection } from '../run/tags.ts';
+import { inheritedTags, selectedCalls } from '../run/units.ts';
 import { loadWorks } from '../run/works.ts';
 
 /** The hosts of each play. */
@@ -32,9 +32,8 @@ export async function listTasks(
   const lines = plays.flatMap(({ play, hosts }) => {
     const [host] = hosts;
     if (!host) return [`${play.name} (${play.hosts}): no hosts`];
-    const calls = play.roles.flatMap((call) => {
+    const calls = selectedCalls(play, selection).flatMap((call) => {
       const inherited = inheritedTags(play, call);
-      if (!mayBeSelected(inherited, call.role.tags, selection)) return [];
       const resolved = resolveVars(host, call, play);
       if (!resolved.ok) throw new UserError(resolved.problems);
       const ask = askContext(inventory, host, resolved.vars, hosts, runHosts);

@@ -31,18 +31,15 @@ fi`,
   [hwType, hwOwner],
 );
 
-/** `hw_make PATH MODE OWNER:GROUP`: with its mode at once only where it is its owner's at once. */
+/** `hw_make PATH MODE OWNER:GROUP`: has its mode at once where it is root's at once; else nobody's before it is its owner's. */
 const hwMake: ShellFunction = shellFunction(
   'hw_make',
   `
 umask 022
-if [ ! -d "$1" ]; then
-  if [ "$3" != root:root ]; then mkdir -p -m 0700 -- "$1" || return
-  elif mkdir -p -m "$2" -- "$1"; then ! hw_mine "$1" "$3" 2>/dev/null || return 0
-  else return
-  fi
-fi
-hw_own "$1" "$2" "$3"`,
+if [ -d "$1" ]; then hw_own "$1" "$2" "$3"; return; fi
+case $3 in root:root) hw_mode=$2 ;; *) hw_mode=0700 ;; esac
+mkdir -p -m "$hw_mode" -- "$1" || return
+hw_mine "$1" "$3" 2>/dev/null || hw_own "$1" "$2" "$3"`,
   [hwMine, hwOwn],
 );
 

@@ -205,10 +205,15 @@ export class SegmentReader {
     const decision = this.#byLastStep.get(result.id);
     const unit = decision?.unit;
     if (!decision || !unit || !hasResource(unit)) return undefined;
-    const { ran, ...outcome } = outcomeOf(unit, decision, changeOf(decision, this.#joint), (step) => {
-      const answer = this.#results.get(`${unit.key}.${step}`);
-      return answer?.outcome === 'skipped' ? undefined : answer;
-    });
+    const { ran, ...outcome } = outcomeOf(
+      unit,
+      decision,
+      () => changeOf(decision, this.#joint),
+      (step) => {
+        const answer = this.#results.get(`${unit.key}.${step}`);
+        return answer?.outcome === 'skipped' ? undefined : answer;
+      },
+    );
     if (unit.owed !== undefined && !ran && decision.what !== 'change') return undefined;
     if (this.#stopped && !ran) return { ...outcome, status: 'not run', failure: undefined };
     if (outcome.status === 'failed') this.#stopped = true;
@@ -227,7 +232,7 @@ export class SegmentReader {
 function outcomeOf(
   unit: ResourceUnit,
   decision: Decision,
-  script: Script,
+  script: () => Script,
   ran: (step: string) => StepResult | undefined,
 ): Outcome & { readonly ran: boolean } {
   const resource = unit.task.action;
@@ -261,13 +266,13 @@ function outcomeOf(
     );
   }
   if (!change) return outcome(before && unit.owed === undefined ? 'ok' : 'not run');
-  if (!succeeded(change)) return outcome('failed', changeFailure(resource, change, script));
+  if (!succeeded(change)) return outcome('failed', changeFailure(resource, change, script()));
   // Not looked at again where the user stopped the run right behind the change; the next run looks.
   if (resource.verify !== 'exit code' && after) {
     const read = readProbe(after, resource.probe.shown);
     if ('what' in read) return outcome('failed', { ...read, what: `changed, but ${read.what}` });
     const still = differences(read.found, resource.wanted);
-    if (still.length > 0) return outcome('failed', notTaken(script, change, still));
+    if (still.length > 0) return outcome('failed', notTaken(script(), change, still));
   }
   if (gateAfter && !succeeded(gateAfter)) {
     const failure = gateFailure(`changed, but ${disrupts?.thing} did not recover`, disrupts?.after, gateAfter);

@@ -63,7 +63,7 @@ export async function run(options: RunOptions): Promise<RunResult> {
   });
   let exitCode: ExitCode = ExitCode.bug;
   try {
-    connectAhead(options, pool, plays);
+    connectAhead(context, plays);
     await context.load(plays);
     if (options.speculation) await rehearse(context, plays);
     if (!context.stopping && (await runChecks(context, plays))) await runPlays(context, plays);
@@ -84,10 +84,10 @@ export async function run(options: RunOptions): Promise<RunResult> {
 }
 
 /** Begins to connect to the hosts of the plays, so that they answer while the roles' modules are loaded here. */
-function connectAhead({ tags }: RunOptions, pool: SessionPool, plays: readonly PlayRun[]): void {
+function connectAhead(run: RunContext, plays: readonly PlayRun[]): void {
   for (const { play, hosts } of plays) {
-    if (selectedCalls(play, tags).length === 0) continue;
-    for (const host of hosts) pool.connectAhead(host, play.become ?? true);
+    if (selectedCalls(play, run.options.tags).length === 0) continue;
+    for (const host of hosts) run.pool.connectAhead(host, run.becomes(play));
   }
 }
 

@@ -171,7 +171,15 @@ export class Thing { static readonly names = ['a']; }
 `;
     writeFileSync(join(folder, 'helper.ts'), helper);
     t.equal(await compile(playbook), undefined);
-    for (const bad of ['export const x = later();', 'known.add("b");', 'export const y = process.exit;\ny(0);']) {
+    for (const bad of [
+      'export const x = later();',
+      'known.add("b");',
+      'export const y = process.exit;\ny(0);',
+      '[1].forEach(() => console.log("called back"));',
+      'export const z = [1].map(later);',
+      'Object.assign(globalThis, { z: 1 });',
+      'export const w = new Thing();',
+    ]) {
       writeFileSync(join(folder, 'helper.ts'), helper + bad);
       t.match(await compile(playbook), /does more than to declare/, bad);
     }

@@ -1,19 +1,16 @@
 /** Whole runs, with hosts that are folders of this machine. */
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { UserError } from '../../../engine/errors.ts';
 import { fact, fromEach } from '../../../engine/fact.ts';
-import { connectionOf } from '../../../engine/inventory/connection.ts';
 import { loadInventory } from '../../../engine/inventory/load.ts';
-import { type Play, play } from '../../../engine/play.ts';
+import { play } from '../../../engine/play.ts';
 import { LinkError, type OpenSession } from '../../../engine/remote/session.ts';
-import type { Resource } from '../../../engine/resource.ts';
 import { command } from '../../../engine/resources/command.ts';
 import { file } from '../../../engine/resources/file.ts';
 import { waitFor } from '../../../engine/resources/wait.ts';
 import { defineRole } from '../../../engine/role.ts';
-import type { RunOptions } from '../../../engine/run/options.ts';
 import { sh } from '../../../engine/script.ts';
 import { maskData, Secret } from '../../../engine/secret.ts';
 import { task } from '../../../engine/task.ts';
@@ -66,51 +63,6 @@ t.test('a first run changes, and counts one round trip for facts, one for probes
     { changed: 0, ok: 1 },
     { changed: 0, ok: 1 },
   ]);
-});
-
-t.test('a role is loaded when it is to run, while its hosts are connected to', async (t) => {
-  const world = worldOf(t, ['node-1']);
-  const seen: string[] = [];
-  const lazy = (name: string, load: () => void) =>
-    defineRole({
-      name,
-      description: 'A role.',
-      vars: { properties: {} },
-      work: async () => {
-        await new Promise((resolve) => setTimeout(resolve, 0));
-        load();
-        return { stages: (stage) => [stage({ name: 'main', tasks: () => [task('Run', command(sh`true`))] })] };
-      },
-    });
-  const plays = [
-    play({
-      name: 'All',
-      hosts: 'all',
-      roles: [lazy('used', () => seen.push('used loaded'))(), lazy('unused', () => seen.push('unused loaded'))()],
-    }),
-  ];
-  const connect: RunOptions['connect'] = (host) => ({ ...connectionOf(host, { become: false }), transport: 'ssh' });
-  const open: OpenSession = async (connection) => {
-    seen.push('connecting');
-    return openSession({ ...connection, transport: 'local' });
-  };
-  const { exitCode } = await world.run(plays, { connect, open, tags: { tags: ['used'], skipTags: [] } });
-  t.equal(exitCode, 0);
-  t.strictSame(seen, ['connecting', 'used loaded']);
-
-  const without = [
-    ...plays,
-    play({ name: 'Nobody', hosts: 'nobody', optional: true, roles: [lazy('idle', () => seen.push('idle loaded'))()] }),
-  ];
-  t.equal((await world.run(without)).exitCode, 0);
-  t.notOk(seen.includes('idle loaded'), 'a play without hosts needs none of its roles');
-
-  const broken = lazy('broken', () => {
-    throw new Error('no such export');
-  });
-  const bad = [play({ name: 'All', hosts: 'all', roles: [broken()] })];
-  const error: unknown = await world.run(bad).catch((thrown: unknown) => thrown);
-  t.match(error, { problems: [{ what: 'the role broken broke off: no such export' }], exitCode: 1 });
 });
 
 t.test('a failed task stops its own host, and the others go on', async (t) => {
@@ -327,150 +279,6 @@ t.test('an unreachable host is told apart from a failed one, and a host that nee
   t.match(
     failed.events.find((event) => event.type === 'host-failed'),
     { host: 'node-1', problem: { what: 'the fact "name" of node-2 could not be had: connection refused' } },
-  );
-});
-
-t.test('a host that could not be connected to ahead is tried again when something has changed', async (t) => {
-  const world = worldOf(t);
-  const on = world.path('node-1', 'on');
-  const connect: RunOptions['connect'] = (host) => ({ ...connectionOf(host, { become: false }), transport: 'ssh' });
-  const open: OpenSession = async (connection) => {
-    if (connection.name === 'node-2' && !existsSync(on))
-      throw new LinkError('connect', { what: 'it is off', host: 'node-2' });
-    return openSession({ ...connection, transport: 'local' });
-  };
-  const plays = [
-    play({
-      name: 'Switch it on',
-      hosts: 'node-1',
-      roles: [roleOf(() => [task('On', file({ path: on, content: '' }))])()],
-    }),
-    play({ name: 'Use it', hosts: 'node-2', roles: [roleOf(() => [task('Use', command(sh`true`))])()] }),
-  ];
-  for (const speculation of [true, false]) {
-    rmSync(on, { force: true });
-    const { exitCode, recap } = await world.run(plays, { connect, open, speculation });
-    t.equal(exitCode, 0, `speculation ${speculation}`);
-    t.match(recap, [{ changed: 1 }, { changed: 1, unreachable: 0 }]);
-  }
-});
-
-t.test('serial, anyErrorsFatal and a batch that fails whole end a run as in Ansible', async (t) => {
-  const world = worldOf(t, ['node-1', 'node-2', 'node-3', 'node-4']);
-  const failOn = (name: string, more: Partial<Play>): readonly Play[] => [
-    play({
-      name: 'All',
-      hosts: 'all',
-      roles: [
-        roleOf(({ host }) => [
-          task('Maybe', command(sh`[ ${host.name} != ${name} ]`)),
-          task('Mark', command(sh`echo x > ${world.path(host.name, 'mark')}`)),
-        ])(),
-      ],
-      ...more,
-    }),
-  ];
-  const marked = () => {
-    const names = world.names.filter((name) => world.read(name, 'mark') !== undefined);
-    for (const name of names) rmSync(world.path(name, 'mark'));
-    return names;
-  };
-  await world.run(failOn('node-1', { serial: 1 }));
-  t.strictSame(marked(), [], 'the first batch of one failed whole');
-  await world.run(failOn('node-1', { serial: 2 }));
-  t.strictSame(marked(), ['node-2', 'node-3', 'node-4']);
-  await world.run(failOn('node-3', { serial: 2, anyErrorsFatal: true }));
-  t.strictSame(marked(), ['node-1', 'node-2', 'node-4']);
-  await world.run(failOn('node-1', { throttle: 1 }));
-  t.strictSame(marked(), ['node-2', 'node-3', 'node-4'], 'throttle only slows down');
-  await world.run(failOn('node-1', { serial: 2, maxFailPercentage: 49 }));
-  t.strictSame(marked(), ['node-2'], 'half a batch failed, which is more than 49 percent');
-});
-
-t.test('with strategy free no host waits for another, and runOnce and throttle mean what they did', async (t) => {
-  const world = worldOf(t);
-  const log = join(world.root, 'log');
-  const say = (words: string) => command(sh`echo ${words} >> ${log}`);
-  const [waiting, done] = [world.path('node-1', 'waiting'), world.path('node-2', 'done')];
-  const role = (wait: boolean) =>
-    defineRole({
-      name: 'two-stages',
-      description: 'Two stages.',
-      vars: { properties: {} },
-      stages: (stage) => [
-        stage({
-          name: 'one',
-          tasks: ({ host }) => [
-            // node-1 ends its first stage only when node-2 has ended its last.
-            ...(wait && host.name === 'node-1'
-              ? [
-                  task(
-                    'Wait',
-                    waitFor({ what: 'the other host', script: sh`: > ${waiting}; [ -e ${done} ]`, deadline: 20 }),
-                  ),
-                ]
-              : []),
-            task('Once', say('once'), { runOnce: true }),
-          ],
-        }),
-        stage({
-          name: 'two',
-          tasks: ({ host }) => [
-            task('Say', say(`two ${host.name}`)),
-            ...(host.name === 'node-2' ? [task('Done', command(sh`: > ${done}`))] : []),
-          ],
-        }),
-      ],
-    });
-  const plays = (wait: boolean, more: Partial<Play>) => [
-    play({ name: 'All', hosts: 'all', roles: [role(wait)()], strategy: 'free', ...more }),
-  ];
-  const lines = () => readFileSync(log, 'utf8').trim().split('\n');
-  const { exitCode } = await world.run(plays(true, {}));
-  t.equal(exitCode, 0);
-  t.strictSame(lines(), ['two node-2', 'once', 'two node-1']);
-  rmSync(log);
-  await world.run(plays(false, { throttle: 1 }));
-  t.strictSame(lines(), ['once', 'two node-1', 'two node-2'], 'one host after the other');
-
-  const wrong = play({ name: 'All', hosts: 'all', roles: [role(false)()], ...{ strategy: 'fre' as 'free' } });
-  await t.rejects(world.run([wrong]), /strategy is "fre"[\s\S]*linear, free/);
-});
-
-t.test('changes that follow one another and can be made together are made at once', async (t) => {
-  const world = worldOf(t, ['node-1']);
-  const log = world.path('node-1', 'log');
-  const install = (words: readonly string[]) =>
-    sh`cd ${world.path('node-1')} || exit; for w in ${words}; do [ "$w" != bad ] || { echo no bad >&2; exit 1; }; : > "$w"; done; echo ${words.join(' ')} >> ${log}`;
-  const thing = (name: string): Resource => ({
-    kind: 'thing',
-    id: name,
-    probe: sh`if [ -e ${world.path('node-1', name)} ]; then echo there=yes; else echo there=no; fi`,
-    wanted: { there: 'yes' },
-    change: () => install([name]),
-    joint: { key: 'install', words: [name], change: install },
-    undo: { kind: 'none', why: 'a test' },
-  });
-  const names = ['a', 'b', 'there', 'c', 'd', 'told', 'e'];
-  writeFileSync(world.path('node-1', 'there'), '');
-  const role = (things: readonly string[]) =>
-    roleOf(
-      () => things.map((name) => task(name, thing(name), name === 'told' ? { notify: 'tell' } : {})),
-      () => ({ tell: task('Tell', command(sh`true`)) }),
-    );
-  const plays = (things: readonly string[]) => [play({ name: 'All', hosts: 'all', roles: [role(things)()] })];
-  const { events } = await world.run(plays(names));
-  t.strictSame(readFileSync(log, 'utf8').trim().split('\n'), ['a b', 'c d', 'told', 'e']);
-  t.strictSame(
-    statuses(events).slice(0, names.length),
-    names.map((name) => `${name}: ${name === 'there' ? 'ok' : 'changed'}`),
-  );
-  rmSync(log);
-  const failed = await world.run(plays(['f', 'bad', 'g']));
-  t.strictSame(statuses(failed.events), ['f: changed', 'bad: failed', 'g: not run'], 'each for itself then');
-  t.match(
-    failed.events.find((event) => event.type === 'task-finished' && event.status === 'failed'),
-    { task: { name: 'bad' }, failure: { stderr: /no bad/ } },
   );
 });
 
