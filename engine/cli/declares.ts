@@ -5,22 +5,16 @@
 import { type AnyNode, type Expression, type Node, type Program, parse } from 'acorn';
 
 /** What may be called or made while a module is evaluated: nothing of it reaches beyond the module. */
-const HARMLESS = new Set([
-  'Array',
-  'Boolean',
-  'JSON',
-  'Map',
-  'Math',
-  'Number',
-  'Object',
-  'RegExp',
-  'Set',
-  'String',
-  'URL',
-]);
+const HARMLESS = ['Array', 'Boolean', 'JSON', 'Map', 'Math', 'Number', 'Object', 'RegExp', 'Set', 'String', 'URL'];
 
 /** But these of theirs, which change what they are given. */
 const CHANGES = new Set(['assign', 'defineProperties', 'defineProperty', 'setPrototypeOf']);
+
+/** Node's modules whose functions put values together, and do nothing else. */
+const HARMLESS_MODULES = ['node:path', 'node:url'];
+
+/** What names of a module stand for: their expression, or `harmless`, which may be called. */
+type Names = ReadonlyMap<string, Expression | 'harmless'>;
 
 /** A module's JavaScript as a tree. */
 export function treeOf(code: string): Program {
@@ -29,8 +23,11 @@ export function treeOf(code: string): Program {
 
 /** Does a module import and declare, and call nothing that could reach beyond it? */
 export function onlyDeclares(program: Program): boolean {
-  const declared = new Map<string, Expression>();
+  const declared = new Map<string, Expression | 'harmless'>(HARMLESS.map((name) => [name, 'harmless']));
   for (const statement of program.body) {
+    if (statement.type === 'ImportDeclaration' && HARMLESS_MODULES.includes(String(statement.source.value))) {
+      for (const { local } of statement.specifiers) declared.set(local.name, 'harmless');
+    }
     const declaration = 'declaration' in statement && statement.declaration ? statement.declaration : statement;
     if (declaration.type !== 'VariableDeclaration') continue;
     for (const { id, init } of declaration.declarations)
@@ -69,7 +66,7 @@ function childrenOf(node: AnyNode): readonly AnyNode[] {
 }
 
 /** Can evaluating this be noticed by nobody? What functions do counts where they are called. */
-function isQuiet(node: AnyNode, declared: ReadonlyMap<string, Expression>): boolean {
+function isQuiet(node: AnyNode, declared: Names): boolean {
   if (isFunction(node)) return true;
   switch (node.type) {
     case 'CallExpression':
@@ -77,7 +74,7 @@ function isQuiet(node: AnyNode, declared: ReadonlyMap<string, Expression>): bool
         return false;
       break;
     case 'NewExpression':
-      if (node.callee.type !== 'Identifier' || !HARMLESS.has(node.callee.name)) return false;
+      if (node.callee.type !== 'Identifier' || declared.get(node.callee.name) !== 'harmless') return false;
       break;
     case 'TaggedTemplateExpression':
     case 'AwaitExpression':
@@ -95,28 +92,30 @@ function isQuiet(node: AnyNode, declared: ReadonlyMap<string, Expression>): bool
   return childrenOf(node).every((child) => isQuiet(child, declared));
 }
 
-/** `Object.entries()`, a method of a literal, and functions of this module that only put an expression together. */
-function mayBeCalled(callee: AnyNode, declared: ReadonlyMap<string, Expression>): boolean {
-  if (callee.type === 'Identifier') {
-    const own = declared.get(callee.name);
-    return own ? onlyPutsTogether(own, without(declared, callee.name)) : HARMLESS.has(callee.name);
-  }
+/** `Object.entries()`, a method of what was made just now, and functions of this module that only put an expression together. */
+function mayBeCalled(callee: AnyNode, declared: Names): boolean {
+  if (callee.type === 'Identifier') return isHarmless(callee.name, declared);
   if (callee.type !== 'MemberExpression' || callee.property.type !== 'Identifier') return false;
   const { object, property } = callee;
-  if (object.type === 'Identifier') return HARMLESS.has(object.name) && !CHANGES.has(property.name);
-  return object.type === 'ArrayExpression' || object.type === 'Literal' || object.type === 'TemplateLiteral';
+  if (object.type === 'Identifier') return declared.get(object.name) === 'harmless' && !CHANGES.has(property.name);
+  return ['ArrayExpression', 'CallExpression', 'Literal', 'TemplateLiteral'].includes(object.type);
+}
+
+function isHarmless(name: string, declared: Names): boolean {
+  const own = declared.get(name);
+  return own === 'harmless' || (own !== undefined && onlyPutsTogether(own, without(declared, name)));
 }
 
 /** What is called is given this, and may call it in turn. What a name from elsewhere stands for is not known here. */
-function mayBeCalledBack(argument: AnyNode, declared: ReadonlyMap<string, Expression>): boolean {
+function mayBeCalledBack(argument: AnyNode, declared: Names): boolean {
   if (isFunction(argument)) return onlyPutsTogether(argument, declared);
   if (argument.type !== 'Identifier') return true;
   const own = declared.get(argument.name);
-  return own !== undefined && (!isFunction(own) || onlyPutsTogether(own, without(declared, argument.name)));
+  return own !== undefined && (own === 'harmless' || !isFunction(own) || isHarmless(argument.name, declared));
 }
 
 /** Is it a function of one expression, and that a quiet one? */
-function onlyPutsTogether(node: AnyNode, declared: ReadonlyMap<string, Expression>): boolean {
+function onlyPutsTogether(node: AnyNode, declared: Names): boolean {
   return node.type === 'ArrowFunctionExpression' && node.expression && isQuiet(node.body, declared);
 }
 

@@ -4,6 +4,7 @@ import {
   appendFileSync,
   existsSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -162,9 +163,12 @@ t.test('a playbook that would not be the same is not compiled, and not tried aga
   }
   await t.test('a helper that declares is no reason', async (t) => {
     const { folder, playbook } = playbookIn(t, "import { later, list } from './helper.ts'; void later; void list;");
-    const helper = `const of = (n: number) => ({ n });
+    const helper = `import { join } from 'node:path';
+const of = (n: number) => ({ n });
 export const list = [1, 2].map(of);
 export const one = of(1);
+export const here = join('a', 'b');
+export const text = \`\${Array.from({ length: 2 }, (_, i) => i).join('-')}\`;
 export const known = new Set(Object.keys({ a: 1 }));
 export function later() { console.log('when it is called'); }
 export class Thing { static readonly names = ['a']; }
@@ -201,6 +205,14 @@ t.test('the text of a file is not touched, and links are followed to where they 
   rmSync(join(folder, 'current'));
   symlinkSync('two', join(folder, 'current'));
   t.match((await run()).stdout, /^two: /m);
+});
+
+t.test("the project's own playbooks are compiled", async (t) => {
+  for (const folder of ['playbooks', 'bench/playbooks']) {
+    for (const name of readdirSync(join(REPOSITORY, folder))) {
+      t.equal(await compile(join(REPOSITORY, folder, name)), undefined, name);
+    }
+  }
 });
 
 t.test('two playbooks whose names look alike are two', async (t) => {
