@@ -58,8 +58,8 @@ export interface Resource {
   readonly changesNothing?: boolean | undefined;
   /** For a change that could cut the link it comes over. */
   readonly confirm?: Confirmation | undefined;
-  /** For a change that is best made together with others of its kind that follow it at once. */
-  readonly joint?: Joint | undefined;
+  /** For a change that is best made together with others of its kind that follow it at once; given what the probe found. */
+  joint?(found: State): Joint | undefined;
   /**
    * For a change with content too big for a script: sent before it, when the check found a difference. One that fails fails
    * the task. The change itself then only finishes the work. Undefined: there is nothing to send any more.
@@ -75,22 +75,23 @@ export interface Resource {
 /** Something that a function can look at for many probes at once. */
 export interface Look {
   /**
-   * Reads only, and prints what it found as assignments to shell variables, for the probes to find. They may use them where
-   * `$hw_seen` has its name: it has looked in this batch then, and what an earlier one found is gone.
+   * Reads only, and prints what it found as assignments to shell variables, for the probes to find, and one that lists what
+   * it was asked for. A probe may use them where `$hw_seen` has the function's name (it has looked in this batch, and nothing
+   * was changed since) and what it asks for is in the list.
    */
   readonly fn: ShellFunction;
   /** The arguments that this probe adds to it; the same of two probes only once. */
   readonly words: readonly string[];
 }
 
-/** A change that can be made together with others: packages in one transaction. */
-export interface Joint {
-  /** Changes of the same key can be made together. */
+/** A change that can be made together with others: packages in one transaction. Where that fails, each is made alone. */
+export interface Joint<Part = unknown> {
+  /** Changes of the same key can be made together; their parts are of one type. */
   readonly key: string;
   /** What this change adds to the others. */
-  readonly words: readonly string[];
-  /** The change, given the words of all. */
-  change(words: readonly string[]): Script;
+  readonly part: Part;
+  /** The change, given the parts of all. */
+  change(parts: readonly Part[]): Script;
 }
 
 /** Content on its way to a host, as bytes on a script's stdin. */

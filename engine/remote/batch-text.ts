@@ -15,7 +15,7 @@ export function batchText(steps: readonly Step[], defined: Map<string, string>, 
     const words = [
       String(index),
       variableName(step.id),
-      step.capture ? (step.capture === 'unseen' ? 'u' : 'c') : 's',
+      kindOf(step),
       text(step, step.script),
       text(step, step.onlyIf),
       text(step, step.stopIf),
@@ -23,6 +23,12 @@ export function batchText(steps: readonly Step[], defined: Map<string, string>, 
     return `${definitions.join('')}hw_step ${words.join(' ')}\n`;
   });
   return `hw_stop= hw_seen=\n${lock}${lines.join('')}`;
+}
+
+/** What the far side is to do with a step besides running it: keep its output, unseen or not, or forget what was seen before. */
+function kindOf({ capture, changes }: Step): 'u' | 'c' | 'x' | 's' {
+  if (capture) return capture === 'unseen' ? 'u' : 'c';
+  return changes ? 'x' : 's';
 }
 
 /** A step's id as the end of a shell variable's name. */

@@ -27,13 +27,14 @@ hw_step() {
     eval "hw_rc_$2="
     printf '\\036%s K %s\\n' "$hw_mark" "$1" || exit 141
   else
-    if [ "$3" != s ]; then
+    if [ "$3" = c ] || [ "$3" = u ]; then
       { hw_out=$(hw_start "$1" >&3; exec 3>&- </dev/null; hw_body=$4; set --; eval " $hw_body"); } 3>&1
       hw_rc=$?
       [ "$3" = u ] || [ -z "$hw_out" ] || printf '%s\\n' "$hw_out"
     else
       (hw_start "$1"; hw_body=$4; set --; eval " $hw_body") </dev/null
       hw_rc=$?
+      [ "$3" = s ] || hw_seen=
     fi
     read -r hw_time hw_idle </proc/uptime
     printf '\\036%s E %s %s %s\\n' "$hw_mark" "$1" "$hw_rc" "$hw_time" >&2

@@ -55,7 +55,8 @@ export interface Step {
   /**
    * Evaluated on the host before the step; when false the step is skipped. `$hw_out` is the stdout of the last captured
    * step; `$hw_rc_ID` (with `.` and `-` as `_`) the exit code of an earlier step, empty when it was skipped. Conditions run in
-   * the session's own shell: a variable they set is seen by what comes later; `$hw_seen` is empty when a batch begins.
+   * the session's own shell: a variable they set is seen by what comes later; `$hw_seen` is empty when a batch begins and behind a step that
+   * {@link changes} something.
    */
   readonly onlyIf?: Script;
   /**
@@ -63,6 +64,8 @@ export interface Step {
    * is done, its last line break normalised to one; with `unseen` not at all.
    */
   readonly capture?: boolean | 'unseen';
+  /** It may change the host, so that what was seen before is forgotten when it has run. Not together with `capture`. */
+  readonly changes?: boolean;
   /** Evaluated on the host after the step (also when it was skipped); when true, all later steps of the batch are skipped. */
   readonly stopIf?: Script;
 }

@@ -1,6 +1,6 @@
 /** Debian packages. */
 import { UserError } from '../errors.ts';
-import type { ChangeFailure, Explanation, Resource } from '../resource.ts';
+import type { ChangeFailure, Explanation, Joint, Resource } from '../resource.ts';
 import { type ShellFunction, sh, shellFunction } from '../script.ts';
 import type { State } from '../state.ts';
 
@@ -105,13 +105,18 @@ export function apt(packages: string | readonly string[], options: AptOptions = 
         ? sh`${hwApt} remove ${names}`
         : install(version === undefined ? names : [`${names[0]}=${version}`]),
     // Reading the lists and writing dpkg's database takes longer than most packages.
-    joint:
-      state === 'present' && version === undefined ? { key: 'apt install', words: names, change: install } : undefined,
+    joint: () => (state === 'present' && version === undefined ? installation(names) : undefined),
     undo: { kind: 'none', why: 'removing a package can take others and their data with it' },
     timeout: LOCK_TIMEOUT + 1200,
     explain: (failure) => explainApt(names.join(' '), failure),
   };
 }
+
+const installation = (names: readonly string[]): Joint<readonly string[]> => ({
+  key: 'apt install',
+  part: names,
+  change: (all) => install(all.flat()),
+});
 
 const install = (words: readonly string[]) => sh`${hwApt} install --no-install-recommends --allow-downgrades ${words}`;
 

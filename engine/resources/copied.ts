@@ -68,10 +68,10 @@ export function copied(options: CopiedOptions): Resource {
     upload: (found) => (found['sha256'] === sum ? undefined : rest({ from, size, path, next }, resumeAt(from, found))),
     change: () => sh`
 if ${hwSame} ${path} ${sum}; then
-  ${hwClear} ${next} && ${hwOwn} ${path} ${own.mode} ${owner}; exit
+  ${hwClear} ${next} && ${hwOwn} ${own.mode} ${owner} ${path}; exit
 fi
 ${hwSame} ${next} ${sum} || { echo 'heartwood: the copy is not complete' >&2; false; } || ${hwDrop} ${next}
-${hwOwn} ${next} ${own.mode} ${owner} || ${hwDrop} ${next}
+${hwOwn} ${own.mode} ${owner} ${next} || ${hwDrop} ${next}
 ${checked(options.validate, next)}
 ${hwSwap} ${next} ${path} || ${hwDrop} ${next}`,
     undo: { kind: 'keep', paths: [path] },

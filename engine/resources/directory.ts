@@ -36,10 +36,10 @@ const hwMake: ShellFunction = shellFunction(
   'hw_make',
   `
 umask 022
-if [ -d "$1" ]; then hw_own "$1" "$2" "$3"; return; fi
+if [ -d "$1" ]; then hw_own "$2" "$3" "$1"; return; fi
 case $3 in root:root) hw_mode=$2 ;; *) hw_mode=0700 ;; esac
 mkdir -p -m "$hw_mode" -- "$1" || return
-hw_mine "$1" "$3" 2>/dev/null || hw_own "$1" "$2" "$3"`,
+hw_mine "$1" "$3" 2>/dev/null || hw_own "$2" "$3" "$1"`,
   [hwMine, hwOwn],
 );
 

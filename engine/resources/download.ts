@@ -122,10 +122,10 @@ export function download(options: DownloadOptions): Resource {
     wanted: { type: 'file', ...own, sha256: sum, leftover: 'no' },
     change: () => sh`
 if ${hwSame} ${path} ${sum}; then
-  ${hwClear} ${next} && ${hwOwn} ${path} ${own.mode} ${owner}; exit
+  ${hwClear} ${next} && ${hwOwn} ${own.mode} ${owner} ${path}; exit
 fi
 ${hwDownload} ${path} ${next} ${sum} ${urls} || exit
-${hwOwn} ${next} ${own.mode} ${owner} || ${hwDrop} ${next}
+${hwOwn} ${own.mode} ${owner} ${next} || ${hwDrop} ${next}
 ${hwSwap} ${next} ${path} || ${hwDrop} ${next}`,
     undo: { kind: 'keep', paths: [path] },
     timeout: options.timeout ?? 1800,

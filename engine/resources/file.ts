@@ -1,6 +1,6 @@
 /** A file with given content. */
-import type { Resource } from '../resource.ts';
-import { type Script, type ShellFunction, sh, shellFunction } from '../script.ts';
+import type { Joint, Resource } from '../resource.ts';
+import { Script, type ShellFunction, sh, shellFunction } from '../script.ts';
 import { Secret } from '../secret.ts';
 import { type Content, isSecret, sha256, write } from './content.ts';
 import { fileDiff } from './file-diff.ts';
@@ -12,9 +12,11 @@ import {
   hwDrop,
   hwOwn,
   hwOwner,
+  hwRename,
   hwSha256,
   hwStage,
   hwSwap,
+  hwSync,
   hwType,
   keyOf,
   leftover,
@@ -68,6 +70,7 @@ export function file(options: FileOptions): Resource {
   const own = ownership(path, options, '0644');
   const owner = `${own.owner}:${own.group}`;
   const sum = isSecret(content) ? new Secret(sha256(content)) : sha256(content);
+  const part: Part = { path, next, mode: own.mode, owner, write: write(content, next) };
   return {
     kind: 'file',
     id: path,
@@ -81,16 +84,51 @@ export function file(options: FileOptions): Resource {
     },
     change: () => sh`
 if ${hwSame} ${path} ${sum}; then
-  ${hwClear} ${next} && ${hwOwn} ${path} ${own.mode} ${owner}; exit
+  ${hwClear} ${next} && ${hwOwn} ${own.mode} ${owner} ${path}; exit
 fi
 ${hwStage} ${path} ${next} || exit
-${write(content, next)} || ${hwDrop} ${next}
-${hwOwn} ${next} ${own.mode} ${owner} || ${hwDrop} ${next}
+${part.write} || ${hwDrop} ${next}
+${hwOwn} ${own.mode} ${owner} ${next} || ${hwDrop} ${next}
 ${checked(validate, next)}
 ${hwSwap} ${next} ${path} || ${hwDrop} ${next}`,
+    joint: (found) =>
+      validate || found['sha256'] === sum || found['content'] === 'wanted' ? undefined : together(part),
     undo: { kind: 'keep', paths: [path] },
     detail: fileDiff(path, content),
     explain: ({ stderr }) => explainFile(path, stderr),
+  };
+}
+
+/** A file among others that are written together. */
+interface Part {
+  readonly path: string;
+  readonly next: string;
+  readonly mode: string;
+  readonly owner: string;
+  /** Writes `next`. */
+  readonly write: Script;
+}
+
+/** All are beside their places, and on disk, before the first one gets its name; an SD card is waited for once. */
+function together(part: Part): Joint<Part> {
+  return {
+    key: 'file',
+    part,
+    change: (parts) => {
+      const all = parts.map(({ next }) => next);
+      const owners = new Set(parts.map(({ mode, owner }) => `${mode} ${owner}`));
+      const steps = [
+        ...parts.map(({ path, next, write }) => sh`${hwStage} ${path} ${next} && ${write}`),
+        ...[...owners].map((of) => {
+          const theirs = parts.filter(({ mode, owner }) => `${mode} ${owner}` === of).map(({ next }) => next);
+          return sh`${hwOwn} ${of.split(' ')} ${theirs}`;
+        }),
+        sh`${hwSync} ${all}`,
+        ...parts.map(({ path, next }) => sh`${hwRename} ${next} ${path}`),
+      ];
+      // What goes wrong is said by the file that it goes wrong with, when it is written alone.
+      return sh`{ ${Script.join(steps, ' &&\n')}; } 2>/dev/null || { rm -f -- ${all}; exit 1; }`;
+    },
   };
 }
 

@@ -62,7 +62,7 @@ export function kernelModule(name: string): Resource {
     change: () => sh`
 modprobe -- ${module} || exit
 ${hwStage} ${path} ${next} || exit
-printf '%s\n' ${module} > ${next} && ${hwOwn} ${next} 0644 root:root && ${hwSwap} ${next} ${path} || ${hwDrop} ${next}`,
+printf '%s\n' ${module} > ${next} && ${hwOwn} 0644 root:root ${next} && ${hwSwap} ${next} ${path} || ${hwDrop} ${next}`,
     undo: { kind: 'none', why: 'something may be using the module by then' },
     explain: ({ exitCode, stderr }) => {
       if (exitCode === 127) {

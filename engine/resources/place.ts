@@ -60,14 +60,15 @@ export function lookAt(path: string): Look {
 
 /**
  * `hw_look_paths KEY PATH KEY PATH...`: prints `hw_at_KEY='MODE USER UID GROUP GID'` for each path that is there and no link, and
- * `hw_sum_KEY=SHA256` for each that is a plain file; empty ones for the others, and for what has a name that is odd.
+ * `hw_sum_KEY=SHA256` for each that is a plain file; empty ones for the others, and for what has a name that is odd. `hw_paths`
+ * are the keys.
  */
 const hwLookPaths: ShellFunction = shellFunction(
   'hw_look_paths',
   `
-hw_count=$# hw_keys= hw_files=
+hw_count=$# hw_keys= hw_files= hw_paths=
 while [ $hw_count -gt 0 ]; do
-  hw_count=$((hw_count - 2))
+  hw_count=$((hw_count - 2)) hw_paths="$hw_paths $1"
   printf 'hw_at_%s= hw_sum_%s=\\n' "$1" "$1"
   if [ -e "$2" ] && [ ! -L "$2" ]; then
     hw_keys="$hw_keys$1 "
@@ -75,6 +76,7 @@ while [ $hw_count -gt 0 ]; do
   fi
   shift 2
 done
+printf "hw_paths='%s'\\n" "$hw_paths"
 [ $# -gt 0 ] || return 0
 stat -c '%04a %U %u %G %g %n' -- "$@" 2>/dev/null | {
   hw_left=$hw_keys
@@ -113,7 +115,7 @@ export const hwOwner: ShellFunction = shellFunction(
   'hw_owner',
   `
 hw_found=
-case $3/$hw_seen in ?*/*hw_look_paths*) eval "hw_found=\\$hw_at_$3" ;; esac
+case "$hw_seen$hw_paths " in *hw_look_paths*" $3 "*) eval "hw_found=\\$hw_at_$3" ;; esac
 if [ -z "$hw_found" ]; then stat -c "$2" -- "$1"; return; fi
 hw_format=$2
 set -- $hw_found
@@ -145,7 +147,7 @@ export const hwSha256: ShellFunction = shellFunction(
   'hw_sha256',
   `
 hw_sum=
-case $2/$hw_seen in ?*/*hw_look_paths*) eval "hw_sum=\\$hw_sum_$2" ;; esac
+case "$hw_seen$hw_paths " in *hw_look_paths*" $2 "*) eval "hw_sum=\\$hw_sum_$2" ;; esac
 [ -n "$hw_sum" ] || { hw_sum=$(sha256sum < "$1") && hw_sum=\${hw_sum%% *}; }`,
 );
 
@@ -179,27 +181,39 @@ export const hwMine: ShellFunction = shellFunction(
   '[ "$2" = root:root ] && [ -O / ] && [ -G / ] && [ -O "$1" ] && [ -G "$1" ]',
 );
 
-/** `hw_own PATH MODE OWNER:GROUP`: owner first, since a change of owner clears the set-user-id bit. */
+/** `hw_own MODE OWNER:GROUP PATH...`: owner first, since a change of owner clears the set-user-id bit. */
 export const hwOwn: ShellFunction = shellFunction(
   'hw_own',
-  '{ hw_mine "$1" "$3" 2>/dev/null || chown -- "$3" "$1"; } && chmod -- "$2" "$1"',
+  `
+hw_mode=$1 hw_owner=$2 hw_others=
+shift 2
+for hw_path do hw_mine "$hw_path" "$hw_owner" 2>/dev/null || hw_others=1; done
+{ [ -z "$hw_others" ] || chown -- "$hw_owner" "$@"; } && chmod -- "$hw_mode" "$@"`,
   [hwMine],
 );
 
 /**
- * `hw_swap NEXT PATH`: NEXT becomes PATH in one step, on disk before it has the name. Where PATH is a link to a directory, a
- * plain `mv` would put NEXT into that directory.
+ * `hw_rename NEXT PATH`: NEXT becomes PATH in one step. Where PATH is a link to a directory, a plain `mv` would put NEXT into
+ * that directory.
  */
-export const hwSwap: ShellFunction = shellFunction(
-  'hw_swap',
+export const hwRename: ShellFunction = shellFunction(
+  'hw_rename',
   `
-[ -L "$1" ] || sync "$1" 2>/dev/null || :
 if [ -L "$2" ] && [ -d "$2" ]; then
   mv -fT -- "$1" "$2" 2>/dev/null || { rm -f -- "$2" && mv -f -- "$1" "$2"; }
 else
   mv -f -- "$1" "$2"
 fi`,
 );
+
+/** `hw_sync FILE...`: puts them on disk, where the host can do that for single files. */
+export const hwSync: ShellFunction = shellFunction('hw_sync', 'sync "$@" 2>/dev/null || :');
+
+/** `hw_swap NEXT PATH`: NEXT becomes PATH in one step, on disk before it has the name. */
+export const hwSwap: ShellFunction = shellFunction('hw_swap', '[ -L "$1" ] || hw_sync "$1"\nhw_rename "$1" "$2"', [
+  hwSync,
+  hwRename,
+]);
 
 /** `hw_drop NEXT`: after a failed command, removes what it leaves and ends the script with its exit code. */
 export const hwDrop: ShellFunction = shellFunction('hw_drop', 'hw_rc=$?; rm -f -- "$1"; exit $hw_rc');

@@ -1,5 +1,5 @@
 /** Systemd units. */
-import type { ChangeFailure, Explanation, Resource } from '../resource.ts';
+import type { ChangeFailure, Explanation, Joint, Resource } from '../resource.ts';
 import { type Script, type ShellFunction, sh, shellFunction } from '../script.ts';
 import { keyOf } from './place.ts';
 
@@ -16,7 +16,7 @@ export interface UnitOptions {
 /** What is asked of systemd about a unit. */
 const PROPERTIES = 'LoadState,UnitFileState,ActiveState,SubState,NeedDaemonReload';
 
-/** `hw_look_units KEY NAME KEY NAME...`: `hw_unit_KEY`, what systemd shows of each; nothing where its answers are fewer. */
+/** `hw_look_units KEY NAME KEY NAME...`: `hw_unit_KEY`, what systemd shows of each, and `hw_units`, the keys; nothing where its answers are fewer. */
 const hwLookUnits: ShellFunction = shellFunction(
   'hw_look_units',
   `
@@ -26,6 +26,7 @@ while [ $hw_count -gt 0 ]; do
   set -- "$@" "$2"
   shift 2
 done
+hw_all=$hw_keys
 hw_list=$(systemctl show -p ${PROPERTIES} -- "$@" 2>/dev/null) || return
 # A block of lines for each, in the order asked for, an empty line behind each: of the last, the one before EOF.
 hw_block= hw_text=
@@ -43,7 +44,7 @@ done <<EOF
 $hw_list
 
 EOF
-[ $hw_count = $# ] && printf %s "$hw_text"`,
+[ $hw_count = $# ] && printf "hw_units=' %s'\\n%s" "$hw_all" "$hw_text"`,
 );
 
 /**
@@ -55,7 +56,7 @@ const hwUnit: ShellFunction = shellFunction(
   `
 LoadState=not-found UnitFileState= ActiveState=inactive SubState= NeedDaemonReload=no
 hw_list=
-case $hw_seen in *hw_look_units*) eval "hw_list=\\$hw_unit_$4" ;; esac
+case $hw_seen$hw_units in *hw_look_units*" $4 "*) eval "hw_list=\\$hw_unit_$4" ;; esac
 [ -n "$hw_list" ] || hw_list=$(systemctl show -p ${PROPERTIES} -- "$1" 2>/dev/null)
 while IFS='=' read -r hw_key hw_value; do
   case $hw_key in LoadState|UnitFileState|ActiveState|SubState|NeedDaemonReload) eval "$hw_key=\\$hw_value" ;; esac
@@ -129,10 +130,18 @@ export function unit(name: string, options: UnitOptions): Resource {
 ${enabled === undefined ? sh`:` : sh`${hwSystemctl} -q ${enabled ? 'enable' : 'disable'} -- ${name}`} || exit
 ${active === undefined && enabled !== undefined ? sh`:` : sh`${hwReread} ${name}`} || exit
 ${active === undefined ? sh`:` : sh`${hwSystemctl} ${active ? 'start' : 'stop'} ${now} -- ${name}`}`,
+    // Each time, systemd reads all its units again.
+    joint: () => (enabled && active === undefined ? enabling(name) : undefined),
     undo: { kind: 'restore' },
     explain: (failure) => explainUnit(name, failure),
   };
 }
+
+const enabling = (name: string): Joint<string> => ({
+  key: 'systemd enable',
+  part: name,
+  change: (names) => sh`${hwSystemctl} -q enable -- ${names}`,
+});
 
 /** For handlers: restarts a unit, running or not. With `noBlock`, without waiting until it is up. */
 export function restarted(name: string, options: { readonly noBlock?: boolean } = {}): Resource {

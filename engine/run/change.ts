@@ -3,12 +3,13 @@
  * by its own probe: before (does it hold already?) and after (did the change take?).
  */
 import type { TaskFailure, TaskStatus } from '../events.ts';
-import type { Step, StepResult } from '../remote/session.ts';
+import type { StepResult } from '../remote/session.ts';
 import { CHANGE_TIMEOUT, type Joint, PROBE_TIMEOUT, type Resource, UNCHANGED, type Upload } from '../resource.ts';
 import { Script, sh } from '../script.ts';
 import { differences, holds, type State } from '../state.ts';
 import type { Disruption } from '../task.ts';
 import { type Decision, lastLines, readProbe } from './check.ts';
+import type { ProbeStep } from './looks.ts';
 import { isOwed, owing, paid } from './owed.ts';
 import { hasResource, type ResourceUnit, type Unit } from './units.ts';
 
@@ -74,7 +75,7 @@ export function isNeeded(segment: Segment, notified: ReadonlySet<string>): boole
 }
 
 /** The script of a segment. */
-export function changeSteps(segment: Segment): readonly Step[] {
+export function changeSteps(segment: Segment): readonly ProbeStep[] {
   const joint = jointChanges(segment);
   return segment.decisions.flatMap((decision) => stepsOf(decision, joint));
 }
@@ -95,36 +96,45 @@ function jointChanges({ decisions }: Segment): ReadonlyMap<Decision, Decision> {
 }
 
 /** How a decision's change is made together with others, where nothing depends on its being made alone. */
-function jointOf({ unit, what }: Decision): Joint | undefined {
+function jointOf({ unit, what, found }: Decision): Joint | undefined {
   if (what !== 'change' || !hasResource(unit) || unit.owed !== undefined) return undefined;
-  const { notify, disrupts, ignoreErrors } = unit.task.options;
-  return notify || disrupts || ignoreErrors ? undefined : unit.task.action.joint;
+  const { disrupts, ignoreErrors } = unit.task.options;
+  const joint = disrupts || ignoreErrors ? undefined : unit.task.action.joint?.(found ?? {});
+  // The first of them notes as owed what all of them notify.
+  return joint && { ...joint, key: [joint.key, ...unit.notifies].join(' ') };
 }
 
-function stepsOf(decision: Decision, joint: ReadonlyMap<Decision, Decision>): readonly Step[] {
+function stepsOf(decision: Decision, joint: ReadonlyMap<Decision, Decision>): readonly ProbeStep[] {
   const { unit } = decision;
   if (!hasResource(unit)) return [];
   const together = [unit, ...[...joint].flatMap(([other, carrier]) => (carrier === decision ? [other.unit] : []))];
   const seconds = together.map((each) => (hasResource(each) ? each.task.action.timeout : undefined) ?? CHANGE_TIMEOUT);
-  return unitSteps(
-    unit,
-    changeOf(decision, joint),
-    seconds.reduce((sum, each) => sum + each),
-  );
+  return unitSteps(unit, {
+    script: changeOf(decision, joint),
+    timeout: seconds.reduce((sum, each) => sum + each),
+    isExpected: decision.what === 'change' && !joint.has(decision),
+  });
 }
 
 /** A decision's change, with those that it carries. */
 function changeOf(decision: Decision, joint: ReadonlyMap<Decision, Decision>): Script {
   const { unit, found } = decision;
-  const carried = [...joint].flatMap(([other, carrier]) => (carrier === decision ? (jointOf(other)?.words ?? []) : []));
+  const carried = [...joint].flatMap(([other, carrier]) => (carrier === decision ? [jointOf(other)?.part] : []));
   const own = jointOf(decision);
   const alone = hasResource(unit) ? unit.task.action.change(found ?? {}) : sh``;
   // Where they can't be made together, each is made alone, and fails for itself.
-  return own && carried.length > 0 ? sh`(\n${own.change([...own.words, ...carried])}\n) || {\n${alone}\n}` : alone;
+  return own && carried.length > 0 ? sh`(\n${own.change([own.part, ...carried])}\n) || {\n${alone}\n}` : alone;
 }
 
-/** @param timeout Seconds the change may take. */
-function unitSteps(unit: ResourceUnit, change: Script, timeout: number): Step[] {
+interface Change {
+  readonly script: Script;
+  /** Seconds it may take. */
+  readonly timeout: number;
+  /** Did the check find that it is to be made, and does nobody else make it? */
+  readonly isExpected: boolean;
+}
+
+function unitSteps(unit: ResourceUnit, { script, timeout, isExpected }: Change): ProbeStep[] {
   const { key, task } = unit;
   const resource = task.action;
   const { disrupts, ignoreErrors } = task.options;
@@ -133,23 +143,25 @@ function unitSteps(unit: ResourceUnit, change: Script, timeout: number): Step[] 
     Script.raw(steps.map((step) => `case $hw_rc_${key}_${step} in 0|${UNCHANGED}) ;; *) false ;; esac`).join(' && '));
   const stop = (condition: Script): { stopIf: Script } | undefined =>
     ignoreErrors ? undefined : { stopIf: condition };
-  const gate = (name: 'gate_before' | 'gate_after', wait: Resource, onlyIf: Script): Step => ({
+  const gate = (name: 'gate_before' | 'gate_after', wait: Resource, onlyIf: Script): ProbeStep => ({
     id: `${key}.${name}`,
     script: wait.change({}),
     timeout: wait.timeout ?? CHANGE_TIMEOUT,
     onlyIf,
     stopIf: failed(name),
+    changes: true,
   });
 
   // A handler runs when it is owed, whatever its probe says; a task when its probe differs from what is wanted.
   const due = unit.owed === undefined ? sh`[ "$hw_differs" = 1 ]` : isOwed(unit.owed);
-  const steps: Step[] = [];
+  const steps: ProbeStep[] = [];
   if (unit.owed === undefined) {
     steps.push({
       id: `${key}.before`,
       script: resource.probe,
       timeout: PROBE_TIMEOUT,
       capture: true,
+      look: isExpected ? undefined : resource.look,
       stopIf: sh`{ ${failed('before')} || { ${holds(resource.wanted)} && hw_differs=0 || hw_differs=1; false; }; }`,
     });
   }
@@ -157,9 +169,11 @@ function unitSteps(unit: ResourceUnit, change: Script, timeout: number): Step[] 
   const mayChange = disrupts?.before ? sh`${due} && ${passed('gate_before')}` : due;
   steps.push({
     id: `${key}.change`,
-    script: unit.notifies.length > 0 ? owing(unit.notifies, change) : change,
+    script: unit.notifies.length > 0 ? owing(unit.notifies, script) : script,
     timeout,
     onlyIf: mayChange,
+    changes: true,
+    willChange: isExpected,
     ...stop(failed('change')),
   });
   const done = ['change'];

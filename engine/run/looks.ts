@@ -6,22 +6,39 @@ import type { Step } from '../remote/session.ts';
 import { type Look, PROBE_TIMEOUT } from '../resource.ts';
 import { Script, sh } from '../script.ts';
 
-/** A step that only looks, and what of it can be looked at together with others'. */
+/** A step, and what of it can be looked at together with others'. */
 export interface ProbeStep extends Step {
   readonly look?: Look | undefined;
+  /** It is known to change something: what is looked at for the steps behind it is looked at behind it. */
+  readonly willChange?: boolean | undefined;
 }
 
 const PREFIX = 'look.';
 
-/** Steps with what can be asked for several of them before them. None of them may change anything. */
+/**
+ * Steps with what can be asked for several of them at once before the first of these; anew behind each step that will change
+ * something. One that does so unforeseen leaves the probes behind it to themselves (see {@link Step.changes}).
+ */
 export function withLooks(steps: readonly ProbeStep[]): readonly Step[] {
+  const parts: ProbeStep[][] = [[]];
+  for (const step of steps) {
+    parts.at(-1)?.push(step);
+    if (step.willChange) parts.push([]);
+  }
+  return parts.flatMap((part, i) => {
+    const first = part.findIndex(({ look }) => look !== undefined);
+    return first < 0 ? part : [...part.slice(0, first), ...looksOf(part, i), ...part.slice(first)];
+  });
+}
+
+function looksOf(steps: readonly ProbeStep[], part: number): readonly Step[] {
   const looks = new Map(steps.flatMap(({ look }) => (look ? [[look.fn.functionName, look.fn]] : [])));
-  const before = [...looks.values()].flatMap((fn): readonly Step[] => {
+  return [...looks.values()].flatMap((fn): readonly Step[] => {
     const all = steps.flatMap(({ look }) => (look?.fn === fn ? [look.words] : []));
     if (all.length < 2) return [];
     const different = new Map(all.map((words) => [words.join('\0'), words]));
-    const id = PREFIX + fn.functionName;
-    const succeeded = `[ "$hw_rc_${id.replace('.', '_')}" = 0 ]`;
+    const id = `${PREFIX}${fn.functionName}.${part}`;
+    const succeeded = `[ "$hw_rc_${id.replaceAll('.', '_')}" = 0 ]`;
     return [
       {
         id,
@@ -33,7 +50,6 @@ export function withLooks(steps: readonly ProbeStep[]): readonly Step[] {
       },
     ];
   });
-  return [...before, ...steps];
 }
 
 /** Is a step one of those that {@link withLooks} added? */

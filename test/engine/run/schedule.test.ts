@@ -1,11 +1,10 @@
-/** Who goes when, and with whom: batches, strategies, changes that are made together, and what is begun ahead. */
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+/** Who goes when, and with whom: batches, strategies, and what is begun ahead. */
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { connectionOf } from '../../../engine/inventory/connection.ts';
 import { type Play, play } from '../../../engine/play.ts';
 import { LinkError, type OpenSession } from '../../../engine/remote/session.ts';
-import type { Resource } from '../../../engine/resource.ts';
 import { command } from '../../../engine/resources/command.ts';
 import { file } from '../../../engine/resources/file.ts';
 import { waitFor } from '../../../engine/resources/wait.ts';
@@ -14,7 +13,7 @@ import type { RunOptions } from '../../../engine/run/options.ts';
 import { sh } from '../../../engine/script.ts';
 import { task } from '../../../engine/task.ts';
 import { openSession } from '../../support/open-session.ts';
-import { roleOf, statuses, World } from '../../support/world.ts';
+import { roleOf, World } from '../../support/world.ts';
 
 const worldOf = (t: { testdir(): string }, names: readonly string[] = ['node-1', 'node-2']) =>
   new World(t.testdir(), names);
@@ -169,41 +168,4 @@ t.test('with strategy free no host waits for another, and runOnce and throttle m
 
   const wrong = play({ name: 'All', hosts: 'all', roles: [role(false)()], ...{ strategy: 'fre' as 'free' } });
   await t.rejects(world.run([wrong]), /strategy is "fre"[\s\S]*linear, free/);
-});
-
-t.test('changes that follow one another and can be made together are made at once', async (t) => {
-  const world = worldOf(t, ['node-1']);
-  const log = world.path('node-1', 'log');
-  const install = (words: readonly string[]) =>
-    sh`cd ${world.path('node-1')} || exit; for w in ${words}; do [ "$w" != bad ] || { echo no bad >&2; exit 1; }; : > "$w"; done; echo ${words.join(' ')} >> ${log}`;
-  const thing = (name: string): Resource => ({
-    kind: 'thing',
-    id: name,
-    probe: sh`if [ -e ${world.path('node-1', name)} ]; then echo there=yes; else echo there=no; fi`,
-    wanted: { there: 'yes' },
-    change: () => install([name]),
-    joint: { key: 'install', words: [name], change: install },
-    undo: { kind: 'none', why: 'a test' },
-  });
-  const names = ['a', 'b', 'there', 'c', 'd', 'told', 'e'];
-  writeFileSync(world.path('node-1', 'there'), '');
-  const role = (things: readonly string[]) =>
-    roleOf(
-      () => things.map((name) => task(name, thing(name), name === 'told' ? { notify: 'tell' } : {})),
-      () => ({ tell: task('Tell', command(sh`true`)) }),
-    );
-  const plays = (things: readonly string[]) => [play({ name: 'All', hosts: 'all', roles: [role(things)()] })];
-  const { events } = await world.run(plays(names));
-  t.strictSame(readFileSync(log, 'utf8').trim().split('\n'), ['a b', 'c d', 'told', 'e']);
-  t.strictSame(
-    statuses(events).slice(0, names.length),
-    names.map((name) => `${name}: ${name === 'there' ? 'ok' : 'changed'}`),
-  );
-  rmSync(log);
-  const failed = await world.run(plays(['f', 'bad', 'g']));
-  t.strictSame(statuses(failed.events), ['f: changed', 'bad: failed', 'g: not run'], 'each for itself then');
-  t.match(
-    failed.events.find((event) => event.type === 'task-finished' && event.status === 'failed'),
-    { task: { name: 'bad' }, failure: { stderr: /no bad/ } },
-  );
 });
