@@ -76,6 +76,9 @@ function answering(answers: ReadonlyMap<string, Buffer>): OpenSession {
         return steps.map(answer);
       },
       upload: () => Promise.reject(new Error('nothing is uploaded here')),
+      read: () => {
+        throw new Error('nothing is read here');
+      },
       interrupt: async () => {},
       close: async () => {},
     };

@@ -65,6 +65,8 @@ export interface Resource {
    * the task. The change itself then only finishes the work. Undefined: there is nothing to send any more.
    */
   upload?(found: State): Upload | undefined;
+  /** For a change that fetches something every host would have to fetch: one does, and the others get it from that one. */
+  readonly seed?: Seed | undefined;
   /**
    * What a failed change means, in people's words: gets the change's exit code and the end of its stderr and stdout, and
    * returns the cause and what to try, or undefined when it has nothing to add.
@@ -100,6 +102,19 @@ export interface Upload {
   readonly script: Script;
   /** The content, read as it is sent. */
   content(): Readable;
+}
+
+/**
+ * Something that hosts can give to each other, through the controller: no host has to reach another, nor to let it in. What
+ * is sent is only an offer: the change looks whether it is what it should be, and fetches it where not.
+ */
+export interface Seed {
+  /** What it is, the same on every host: its hash. */
+  readonly key: string;
+  /** Prints it, where the resource is as wanted. */
+  readonly give: Script;
+  /** Takes it on stdin, before the change. It runs in a shell of its own: see {@link Upload}. */
+  readonly take: Script;
 }
 
 /** The exit code by which a change says that it succeeded and changed nothing (a command with a `changed` predicate). */

@@ -125,6 +125,11 @@ export interface Session {
    * @throws LinkError when the link is lost.
    */
   upload(step: Pick<Step, 'id' | 'script' | 'timeout'>, content: () => Readable): Promise<StepResult>;
+  /**
+   * What a script prints, byte for byte, over a channel of its own, at once: whatever the shell is at meanwhile. For scripts
+   * that only read. The stream fails where the script does or the link is lost; who has enough of it destroys it.
+   */
+  read(script: Script): Readable;
   /** Takes the per-host lock with the next batch, no round trip of its own. @throws LockError from that batch. */
   lock(request: LockRequest): void;
   /**

@@ -1,6 +1,6 @@
 /** A session: one framed shell on one link. */
 
-import type { Readable } from 'node:stream';
+import { PassThrough, type Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { type Script, sh } from '../script.ts';
 import { BatchReader, skipped } from './batch-reader.ts';
@@ -250,6 +250,36 @@ export class ShellSession implements Session {
       duration: Math.round(performance.now() - start) / 1000,
       arrived: Date.now() / 1000,
     };
+  }
+
+  read(script: Script): Readable {
+    const out = new PassThrough();
+    void this.#pour(script, out).catch((error) => out.destroy(error));
+    return out;
+  }
+
+  async #pour(script: Script, out: PassThrough): Promise<void> {
+    if (this.#broken) throw this.#broken;
+    const { name, become, connectTimeout } = this.#connection;
+    const { channel, rest } = await openShell(this.#link, name, become, connectTimeout, evaluated(script));
+    const said = new KeptOutput();
+    try {
+      channel.stdin.end();
+      channel.stderr.on('data', (chunk: Buffer) => said.add(chunk)).resume();
+      channel.stdout.on('data', (chunk: Buffer) => {
+        this.#traffic.bytesIn += chunk.length;
+      });
+      out.write(rest);
+      await pipeline(channel.stdout, out, { end: false });
+      const { code } = await channel.ended;
+      if (code !== 0)
+        throw new Error(
+          `${name}: ${said.take().toString().trim() || (code === undefined ? 'lost the connection' : `exit code ${code}`)}`,
+        );
+      out.end();
+    } finally {
+      channel.close();
+    }
   }
 
   async interrupt(how: 'after this step' | 'now'): Promise<void> {

@@ -10,6 +10,7 @@ import {
   hwClear,
   hwDrop,
   hwOwn,
+  hwStage,
   hwSwap,
   leftover,
   type Ownership,
@@ -26,6 +27,12 @@ export interface DownloadOptions extends Partial<Ownership> {
   readonly sha256: string;
   /** Seconds. Default: 1800. */
   readonly timeout?: number;
+  /**
+   * Of the hosts of a run that lack it, one fetches it; the others get it from that one, or from any that has it already,
+   * through the controller. For hosts behind one slow line. What they get is checked as if it came from a mirror; where it
+   * can't be had, they fetch it too.
+   */
+  readonly seed?: boolean;
 }
 
 /**
@@ -63,7 +70,7 @@ done`,
 );
 
 /**
- * `hw_download PATH NEXT SHA256 URL...`: tries the mirrors in turn, twice, until NEXT has the hash. What a server broke off is
+ * `hw_download PATH NEXT SHA256 URL...`: tries the mirrors in turn, twice, until NEXT has the hash; it may have it to begin with. What a server broke off is
  * gone on with, at the next server too; what has the wrong hash is thrown away, and its server not asked again.
  */
 const hwDownload: ShellFunction = shellFunction(
@@ -72,6 +79,7 @@ const hwDownload: ShellFunction = shellFunction(
 [ ! -d "$1" ] || [ -L "$1" ] || { printf 'heartwood: %s is a directory\\n' "$1" >&2; return 1; }
 [ -d "\${1%/*}/" ] || { printf 'heartwood: %s is no directory\\n' "\${1%/*}" >&2; return 1; }
 if [ -L "$2" ] || [ ! -O "$2" ]; then rm -f -- "$2" && ( umask 077 && set -C && : > "$2" ) || return; fi
+if [ -s "$2" ] && hw_same "$2" "$3"; then return 0; fi
 hw_next=$2 hw_want=$3 hw_bad=' '; shift 3
 hw_progress "$hw_next" & hw_bar=$!
 for hw_url in "$@" "$@"; do
@@ -127,6 +135,9 @@ fi
 ${hwDownload} ${path} ${next} ${sum} ${urls} || exit
 ${hwOwn} ${own.mode} ${owner} ${next} || ${hwDrop} ${next}
 ${hwSwap} ${next} ${path} || ${hwDrop} ${next}`,
+    seed: options.seed
+      ? { key: sum, give: sh`cat -- ${path}`, take: sh`${hwStage} ${path} ${next} && cat >> ${next}` }
+      : undefined,
     undo: { kind: 'keep', paths: [path] },
     timeout: options.timeout ?? 1800,
     explain: ({ stderr }) => explainPath(path, stderr) ?? explainDownload(sum, stderr),

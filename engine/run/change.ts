@@ -4,7 +4,15 @@
  */
 import type { TaskFailure, TaskStatus } from '../events.ts';
 import type { StepResult } from '../remote/session.ts';
-import { CHANGE_TIMEOUT, type Joint, PROBE_TIMEOUT, type Resource, UNCHANGED, type Upload } from '../resource.ts';
+import {
+  CHANGE_TIMEOUT,
+  type Joint,
+  PROBE_TIMEOUT,
+  type Resource,
+  type Seed,
+  UNCHANGED,
+  type Upload,
+} from '../resource.ts';
 import { Script, sh } from '../script.ts';
 import { differences, holds, type State } from '../state.ts';
 import type { Disruption } from '../task.ts';
@@ -33,7 +41,7 @@ export interface Outcome {
 
 /**
  * The change phase of one host. Empty when nothing differs. From the first difference on, later units are in it too although
- * their probes found nothing to do: an earlier change may have altered what they saw. A unit that uploads begins a
+ * their probes found nothing to do: an earlier change may have altered what they saw. A unit that gets something sent begins a
  * segment, and one that must be confirmed over a new connection ends it.
  */
 export function segmentsOf(decisions: readonly Decision[]): readonly Segment[] {
@@ -53,7 +61,7 @@ export function segmentsOf(decisions: readonly Decision[]): readonly Segment[] {
 }
 
 function mayFollow({ unit }: Decision, previous: Decision | undefined): boolean {
-  if (!hasResource(unit) || unit.task.action.upload) return false;
+  if (!hasResource(unit) || unit.task.action.upload || unit.task.action.seed) return false;
   const confirmed = previous && hasResource(previous.unit) && previous.unit.task.action.confirm;
   return !confirmed || unit.task.action.confirm !== undefined;
 }
@@ -62,6 +70,13 @@ function mayFollow({ unit }: Decision, previous: Decision | undefined): boolean 
 export function uploadOf({ decisions: [first] }: Segment): Upload | undefined {
   if (first?.what !== 'change' || !hasResource(first.unit)) return undefined;
   return first.unit.task.action.upload?.(first.found ?? {});
+}
+
+/** What its first unit may get from another host, where the change is to fetch it. Nobody waits for that with a mutex. */
+export function seedOf({ thing, decisions: [first] }: Segment): Seed | undefined {
+  return first?.what === 'change' && hasResource(first.unit) && thing === undefined
+    ? first.unit.task.action.seed
+    : undefined;
 }
 
 /**

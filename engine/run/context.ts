@@ -12,6 +12,7 @@ import { Foresight } from './foresight.ts';
 import { isLook, withLooks } from './looks.ts';
 import type { RunOptions } from './options.ts';
 import type { SessionPool } from './pool.ts';
+import { Seeds } from './seeds.ts';
 import { loadWorks, type Works } from './works.ts';
 
 /** One play of a run, with the hosts it is for. */
@@ -38,6 +39,8 @@ export class RunContext {
   readonly options: RunOptions;
   readonly pool: SessionPool;
   readonly disruptions: Disruptions;
+  /** What hosts give to each other. */
+  readonly seeds = new Seeds();
   /** The hosts of every play, in the inventory's order. */
   readonly hosts: readonly InventoryHost[];
   /** Variables of each host and role call, validated before anything was connected. */

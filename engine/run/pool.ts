@@ -3,6 +3,8 @@
  * link broke, stays out for the rest of the run.
  */
 import { setMaxListeners } from 'node:events';
+import { PassThrough, type Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import type { LimitFunction } from 'p-limit';
 import type { Problem } from '../errors.ts';
 import type { EventStream } from '../events.ts';
@@ -17,6 +19,7 @@ import {
   type Step,
   type StepResult,
 } from '../remote/session.ts';
+import type { Script } from '../script.ts';
 
 /** What {@link SessionPool} needs. */
 export interface PoolOptions {
@@ -177,6 +180,15 @@ export class SessionPool {
     } finally {
       await session?.close();
     }
+  }
+
+  /** What a script prints on a host, beside whatever it is at, and beyond `--forks`. The stream fails where that fails. */
+  read(host: InventoryHost, become: boolean, script: Script): Readable {
+    const out = new PassThrough();
+    void this.#session(host, become)
+      .then((session) => pipeline(session.read(script), out))
+      .catch((error) => out.destroy(error));
+    return out;
   }
 
   /** Stops what runs on every host. */

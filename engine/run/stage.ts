@@ -7,7 +7,7 @@ import type { TaskStatus } from '../events.ts';
 import type { FactRequests } from '../fact.ts';
 import type { InventoryHost } from '../inventory/inventory.ts';
 import type { BatchListener, Step, StepResult } from '../remote/session.ts';
-import { PROBE_TIMEOUT, type Upload } from '../resource.ts';
+import { PROBE_TIMEOUT, type Seed, type Upload } from '../resource.ts';
 import type { Stage, TaskContext } from '../role.ts';
 import {
   changeSteps,
@@ -15,15 +15,17 @@ import {
   type Outcome,
   type Segment,
   SegmentReader,
+  seedOf,
   segmentsOf,
   unconfirmed,
   uploadFailed,
   uploadOf,
 } from './change.ts';
-import { type Decision, decide, probeSteps } from './check.ts';
+import { type Decision, decide, lastLines, probeSteps } from './check.ts';
 import type { Errand, RunContext } from './context.ts';
 import { askerOf, askFacts } from './facts.ts';
 import { problemsOf } from './role-error.ts';
+import type { Giver } from './seeds.ts';
 import { hasResource, type StagePlace, type Unit, unitsOf, verdictOf } from './units.ts';
 import { WholeLines } from './whole-lines.ts';
 
@@ -137,6 +139,10 @@ class HostStage {
 
   async #change(decisions: readonly Decision[]): Promise<void> {
     const run = this.#run;
+    for (const { unit, what } of decisions) {
+      if (what !== 'nothing' || !hasResource(unit) || !unit.task.action.seed) continue;
+      run.seeds.has(unit.task.action.seed, unit.target);
+    }
     const segments = segmentsOf(decisions);
     const inSegment = new Set(segments.flatMap((segment) => segment.decisions));
     for (const decision of decisions) if (!inSegment.has(decision)) this.#report(decision, false);
@@ -190,6 +196,47 @@ class HostStage {
       if (!result) return undefined;
       if (result.outcome !== 'ran' || result.exitCode !== 0) return [this.#ended(uploadFailed(first, result))];
     }
+    const seed = seedOf(segment);
+    return first && seed ? this.#sendSeeded(segment, first, seed) : this.#sendChanges(segment);
+  }
+
+  /** Where another host has what the first unit is to fetch, or is fetching it, it is had from there. */
+  async #sendSeeded(segment: Segment, first: Decision, seed: Seed): Promise<readonly Outcome[] | undefined> {
+    const { seeds, events } = this.#run;
+    const host = this.#host.name;
+    const task = first.unit.ref;
+    const tell = (text: string): void => {
+      events.emit({ type: 'task-output', host, task, stream: 'stdout', text: `${text}\n` });
+    };
+    events.emit({ type: 'task-started', host, task });
+    const turn = await seeds.turn(seed, segment.target, (who) => tell(`waits for ${who}, which fetches it`));
+    try {
+      if (turn.from && !this.#run.stopping) {
+        tell(`from ${turn.from.host}`);
+        const sent = await this.#upload(segment.target, this.#given(turn.from, seed));
+        if (!sent) return undefined;
+        if (sent.outcome === 'interrupted') return [this.#ended(uploadFailed(first, sent))];
+        if (sent.outcome !== 'ran' || sent.exitCode !== 0) {
+          seeds.lost(seed, turn.from.host);
+          tell(`it could not be had from there: ${lastLines(sent.stderr) || sent.outcome}`);
+        }
+      }
+      return await this.#sendChanges(segment, ({ unit, status }) => {
+        if (unit === first.unit) turn.done(status === 'changed' || status === 'ok');
+      });
+    } finally {
+      turn.done(false);
+    }
+  }
+
+  #given({ host, give }: Giver, { take }: Seed): Upload {
+    const { pool } = this.#run;
+    const become = this.#run.becomes(this.#place.play);
+    return { script: take, content: () => pool.read(this.#hostNamed(host), become, give) };
+  }
+
+  /** @param heard Told each outcome as it comes. */
+  async #sendChanges(segment: Segment, heard?: (outcome: Outcome) => void): Promise<readonly Outcome[] | undefined> {
     const reader = new SegmentReader(segment);
     const units = new Map(segment.decisions.map(({ unit }) => [unit.key, unit]));
     const running = new Set<Unit>();
@@ -223,6 +270,7 @@ class HostStage {
         }
         const outcome = reader.read(result);
         if (!outcome) return;
+        heard?.(outcome);
         if (outcome.status === 'changed' && hasResource(outcome.unit) && outcome.unit.task.action.confirm) {
           toConfirm.push(outcome);
         } else outcomes.push(this.#ended(outcome));

@@ -80,6 +80,7 @@ hw_is=$(${candidate} --version 2>&1 | sed -n '1s/^k3s version \([^ ]*\).*/\1/p')
       url: releaseUrl(vars.k3s_mirror, release.version, name),
       sha256: sum,
       mode: '0755',
+      seed: vars.k3s_seed,
     });
   }
   const why = release.ok ? `sha256sum-${archName}.txt has no line for ${name}` : release.why;
@@ -140,6 +141,6 @@ function imageTasks({ vars, release }: InstallContext, arch: keyof typeof releas
   const sum = release.ok ? release.sums[name] : undefined;
   if (!vars.k3s_airgap_images || !release.ok || !sum) return pushed;
   const url = releaseUrl(vars.k3s_mirror, release.version, name);
-  const archive = download({ path: `${DATA}/agent/images/${name}`, url, sha256: sum });
+  const archive = download({ path: `${DATA}/agent/images/${name}`, url, sha256: sum, seed: vars.k3s_seed });
   return [task('Download the images of the release', archive, { tags: ['images'] }), ...pushed];
 }

@@ -42,6 +42,13 @@ export const k3sVars = {
       'it becomes nothing on AMD64, `-arm64` or `-armhf` elsewhere, as the release page names them. It must be of k3s_version.',
     examples: ['files/k3s{suffix}'],
   },
+  k3s_seed: {
+    type: 'boolean',
+    description:
+      'Of the nodes that lack a release, one of each architecture downloads it; the others get it from that one, through this ' +
+      'computer. For nodes that share a slow line to the internet, run from a computer near them.',
+    default: false,
+  },
   k3s_airgap_images: {
     type: 'boolean',
     description: "Also download the release's archive of container images, so that nodes need no registry.",

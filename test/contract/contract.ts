@@ -400,6 +400,7 @@ function kept(session: Session): Session {
     },
     run: (steps, listener) => session.run(steps, listener),
     upload: (step, content) => session.upload(step, content),
+    read: (script) => session.read(script),
     lock: () => {},
     interrupt: (how) => session.interrupt(how),
     close: async () => {},

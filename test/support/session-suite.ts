@@ -298,6 +298,25 @@ export function sessionSuite(t: Test, open: OpenHere): void {
     },
   );
 
+  t.test('what a script prints is read byte for byte, whatever the shell is at meanwhile', async (t) => {
+    const session = await opened(t, open);
+    const path = join(temporary(t), 'large');
+    const content = Buffer.from(Array.from({ length: 3_000_000 }, (_, i) => (i * 7919) % 256));
+    writeFileSync(path, content);
+    const go = join(temporary(t), 'go');
+    const busy = session.run([step('busy', sh`while [ ! -e ${go} ]; do sleep 0.05; done`)]);
+    const before = session.traffic.bytesIn;
+    t.ok(Buffer.concat(await session.read(sh`cat -- ${path}`).toArray()).equals(content));
+    t.ok(session.traffic.bytesIn - before >= content.length);
+    await t.rejects(session.read(sh`echo no >&2; exit 3`).toArray(), /no/);
+    await t.rejects(session.read(sh`cat -- ${path}; exit 3`).toArray(), /exit code 3/, 'not taken for whole');
+    const enough = session.read(sh`cat /dev/zero`);
+    await new Promise((resolve) => enough.once('data', resolve));
+    enough.destroy();
+    writeFileSync(go, '');
+    t.match((await busy)[0], { outcome: 'ran', exitCode: 0 });
+  });
+
   t.test('a batch stops after the step at hand, and those behind it are left out', async (t) => {
     const session = await opened(t, open);
     const go = join(temporary(t), 'go');
