@@ -35,6 +35,9 @@ const everybody = (ask: Ask): readonly HostView[] =>
 const others = (ask: Ask, hosts: readonly HostView[]): readonly HostView[] =>
   hosts.filter(({ name }) => name !== ask.host.name);
 
+/** The nodes of this play. */
+const inside = (ask: Ask): readonly HostView[] => ask.playHosts.filter((host) => nodeKind(host) !== undefined);
+
 /** Nodes that are not of this play: they are asked and sent to, and not changed. */
 const outside = (ask: Ask): readonly HostView[] =>
   nodesOf(ask).filter(({ name }) => !ask.playHosts.some((host) => host.name === name));
@@ -116,9 +119,9 @@ export const stages: RoleStages<typeof firewallVars> = (stage) => [
     facts: (ask) => {
       const { host, vars } = ask;
       const backend = vars.k3s_flannel_backend;
-      const peers = others(ask, nodesOf(ask));
+      const nodes = nodesOf(ask);
       return {
-        in: fromEach(peers, attempts(peers, host, 'udp', backend), 'omit'),
+        in: fromEach(others(ask, nodes), attempts(nodes, inside(ask), 'udp', backend), 'omit'),
         out: reachable(targetsAt(host, outside(ask), 'udp', backend)),
       };
     },
@@ -130,14 +133,14 @@ export const stages: RoleStages<typeof firewallVars> = (stage) => [
     facts: (ask) => {
       const { host, vars } = ask;
       const backend = vars.k3s_flannel_backend;
-      const [servers, agents] = [others(ask, serversOf(ask)), others(ask, agentsOf(ask))];
+      const [servers, agents] = [serversOf(ask), agentsOf(ask)];
       return {
         // First: the tables are to be read before the attempts below take their time.
         flows: fromEach(nodesOf(ask), flows(UDP_PORTS), 'omit'),
         firewall: firewallFound,
         networks: fromEach(everybody(ask), network, 'omit'),
-        fromServers: fromEach(servers, attempts(servers, host, 'tcp', backend), 'omit'),
-        fromAgents: fromEach(agents, attempts(agents, host, 'tcp', backend), 'omit'),
+        fromServers: fromEach(others(ask, servers), attempts(servers, inside(ask), 'tcp', backend), 'omit'),
+        fromAgents: fromEach(others(ask, agents), attempts(agents, inside(ask), 'tcp', backend), 'omit'),
         out: reachable(targetsAt(host, outside(ask), 'tcp', backend)),
       };
     },

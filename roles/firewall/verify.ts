@@ -33,15 +33,21 @@ export function targetsAt(
   return receivers.flatMap((to) => targetsOf(from, to, flannelBackend)).filter((target) => target.proto === proto);
 }
 
-/** The attempts of one kind of node at one receiver, as one question: the same script for all of them. */
+/**
+ * The attempts of one kind of node at all receivers: one question, whoever asks it and of whichever sender, so that a sender
+ * tries everything at once. It tries itself too, which says nothing.
+ */
 export function attempts(
   senders: readonly HostView[],
-  to: HostView,
+  receivers: readonly HostView[],
   proto: Target['proto'],
   flannelBackend: string,
 ): Fact<readonly Reach[]> {
-  const [first] = senders.filter(({ name }) => name !== to.name);
-  return reachable(first ? targetsAt(first, [to], proto, flannelBackend) : []);
+  const targets = receivers.flatMap((to) => {
+    const from = senders.find(({ name }) => name !== to.name);
+    return from ? targetsAt(from, [to], proto, flannelBackend) : [];
+  });
+  return reachable(targets);
 }
 
 /** What is known of the packets from one host to another. */

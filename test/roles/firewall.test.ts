@@ -6,6 +6,7 @@ import t from 'tap';
 import type { FactAnswers, FactRequests } from '../../engine/fact.ts';
 import { ufwRule } from '../../engine/resources/ufw.ts';
 import type { HostView } from '../../engine/role.ts';
+import { Questions } from '../../engine/run/questions.ts';
 import { definition } from '../../engine/script.ts';
 import type { Task } from '../../engine/task.ts';
 import { isInNetwork, type Network, network, nodeIp, nodeIps } from '../../roles/cluster/network.ts';
@@ -368,6 +369,36 @@ const flow = (sourcePort: number, remaining: number) => ({
   remaining,
 });
 const table = (...all: ReturnType<typeof flow>[]): Flows => ({ tracking: true, flows: all });
+
+t.test('a node is asked once to send to all others, however many ask it', async (t) => {
+  for (const [name, questions] of [
+    ['send', 1],
+    ['verify', 4],
+  ] as const) {
+    const stage = stages.find((each) => each.name === name);
+    assert(stage);
+    const asked = new Questions();
+    for (const host of inventory) {
+      const group = (of: string) => inventory.filter(({ groups }) => groups.includes(of));
+      const ask = { vars: defaults, host, group, inventory, playHosts: inventory, runHosts: inventory };
+      const wanted = typeof stage.facts === 'function' ? stage.facts(ask) : (stage.facts ?? {});
+      asked.add(host.name, wanted);
+    }
+    for (const { name: node } of inventory) {
+      // Nobody asks a node for what it would try at nodes outside of the play: there are none.
+      const steps = (asked.batches.get(node) ?? []).filter(({ script }) => script.reveal() !== 'wait');
+      t.equal(steps.length, questions, `${name} on ${node}`);
+    }
+    const attempts = asked.batches.get('agent-1')?.map(({ script }) => script.reveal()) ?? [];
+    for (const { address, name: node } of inventory) {
+      if (node !== 'agent-1')
+        t.ok(
+          attempts.some((text) => text.includes(address)),
+          `${name}: ${node} is tried`,
+        );
+    }
+  }
+});
 
 t.test('a datagram has arrived when both tables have its flow', async (t) => {
   const way = { from: '192.0.2.11', to: '192.0.2.13', port: 8472 };
