@@ -70,7 +70,7 @@ export function file(options: FileOptions): Resource {
   const own = ownership(path, options, '0644');
   const owner = `${own.owner}:${own.group}`;
   const sum = isSecret(content) ? new Secret(sha256(content)) : sha256(content);
-  const part: Part = { path, next, mode: own.mode, owner, write: write(content, next) };
+  const part: Part = { path, next, mode: own.mode, owner, content };
   return {
     kind: 'file',
     id: path,
@@ -87,7 +87,7 @@ if ${hwSame} ${path} ${sum}; then
   ${hwClear} ${next} && ${hwOwn} ${own.mode} ${owner} ${path}; exit
 fi
 ${hwStage} ${path} ${next} || exit
-${part.write} || ${hwDrop} ${next}
+${write(content, next)} || ${hwDrop} ${next}
 ${hwOwn} ${own.mode} ${owner} ${next} || ${hwDrop} ${next}
 ${checked(validate, next)}
 ${hwSwap} ${next} ${path} || ${hwDrop} ${next}`,
@@ -105,8 +105,7 @@ interface Part {
   readonly next: string;
   readonly mode: string;
   readonly owner: string;
-  /** Writes `next`. */
-  readonly write: Script;
+  readonly content: Content;
 }
 
 /** All are beside their places, and on disk, before the first one gets its name; an SD card is waited for once. */
@@ -118,7 +117,7 @@ function together(part: Part): Joint<Part> {
       const all = parts.map(({ next }) => next);
       const owners = new Set(parts.map(({ mode, owner }) => `${mode} ${owner}`));
       const steps = [
-        ...parts.map(({ path, next, write }) => sh`${hwStage} ${path} ${next} && ${write}`),
+        ...parts.map(({ path, next, content }) => sh`${hwStage} ${path} ${next} && ${write(content, next)}`),
         ...[...owners].map((of) => {
           const theirs = parts.filter(({ mode, owner }) => `${mode} ${owner}` === of).map(({ next }) => next);
           return sh`${hwOwn} ${of.split(' ')} ${theirs}`;
