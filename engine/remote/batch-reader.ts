@@ -18,6 +18,8 @@ export interface BatchEvents {
   readonly outcome: (index: number) => 'ran' | 'timed out' | 'interrupted';
   /** The lock's answer: the words after `L`. False: it was not had, and the listener hears nothing of this batch. */
   readonly lock: (words: readonly string[]) => boolean;
+  /** The host can't unpack what it was sent. */
+  readonly packed: () => void;
   /** Every step is answered for. */
   readonly done: (results: readonly StepResult[]) => void;
 }
@@ -98,6 +100,7 @@ export class BatchReader {
     }
     const [kind, index, ...rest] = frame.words;
     if (kind === 'L' && this.#events?.lock(frame.words.slice(1)) === false) this.#listener = undefined;
+    if (kind === 'P') this.#events?.packed();
     if (kind === 'K') this.#skipped();
     if (kind === 'S') {
       const [pid, start, began] = rest.map(Number);

@@ -3,11 +3,12 @@
  * work under dash, busybox and bash. No process is started but those a step itself starts.
  *
  * Records (after the marker): on both streams `S STEP PID START UPTIME` when a step begins and `E STEP CODE UPTIME` when it has
- * ended; on stdout alone `K STEP` for a skipped step and `L ...` for the lock. PID is the subshell a step runs in, START its
+ * ended; on stdout alone `K STEP` for a skipped step, `L ...` for the lock and `P` for a batch that can't be unpacked. PID is the subshell a step runs in, START its
  * start in clock ticks since boot as in /proc/PID/stat (under emulation that of the whole shell), UPTIME seconds since boot.
  */
 import { quote } from '../script.ts';
 import { LOCK_FUNCTIONS } from './lock.ts';
+import { UNPACK_FUNCTION } from './packed.ts';
 
 const FUNCTIONS = `
 hw_start() {
@@ -60,5 +61,6 @@ trap : TERM INT
 trap hw_unlock EXIT
 ${FUNCTIONS.trim()}
 ${LOCK_FUNCTIONS.trim()}
+${UNPACK_FUNCTION.trim()}
 `;
 }

@@ -10,6 +10,7 @@ import { newMark } from './framing.ts';
 import { KeptOutput } from './kept-output.ts';
 import type { Link } from './link.ts';
 import { lockCommand, type Refusal, refusalOf } from './lock.ts';
+import { packed } from './packed.ts';
 import { prelude } from './prelude.ts';
 import {
   type BatchListener,
@@ -45,6 +46,8 @@ export class ShellSession implements Session {
   /** Bodies of the functions defined on the host, by name. */
   readonly #defined = new Map<string, string>();
   readonly #traffic = { roundTrips: 0, bytesOut: 0, bytesIn: 0 };
+  /** Are long batches packed? Not for ourselves, nor for a host without gzip. */
+  #unpacks: boolean;
   /** Sent with the first batch. */
   #preludeText: string;
   #lockRequest: LockRequest | undefined;
@@ -69,6 +72,7 @@ export class ShellSession implements Session {
     this.#link = link;
     this.#shell = shell;
     this.#connection = connection;
+    this.#unpacks = connection.transport === 'ssh';
     const mark = newMark();
     this.#reader = new BatchReader(mark);
     this.#preludeText = prelude(mark);
@@ -136,8 +140,10 @@ export class ShellSession implements Session {
   ): Promise<readonly StepResult[] | Refusal> {
     if (this.#broken) throw this.#broken;
     const lock = request ? lockCommand(request, this.#connection.transport === 'local') : '';
-    const text = Buffer.from(this.#preludeText + batchText(steps, this.#defined, lock));
+    const prelude = this.#preludeText;
     this.#preludeText = '';
+    const plain = batchText(steps, this.#defined, lock);
+    const pack = this.#unpacks ? packed(plain) : undefined;
     let timer: NodeJS.Timeout | undefined;
     let refused: Refusal | undefined;
     try {
@@ -162,11 +168,13 @@ export class ShellSession implements Session {
             refused = request && refusalOf(this.name, words, request.runId);
             return refused === undefined;
           },
+          packed: () => {
+            this.#unpacks = false;
+            this.#write(plain);
+          },
           done: (results) => resolve(refused ?? results),
         });
-        this.#traffic.roundTrips++;
-        this.#traffic.bytesOut += text.length;
-        this.#shell.channel.stdin.write(text);
+        this.#write(prelude + (pack ?? plain));
       });
     } finally {
       clearTimeout(timer);
@@ -174,6 +182,13 @@ export class ShellSession implements Session {
       this.#running = undefined;
       this.#ending = undefined;
     }
+  }
+
+  #write(text: string): void {
+    const bytes = Buffer.from(text);
+    this.#traffic.roundTrips++;
+    this.#traffic.bytesOut += bytes.length;
+    this.#shell.channel.stdin.write(bytes);
   }
 
   upload(step: Pick<Step, 'id' | 'script' | 'timeout'>, content: () => Readable): Promise<StepResult> {

@@ -5,15 +5,19 @@ import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import t from 'tap';
+import { batchText } from '../../../engine/remote/batch-text.ts';
 import { openShell } from '../../../engine/remote/become.ts';
 import { FrameParser, newMark } from '../../../engine/remote/framing.ts';
 import { KeptOutput } from '../../../engine/remote/kept-output.ts';
 import { KnownHosts, parseKnownHosts, remember } from '../../../engine/remote/known-hosts.ts';
 import { LocalLink } from '../../../engine/remote/local.ts';
 import { refusalOf } from '../../../engine/remote/lock.ts';
+import { packed } from '../../../engine/remote/packed.ts';
+import { prelude } from '../../../engine/remote/prelude.ts';
 import { type Become, type Connection, LinkError } from '../../../engine/remote/session.ts';
 import { parseSshArgs } from '../../../engine/remote/ssh-args.ts';
 import { jumpTarget, targetOf } from '../../../engine/remote/ssh-target.ts';
+import { sh } from '../../../engine/script.ts';
 import { Secret } from '../../../engine/secret.ts';
 
 t.test('frames come out as they were put in, however the stream was cut', async () => {
@@ -56,6 +60,27 @@ t.test('frames come out as they were put in, however the stream was cut', async 
     { numRuns: 500 },
   );
 });
+
+for (const shell of ['dash', 'busybox sh', 'bash --posix']) {
+  const [program = '', ...words] = shell.split(' ');
+  const there = existsSync(join('/bin', program));
+  t.test(`${shell} unpacks a long batch, or says that it cannot`, { skip: there ? false : 'not here' }, async (t) => {
+    const content = `${"it's\\n \u00e9 ".repeat(3000)}\n`;
+    const batch = batchText([{ id: 'a', script: sh`printf %s ${content}`, timeout: 1 }], new Map());
+    const sent = packed(batch) ?? '';
+    t.ok(sent.length < batch.length / 5);
+    t.equal(packed('short'), undefined);
+    const says = (text: string) =>
+      execFileSync(join('/bin', program), words, {
+        input: prelude('mark') + text,
+        stdio: ['pipe', 'pipe', 'ignore'],
+      }).toString();
+    const frames = new FrameParser('mark').feed(Buffer.from(says(sent)));
+    t.equal(Buffer.concat(frames.flatMap((frame) => (frame.kind === 'data' ? [frame.data] : []))).toString(), content);
+    for (const broken of [`gzip() { false; }\n${sent}`, sent.replace('hw_unpack H', 'hw_unpack h'), 'hw_unpack \n'])
+      t.equal(says(broken), '\x1emark P\n');
+  });
+}
 
 t.test('output is passed on at once but for what may begin a record', async (t) => {
   const mark = newMark();

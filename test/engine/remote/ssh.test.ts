@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { sessionOpener } from '../../../engine/remote/open.ts';
 import { type Connection, LinkError } from '../../../engine/remote/session.ts';
-import { sh } from '../../../engine/script.ts';
+import { Script, sh } from '../../../engine/script.ts';
 import { Secret } from '../../../engine/secret.ts';
 import { openSession } from '../../support/open-session.ts';
 import { gone, step, text } from '../../support/session-suite.ts';
@@ -185,7 +185,11 @@ t.test('a link that breaks is named with its step, and the host goes on to the e
     const pids = await session.run([step('pid', sh`echo $$`)]);
     const running = session.run(
       [
-        step('long', sh`sleep 0.5; echo ended >>${file}; sleep 6; echo ended >>${file}`),
+        // Packed, the second time.
+        step(
+          'long',
+          sh`${Script.raw(how === 'silent' ? `# ${'.'.repeat(20_000)}\n` : '')}sleep 0.5; echo ended >>${file}; sleep 6; echo ended >>${file}`,
+        ),
         step('next', sh`echo next >>${file}`),
       ],
       { started: () => relay.cut(how) },
@@ -200,6 +204,48 @@ t.test('a link that breaks is named with its step, and the host goes on to the e
     await sleep(500);
     t.equal(readFileSync(file, 'utf8'), 'ended\nended\n');
   }
+});
+
+t.test('a long batch is packed, and is a batch like any other', async (t) => {
+  const session = await openSession(sshd.connection());
+  t.teardown(() => session.close());
+  const long = `# ${'it is "long" and says the same again; '.repeat(1000)}\n`;
+  const steps = [
+    step('first', sh`${Script.raw(long)}printf %s ${"it's\n\\n"}; echo err >&2; exit 3`),
+    step('sees', sh`set`, { onlyIf: sh`[ "$hw_rc_first" = 3 ]` }),
+    step('waits', sh`exec sleep 4`),
+    step('last', sh`echo last`),
+  ];
+  const outcomes = async (listener: Parameters<typeof session.run>[1]) => {
+    const before = { ...session.traffic };
+    const results = await session.run(steps, listener);
+    const { roundTrips, bytesOut } = session.traffic;
+    t.match(results[0], {
+      outcome: 'ran',
+      exitCode: 3,
+      stdout: Buffer.from("it's\n\\n"),
+      stderr: Buffer.from('err\n'),
+    });
+    t.notMatch(text(results[1]), /the same again/, 'no step sees what another was sent');
+    return {
+      trips: roundTrips - before.roundTrips,
+      isShort: bytesOut - before.bytesOut < long.length / 5,
+      outcomes: results.map(({ outcome }) => outcome).join(' '),
+    };
+  };
+  const stopAt = (id: string, how: 'now' | 'after this step') => ({
+    started: (started: string) => void (started === id && session.interrupt(how)),
+  });
+  const stopped = { trips: 1, isShort: true, outcomes: 'ran ran interrupted skipped' };
+  t.strictSame(await outcomes(stopAt('waits', 'now')), stopped);
+  t.match(await outcomes(stopAt('waits', 'after this step')), { outcomes: 'ran ran ran skipped' });
+  const late = await session.run([...steps.slice(0, 2), step('late', sh`exec sleep 20`, { timeout: 0.5 })]);
+  t.equal(late[2]?.outcome, 'timed out');
+
+  // A host that cannot unpack says so once; from then on nothing is packed for it.
+  await session.run([step('without', sh`:`, { onlyIf: sh`gzip() { return 127; }` })]);
+  t.match(await outcomes(stopAt('waits', 'now')), { ...stopped, trips: 2, isShort: false });
+  t.match(await outcomes(stopAt('waits', 'now')), { ...stopped, isShort: false });
 });
 
 t.test('jump hosts are shared, and their keys verified too', async (t) => {
