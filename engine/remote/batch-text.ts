@@ -1,10 +1,12 @@
 /** A batch as the text that a session's shell is sent. */
+import { createHash } from 'node:crypto';
 import { definition, type Script, type ShellFunction } from '../script.ts';
 import type { Step } from './session.ts';
 
 /**
  * The lines of a batch. Steps are numbered from 0 in records.
- * @param defined Bodies of the functions the shell knows by now, by name; what this batch adds is added to it.
+ * @param defined The functions the shell knows by now: by name, their bodies, of long ones the hash. What this batch adds is
+ * added to it.
  * @param lock The line that takes the lock, where it is to be taken.
  * @throws TypeError when a step's id or script cannot be sent.
  */
@@ -40,8 +42,10 @@ function variableName(id: string): string {
 /** Through eval, so that a function that is not well formed fails the step that calls it and not the session. */
 function define(fn: ShellFunction, defined: Map<string, string>): string {
   const { functionName, body } = fn;
-  if (defined.get(functionName) === body) return '';
-  defined.set(functionName, body);
+  // A content may be long, and the session be one of many.
+  const known = body.length < 4096 ? body : createHash('sha256').update(body).digest('hex');
+  if (defined.get(functionName) === known) return '';
+  defined.set(functionName, known);
   return `command eval ${literal(definition(fn))}\n`;
 }
 

@@ -1,5 +1,5 @@
 /**
- * A long batch on its way: gzip and base64 make a sixth of it, which spares round trips, since TCP sends the first 14 kB in one
+ * A long batch on its way: gzip and base64 make a sixth of most of them, which spares round trips, since TCP sends the first 14 kB in one
  * and must hear of them before it sends more (RFC 6928). A shell that reads its stdin byte by byte (bash) is spared the most.
  */
 import { gzipSync } from 'node:zlib';
@@ -7,6 +7,9 @@ import { quote } from '../script.ts';
 
 /** Bytes from which on a batch is packed: what fits into TCP's first window does not arrive sooner. */
 const WORTH_PACKING = 12_000;
+
+/** Bytes up to which it is: the host's shell holds all of it at once then, and a copy for every step. */
+const TOO_MUCH = 1_000_000;
 
 /** What a batch ends with, so that the host sees that it has all of it. */
 const END = ': hw_end';
@@ -22,8 +25,9 @@ hw_unpack() {
 }
 `;
 
-/** The batch as one line that unpacks itself; undefined where it is too short for that. */
+/** The batch as one line that unpacks itself; undefined where that doesn't pay: too short, too long, or archives and keys in it. */
 export function packed(batch: string): string | undefined {
-  if (batch.length < WORTH_PACKING) return undefined;
-  return `hw_unpack ${quote(gzipSync(`${batch}${END}\n`).toString('base64'))}\n`;
+  if (batch.length < WORTH_PACKING || batch.length > TOO_MUCH) return undefined;
+  const text = `hw_unpack ${quote(gzipSync(`${batch}${END}\n`).toString('base64'))}\n`;
+  return text.length < batch.length / 2 ? text : undefined;
 }

@@ -1,6 +1,7 @@
 /**
  * The far side of a session: shell functions, defined once, that carry out steps and print records. Plain POSIX sh; known to
- * work under dash, busybox and bash. No process is started but those a step itself starts.
+ * work under dash, busybox and bash. No process is started but those a step itself starts,
+ * and two to unpack a long batch.
  *
  * Records (after the marker): on both streams `S STEP PID START UPTIME` when a step begins and `E STEP CODE UPTIME` when it has
  * ended; on stdout alone `K STEP` for a skipped step, `L ...` for the lock and `P` for a batch that can't be unpacked. PID is the subshell a step runs in, START its

@@ -43,7 +43,7 @@ export class ShellSession implements Session {
   readonly #shell: Shell;
   readonly #connection: Connection;
   readonly #reader: BatchReader;
-  /** Bodies of the functions defined on the host, by name. */
+  /** The functions defined on the host: see {@link batchText}. */
   readonly #defined = new Map<string, string>();
   readonly #traffic = { roundTrips: 0, bytesOut: 0, bytesIn: 0 };
   /** Are long batches packed? Not for ourselves, nor for a host without gzip. */

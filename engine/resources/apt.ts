@@ -29,11 +29,12 @@ printf "hw_dpkg='%s'\\nhw_dpkg_of='%s'\\n" "$hw_list" "$*"`,
 const hwPackages: ShellFunction = shellFunction(
   'hw_packages',
   `
-case "$hw_seen $hw_dpkg_of " in
-  *hw_look_packages*" $1 "*) hw_list=$hw_dpkg ;;
-  *) hw_list=$(dpkg-query -W -f '\${Package}=\${db:Status-Status} \${Version}
-' -- "$@" 2>/dev/null) ;;
-esac
+hw_list=$hw_dpkg
+for hw_name do
+  case "$hw_seen $hw_dpkg_of " in *hw_look_packages*" $hw_name "*) ;; *) hw_list=ask; break ;; esac
+done
+[ "$hw_list" != ask ] || hw_list=$(dpkg-query -W -f '\${Package}=\${db:Status-Status} \${Version}
+' -- "$@" 2>/dev/null)
 for hw_name do
   hw_status=absent hw_version=
   while read -r hw_line; do

@@ -125,8 +125,7 @@ function together(part: Part): Joint<Part> {
         sh`${hwSync} ${all}`,
         ...parts.map(({ path, next }) => sh`${hwRename} ${next} ${path}`),
       ];
-      // What goes wrong is said by the file that it goes wrong with, when it is written alone.
-      return sh`{ ${Script.join(steps, ' &&\n')}; } 2>/dev/null || { rm -f -- ${all}; exit 1; }`;
+      return sh`{ ${Script.join(steps, ' &&\n')}; } || { rm -f -- ${all}; exit 1; }`;
     },
   };
 }

@@ -4,21 +4,14 @@
  */
 import type { TaskFailure, TaskStatus } from '../events.ts';
 import type { StepResult } from '../remote/session.ts';
-import {
-  CHANGE_TIMEOUT,
-  type Joint,
-  PROBE_TIMEOUT,
-  type Resource,
-  type Seed,
-  UNCHANGED,
-  type Upload,
-} from '../resource.ts';
+import { CHANGE_TIMEOUT, PROBE_TIMEOUT, type Resource, type Seed, UNCHANGED, type Upload } from '../resource.ts';
 import { Script, sh } from '../script.ts';
 import { differences, holds, type State } from '../state.ts';
 import type { Disruption } from '../task.ts';
 import { type Decision, lastLines, readProbe } from './check.ts';
 import type { ProbeStep } from './looks.ts';
 import { isOwed, owing, paid } from './owed.ts';
+import { isSuccess, SUCCEEDED, Together, wasTogether } from './together.ts';
 import { hasResource, type ResourceUnit, type Unit } from './units.ts';
 
 /** Units that run as one script: on one host's session, disrupting one thing or none. */
@@ -89,58 +82,6 @@ export function isNeeded(segment: Segment, notified: ReadonlySet<string>): boole
   );
 }
 
-/** The script of a segment. */
-export function changeSteps(segment: Segment): readonly ProbeStep[] {
-  const joint = jointChanges(segment);
-  return segment.decisions.flatMap((decision) => stepsOf(decision, joint));
-}
-
-/**
- * Changes that are made together: the first of several makes those behind it too, which then find that they hold. By each
- * decision that is so carried, the one that carries it.
- */
-function jointChanges({ decisions }: Segment): ReadonlyMap<Decision, Decision> {
-  const carriers = new Map<Decision, Decision>();
-  let carrier: Decision | undefined;
-  for (const decision of decisions) {
-    const key = jointOf(decision)?.key;
-    if (carrier && key !== undefined && key === jointOf(carrier)?.key) carriers.set(decision, carrier);
-    else carrier = key === undefined ? undefined : decision;
-  }
-  return carriers;
-}
-
-/** How a decision's change is made together with others, where nothing depends on its being made alone. */
-function jointOf({ unit, what, found }: Decision): Joint | undefined {
-  if (what !== 'change' || !hasResource(unit) || unit.owed !== undefined) return undefined;
-  const { disrupts, ignoreErrors } = unit.task.options;
-  const joint = disrupts || ignoreErrors ? undefined : unit.task.action.joint?.(found ?? {});
-  // The first of them notes as owed what all of them notify.
-  return joint && { ...joint, key: [joint.key, ...unit.notifies].join(' ') };
-}
-
-function stepsOf(decision: Decision, joint: ReadonlyMap<Decision, Decision>): readonly ProbeStep[] {
-  const { unit } = decision;
-  if (!hasResource(unit)) return [];
-  const together = [unit, ...[...joint].flatMap(([other, carrier]) => (carrier === decision ? [other.unit] : []))];
-  const seconds = together.map((each) => (hasResource(each) ? each.task.action.timeout : undefined) ?? CHANGE_TIMEOUT);
-  return unitSteps(unit, {
-    script: changeOf(decision, joint),
-    timeout: seconds.reduce((sum, each) => sum + each),
-    isExpected: decision.what === 'change' && !joint.has(decision),
-  });
-}
-
-/** A decision's change, with those that it carries. */
-function changeOf(decision: Decision, joint: ReadonlyMap<Decision, Decision>): Script {
-  const { unit, found } = decision;
-  const carried = [...joint].flatMap(([other, carrier]) => (carrier === decision ? [jointOf(other)?.part] : []));
-  const own = jointOf(decision);
-  const alone = hasResource(unit) ? unit.task.action.change(found ?? {}) : sh``;
-  // Where they can't be made together, each is made alone, and fails for itself.
-  return own && carried.length > 0 ? sh`(\n${own.change([own.part, ...carried])}\n) || {\n${alone}\n}` : alone;
-}
-
 interface Change {
   readonly script: Script;
   /** Seconds it may take. */
@@ -153,9 +94,9 @@ function unitSteps(unit: ResourceUnit, { script, timeout, isExpected }: Change):
   const { key, task } = unit;
   const resource = task.action;
   const { disrupts, ignoreErrors } = task.options;
-  const failed = (step: string): Script => Script.raw(`case $hw_rc_${key}_${step} in ''|0|${UNCHANGED}) false ;; esac`);
+  const failed = (step: string): Script => Script.raw(`case $hw_rc_${key}_${step} in ''|${SUCCEEDED}) false ;; esac`);
   const passed = (...steps: string[]): Script =>
-    Script.raw(steps.map((step) => `case $hw_rc_${key}_${step} in 0|${UNCHANGED}) ;; *) false ;; esac`).join(' && '));
+    Script.raw(steps.map((step) => `case $hw_rc_${key}_${step} in ${SUCCEEDED}) ;; *) false ;; esac`).join(' && '));
   const stop = (condition: Script): { stopIf: Script } | undefined =>
     ignoreErrors ? undefined : { stopIf: condition };
   const gate = (name: 'gate_before' | 'gate_after', wait: Resource, onlyIf: Script): ProbeStep => ({
@@ -213,19 +154,34 @@ function unitSteps(unit: ResourceUnit, { script, timeout, isExpected }: Change):
   return steps;
 }
 
-/** Reads a segment's answers as they come: a unit's outcome is known with the answer to its last step. */
-export class SegmentReader {
-  readonly #byLastStep: ReadonlyMap<string, Decision>;
-  readonly #joint: ReadonlyMap<Decision, Decision>;
+/** A segment as a script, and what the answers to it mean, as they come: an outcome is known with the answer to its last step. */
+export class SegmentScript {
+  readonly steps: readonly ProbeStep[];
+  readonly #together: Together;
+  readonly #byLastStep = new Map<string, Decision>();
   readonly #results = new Map<string, StepResult>();
   #stopped = false;
 
-  constructor(segment: Segment) {
-    const joint = jointChanges(segment);
-    this.#joint = joint;
-    this.#byLastStep = new Map(
-      segment.decisions.map((decision) => [stepsOf(decision, joint).at(-1)?.id ?? '', decision]),
-    );
+  constructor({ decisions }: Segment) {
+    this.#together = new Together(decisions);
+    this.steps = decisions.flatMap((decision) => {
+      const steps = this.#stepsOf(decision);
+      this.#byLastStep.set(steps.at(-1)?.id ?? '', decision);
+      return steps;
+    });
+  }
+
+  #stepsOf(decision: Decision): readonly ProbeStep[] {
+    const { unit, what } = decision;
+    if (!hasResource(unit)) return [];
+    const seconds = this.#together
+      .madeBy(decision)
+      .map((each) => (hasResource(each.unit) ? each.unit.task.action.timeout : undefined) ?? CHANGE_TIMEOUT);
+    return unitSteps(unit, {
+      script: this.#together.changeOf(decision),
+      timeout: seconds.reduce((sum, each) => sum + each),
+      isExpected: what === 'change' && this.#together.carrierOf(decision) === undefined,
+    });
   }
 
   /** Takes the next answer; the outcome that it completes, if any. Handlers that were not due have none. */
@@ -237,13 +193,15 @@ export class SegmentReader {
     const { ran, ...outcome } = outcomeOf(
       unit,
       decision,
-      () => changeOf(decision, this.#joint),
+      () => this.#together.changeOf(decision),
       (step) => {
         const answer = this.#results.get(`${unit.key}.${step}`);
         return answer?.outcome === 'skipped' ? undefined : answer;
       },
     );
     if (unit.owed !== undefined && !ran && decision.what !== 'change') return undefined;
+    // Made by another's change; the run then stopped before it was looked at. The next run looks.
+    if (!ran && this.#wasCarried(decision)) return { ...outcome, status: 'changed', failure: undefined };
     if (this.#stopped && !ran) return { ...outcome, status: 'not run', failure: undefined };
     if (outcome.status === 'failed') this.#stopped = true;
     // What it found to hold by now was changed with another.
@@ -252,9 +210,9 @@ export class SegmentReader {
   }
 
   #wasCarried(decision: Decision): boolean {
-    const carrier = this.#joint.get(decision);
+    const carrier = this.#together.carrierOf(decision);
     const change = carrier && this.#results.get(`${carrier.unit.key}.change`);
-    return change !== undefined && change.outcome === 'ran' && change.exitCode === 0;
+    return change !== undefined && change.outcome === 'ran' && wasTogether(change.exitCode);
   }
 }
 
@@ -310,8 +268,7 @@ function outcomeOf(
   return outcome(resource.changesNothing || change.exitCode === UNCHANGED ? 'ok' : 'changed');
 }
 
-const succeeded = (result: StepResult): boolean =>
-  result.outcome === 'ran' && (result.exitCode === 0 || result.exitCode === UNCHANGED);
+const succeeded = (result: StepResult): boolean => result.outcome === 'ran' && isSuccess(result.exitCode);
 
 /** A change that must be confirmed over a new connection, and was not: what its outcome becomes. */
 export function unconfirmed(outcome: Outcome, why: string): Outcome {

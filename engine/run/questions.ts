@@ -5,6 +5,7 @@
 import type { Fact, FactRequests } from '../fact.ts';
 import type { Step, StepResult } from '../remote/session.ts';
 import { PROBE_TIMEOUT } from '../resource.ts';
+import type { Script } from '../script.ts';
 import { lastLines } from './check.ts';
 
 /** Why a fact could not be had. */
@@ -20,9 +21,13 @@ export type Answers =
   | { readonly ok: true; readonly facts: Readonly<Record<string, unknown>> }
   | { readonly ok: false; readonly missing: NoAnswer };
 
-/** Questions of any number of askers, a list per host asked. */
+type Answer = { readonly value: unknown } | NoAnswer;
+
+/** Questions of any number of askers, a list per host asked, and the answers to them. */
 export class Questions {
   readonly #byHost = new Map<string, Map<string, Step>>();
+  /** What a fact's answers from each host are, once for all who ask. */
+  readonly #known = new Map<Fact<unknown>, Map<string, Answer>>();
 
   /** Adds what one asker wants to know. */
   add(asker: string, requests: FactRequests): void {
@@ -35,7 +40,7 @@ export class Questions {
   #ask(host: string, fact: Fact<unknown>): void {
     const questions = this.#byHost.get(host) ?? new Map<string, Step>();
     this.#byHost.set(host, questions);
-    const key = fact.script.reveal();
+    const key = textOf(fact.script);
     if (!questions.has(key)) {
       questions.set(key, { id: `f${questions.size}`, script: fact.script, timeout: PROBE_TIMEOUT });
     }
@@ -79,9 +84,22 @@ export class Questions {
     fact: Fact<unknown>,
     results: ReadonlyMap<string, readonly StepResult[]>,
     unreachable: ReadonlyMap<string, string>,
-  ): { readonly value: unknown } | NoAnswer {
+  ): Answer {
+    const known = this.#known.get(fact) ?? new Map<string, Answer>();
+    this.#known.set(fact, known);
+    const answer = known.get(host) ?? this.#read(host, fact, results, unreachable);
+    known.set(host, answer);
+    return answer;
+  }
+
+  #read(
+    host: string,
+    fact: Fact<unknown>,
+    results: ReadonlyMap<string, readonly StepResult[]>,
+    unreachable: ReadonlyMap<string, string>,
+  ): Answer {
     const no = (why: string): NoAnswer => ({ host, fact: fact.name, why });
-    const step = this.#byHost.get(host)?.get(fact.script.reveal());
+    const step = this.#byHost.get(host)?.get(textOf(fact.script));
     const result = results.get(host)?.find((candidate) => candidate.id === step?.id);
     if (!result) return no(unreachable.get(host) ?? 'the host did not answer');
     if (result.outcome === 'timed out') return no(`no answer within ${PROBE_TIMEOUT} s`);
@@ -96,4 +114,13 @@ export class Questions {
       return no(`${error instanceof Error ? error.message : String(error)} (exit code ${result.exitCode}${said})`);
     }
   }
+}
+
+const texts = new WeakMap<Script, string>();
+
+/** A script's text, put together once: every asker has a question's. */
+function textOf(script: Script): string {
+  const text = texts.get(script) ?? script.reveal();
+  texts.set(script, text);
+  return text;
 }

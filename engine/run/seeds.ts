@@ -2,72 +2,87 @@
  * What one host has fetched and the others of the run get from it: who has what, who is fetching it, who waits for it. Sends
  * nothing itself.
  */
-import type { Seed } from '../resource.ts';
 import type { Script } from '../script.ts';
 
 /** A host that has it, and how it gives it. */
 export interface Giver {
   readonly host: string;
+  /** Is it root's to give, or the host's own user's? */
+  readonly become: boolean;
   readonly give: Script;
 }
 
 /** What a host that wants something is to do about it. */
 export interface Turn {
-  /** Whom to have it from; undefined: nobody has it, and this host is to fetch it while the others wait. */
+  /** Whom to have it from; undefined: this host is to fetch it. */
   readonly from: Giver | undefined;
   /** To be called once it is known whether this host has it now. Later calls do nothing. */
   done(got: boolean): void;
 }
 
+/** Hosts that one host gives to at once: each takes a channel of its connection, and sshd grants ten (MaxSessions). */
+const AT_ONCE = 4;
+
 interface Known {
-  /** By host, each with the number of those that are getting it from there. */
+  /** By host and script, each with the number of hosts that are getting it from there. */
   readonly givers: Map<string, Giver & { busy: number }>;
   fetching: string | undefined;
+  /** Who fetched it last could not, and nobody has it: the others need not try one after the other. */
+  failed: boolean;
   waiting: (() => void)[];
 }
 
-/** The seeds of a run. */
+/** The seeds of a run, each by its key. */
 export class Seeds {
   readonly #byKey = new Map<string, Known>();
 
   /** Notes that a host has it. */
-  has({ key, give }: Pick<Seed, 'key' | 'give'>, host: string): void {
+  has(key: string, giver: Giver): void {
     const known = this.#known(key);
-    if (!known.givers.has(host)) known.givers.set(host, { host, give, busy: 0 });
+    const id = idOf(giver);
+    if (!known.givers.has(id)) known.givers.set(id, { ...giver, busy: 0 });
+    known.failed = false;
     wake(known);
   }
 
   /** Notes that a host could not give it. */
-  lost({ key }: Pick<Seed, 'key'>, host: string): void {
-    this.#known(key).givers.delete(host);
+  lost(key: string, giver: Giver): void {
+    const known = this.#known(key);
+    known.givers.delete(idOf(giver));
+    wake(known);
   }
 
   /**
-   * Waits until somebody has it, or until it is this host that has to fetch it: nobody does, or who did could not.
-   * @param waits Told whom it waits for, each time that it has to.
+   * Waits until somebody has it and has time to give it, or until it is this host that has to fetch it: nobody has it, and
+   * nobody is at it.
+   * @param own How this host will give it, once it has it.
+   * @param waits Told whom it waits for, when that changes.
    */
-  async turn(seed: Pick<Seed, 'key' | 'give'>, host: string, waits: (forHost: string) => void): Promise<Turn> {
-    const known = this.#known(seed.key);
+  async turn(key: string, own: Giver, waits: (forHost: string) => void): Promise<Turn> {
+    const known = this.#known(key);
+    let told: string | undefined;
     for (;;) {
-      // Another host's task has brought it here meanwhile (delegateTo): the change finds it.
-      if (known.givers.has(host)) return turnOf(undefined, () => {});
       const [giver] = [...known.givers.values()].sort((a, b) => a.busy - b.busy);
-      if (giver) {
+      if (giver && giver.busy < AT_ONCE) {
         giver.busy++;
         return turnOf(giver, (got) => {
           giver.busy--;
-          if (got) this.has(seed, host);
-        });
-      }
-      if (known.fetching === undefined) {
-        known.fetching = host;
-        return turnOf(undefined, (got) => {
-          known.fetching = undefined;
-          if (got) this.has(seed, host);
+          if (got) this.has(key, own);
           else wake(known);
         });
       }
-      waits(known.fetching);
+      if (!giver && (known.failed || known.fetching === undefined)) {
+        if (!known.failed) known.fetching = own.host;
+        return turnOf(undefined, (got) => {
+          if (known.fetching === own.host) known.fetching = undefined;
+          if (got) return this.has(key, own);
+          known.failed = known.givers.size === 0;
+          wake(known);
+        });
+      }
+      const whom = giver?.host ?? known.fetching ?? '';
+      if (whom !== told) waits(whom);
+      told = whom;
       await new Promise<void>((resolve) => {
         known.waiting.push(resolve);
       });
@@ -75,11 +90,13 @@ export class Seeds {
   }
 
   #known(key: string): Known {
-    const known: Known = this.#byKey.get(key) ?? { givers: new Map(), fetching: undefined, waiting: [] };
+    const known: Known = this.#byKey.get(key) ?? { givers: new Map(), fetching: undefined, failed: false, waiting: [] };
     this.#byKey.set(key, known);
     return known;
   }
 }
+
+const idOf = ({ host, give }: Giver): string => `${host} ${give.shown}`;
 
 function wake(known: Known): void {
   const waiting = known.waiting;

@@ -10,11 +10,10 @@ import type { BatchListener, Step, StepResult } from '../remote/session.ts';
 import { PROBE_TIMEOUT, type Seed, type Upload } from '../resource.ts';
 import type { Stage, TaskContext } from '../role.ts';
 import {
-  changeSteps,
   isNeeded,
   type Outcome,
   type Segment,
-  SegmentReader,
+  SegmentScript,
   seedOf,
   segmentsOf,
   unconfirmed,
@@ -57,11 +56,10 @@ export async function runStage(
   const first = once.get(stage) ?? asker?.host;
   if (first) once.set(stage, first);
   const limit = pLimit(play.throttle ?? Number.POSITIVE_INFINITY);
-  await Promise.all(
-    [...contexts].map(([{ host }, context]) =>
-      limit(() => new HostStage(run, place, host).run(context, first ?? host)),
-    ),
-  );
+  const ways = [...contexts].map(([{ host }, context]) => ({ way: new HostStage(run, place, host), host, context }));
+  // Throttled, those behind are not even looked at yet.
+  const checked = play.throttle === undefined ? Promise.all(ways.map(({ way }) => way.checked)) : undefined;
+  await Promise.all(ways.map(({ way, host, context }) => limit(() => way.run(context, first ?? host, checked))));
 }
 
 /** One host's way through a stage, from tasks on. */
@@ -70,16 +68,36 @@ class HostStage {
   readonly #place: StagePlace;
   readonly #host: InventoryHost;
   readonly #diffs = new Map<Unit, string>();
+  /** Settles when it is known what the host has already. Never rejects. */
+  readonly checked: Promise<void>;
+  #isChecked: () => void = () => {};
+  /** The same of all hosts of the stage. */
+  #othersChecked: Promise<unknown> | undefined;
 
   constructor(run: RunContext, place: StagePlace, host: InventoryHost) {
     this.#run = run;
     this.#place = place;
     this.#host = host;
+    this.checked = new Promise((resolve) => {
+      this.#isChecked = resolve;
+    });
   }
 
-  async run(context: TaskContext<unknown, FactRequests>, first: InventoryHost): Promise<void> {
+  async run(
+    context: TaskContext<unknown, FactRequests>,
+    first: InventoryHost,
+    othersChecked: Promise<unknown> | undefined,
+  ): Promise<void> {
+    this.#othersChecked = othersChecked;
+    try {
+      if (!this.#run.stopping) await this.#go(context, first);
+    } finally {
+      this.#isChecked();
+    }
+  }
+
+  async #go(context: TaskContext<unknown, FactRequests>, first: InventoryHost): Promise<void> {
     const run = this.#run;
-    if (run.stopping) return;
     let units: readonly Unit[];
     try {
       units = unitsOf(this.#place, context, run.options.tags, first);
@@ -91,6 +109,8 @@ class HostStage {
     }
     const decisions = await this.#check(units);
     if (!decisions) return;
+    this.#noteGivers(decisions);
+    this.#isChecked();
     if (run.options.diff) await this.#detail(decisions);
 
     const refused = decisions.filter(({ what, unit }) => what === 'fail' && !unit.task.options.ignoreErrors);
@@ -101,6 +121,18 @@ class HostStage {
       return;
     }
     await this.#change(decisions);
+  }
+
+  /** What is here already may be had from here. */
+  #noteGivers(decisions: readonly Decision[]): void {
+    for (const { unit, what } of decisions) {
+      const seed = hasResource(unit) ? unit.task.action.seed : undefined;
+      if (seed && what === 'nothing') this.#run.seeds.has(seed.key, this.#giver(unit.target, seed));
+    }
+  }
+
+  #giver(host: string, { give }: Seed): Giver {
+    return { host, become: this.#run.becomes(this.#place.play), give };
   }
 
   /** Probes of every target: one round trip each. */
@@ -139,10 +171,6 @@ class HostStage {
 
   async #change(decisions: readonly Decision[]): Promise<void> {
     const run = this.#run;
-    for (const { unit, what } of decisions) {
-      if (what !== 'nothing' || !hasResource(unit) || !unit.task.action.seed) continue;
-      run.seeds.has(unit.task.action.seed, unit.target);
-    }
     const segments = segmentsOf(decisions);
     const inSegment = new Set(segments.flatMap((segment) => segment.decisions));
     for (const decision of decisions) if (!inSegment.has(decision)) this.#report(decision, false);
@@ -194,52 +222,79 @@ class HostStage {
     if (first && upload) {
       const result = await this.#upload(segment.target, upload);
       if (!result) return undefined;
-      if (result.outcome !== 'ran' || result.exitCode !== 0) return [this.#ended(uploadFailed(first, result))];
+      if (this.#isLeft(result)) return this.#leave(segment);
+      if (result.outcome !== 'ran' || result.exitCode !== 0) return this.#notSent(segment, first, result);
     }
     const seed = seedOf(segment);
     return first && seed ? this.#sendSeeded(segment, first, seed) : this.#sendChanges(segment);
   }
 
+  /** Was the run stopped before what it is for has been sent whole, or while it was? */
+  #isLeft({ outcome }: StepResult): boolean {
+    return outcome === 'skipped' || (outcome === 'ran' && this.#run.stopping);
+  }
+
+  /** Changes nothing of a segment, as the user asked to stop, or of what follows `failed`. */
+  #leave({ decisions }: Segment, failed?: Decision): readonly Outcome[] {
+    for (const decision of decisions) {
+      if (decision.what === 'change' && decision !== failed) this.#finish(decision.unit, 'not run');
+    }
+    return [];
+  }
+
+  /** What is to be sent before the first change of a segment was not taken. */
+  #notSent(segment: Segment, first: Decision, result: StepResult): readonly Outcome[] {
+    const outcome = this.#ended(uploadFailed(first, result));
+    this.#leave(segment, first);
+    return [outcome];
+  }
+
   /** Where another host has what the first unit is to fetch, or is fetching it, it is had from there. */
   async #sendSeeded(segment: Segment, first: Decision, seed: Seed): Promise<readonly Outcome[] | undefined> {
-    const { seeds, events } = this.#run;
+    const { seeds, events, pool } = this.#run;
+    const start = performance.now();
     const host = this.#host.name;
-    const task = first.unit.ref;
+    const { unit } = first;
     const tell = (text: string): void => {
-      events.emit({ type: 'task-output', host, task, stream: 'stdout', text: `${text}\n` });
+      events.emit({ type: 'task-output', host, task: unit.ref, stream: 'stdout', text: `${text}\n` });
     };
-    events.emit({ type: 'task-started', host, task });
-    const turn = await seeds.turn(seed, segment.target, (who) => tell(`waits for ${who}, which fetches it`));
+    events.emit({ type: 'task-started', host, task: unit.ref });
+    await this.#othersChecked;
+    const own = this.#giver(segment.target, seed);
+    const { from, done } = await seeds.turn(seed.key, own, (whom) => tell(`waits for ${whom}`));
     try {
-      if (turn.from && !this.#run.stopping) {
-        tell(`from ${turn.from.host}`);
-        const sent = await this.#upload(segment.target, this.#given(turn.from, seed));
+      if (from && !this.#run.stopping) {
+        tell(`from ${from.host}`);
+        const giver = this.#hostNamed(from.host);
+        const content = () => pool.read(giver, from.become, from.give);
+        const sent = await this.#upload(segment.target, { script: seed.take, content });
         if (!sent) return undefined;
-        if (sent.outcome === 'interrupted') return [this.#ended(uploadFailed(first, sent))];
-        if (sent.outcome !== 'ran' || sent.exitCode !== 0) {
-          seeds.lost(seed, turn.from.host);
+        if (sent.outcome === 'interrupted') return this.#notSent(segment, first, sent);
+        if (!this.#isLeft(sent) && (sent.outcome !== 'ran' || sent.exitCode !== 0)) {
+          seeds.lost(seed.key, from);
           tell(`it could not be had from there: ${lastLines(sent.stderr) || sent.outcome}`);
         }
       }
-      return await this.#sendChanges(segment, ({ unit, status }) => {
-        if (unit === first.unit) turn.done(status === 'changed' || status === 'ok');
+      if (this.#run.stopping) return this.#leave(segment);
+      const ms = Math.round(performance.now() - start);
+      return await this.#sendChanges(segment, {
+        unit,
+        ms,
+        ended: (status) => done(status === 'changed' || status === 'ok'),
       });
     } finally {
-      turn.done(false);
+      done(false);
     }
   }
 
-  #given({ host, give }: Giver, { take }: Seed): Upload {
-    const { pool } = this.#run;
-    const become = this.#run.becomes(this.#place.play);
-    return { script: take, content: () => pool.read(this.#hostNamed(host), become, give) };
-  }
-
-  /** @param heard Told each outcome as it comes. */
-  async #sendChanges(segment: Segment, heard?: (outcome: Outcome) => void): Promise<readonly Outcome[] | undefined> {
-    const reader = new SegmentReader(segment);
+  /** @param begun The first unit, where it has been begun so many ms ago, and who waits for its end. */
+  async #sendChanges(
+    segment: Segment,
+    begun?: { readonly unit: Unit; readonly ms: number; readonly ended: (status: TaskStatus) => void },
+  ): Promise<readonly Outcome[] | undefined> {
+    const script = new SegmentScript(segment);
     const units = new Map(segment.decisions.map(({ unit }) => [unit.key, unit]));
-    const running = new Set<Unit>();
+    const running = new Set<Unit>(begun ? [begun.unit] : []);
     const outcomes: Outcome[] = [];
     const toConfirm: Outcome[] = [];
     const { events } = this.#run;
@@ -268,15 +323,17 @@ class HostStage {
         for (const stream of ['stdout', 'stderr'] as const) {
           tell(result.id, stream, lines.get(`${result.id} ${stream}`)?.rest() ?? '');
         }
-        const outcome = reader.read(result);
-        if (!outcome) return;
-        heard?.(outcome);
+        const read = script.read(result);
+        if (!read) return;
+        const isBegun = read.unit === begun?.unit;
+        const outcome = isBegun ? { ...read, ms: read.ms + begun.ms } : read;
+        if (isBegun) begun.ended(outcome.status);
         if (outcome.status === 'changed' && hasResource(outcome.unit) && outcome.unit.task.action.confirm) {
           toConfirm.push(outcome);
         } else outcomes.push(this.#ended(outcome));
       },
     };
-    const answered = await this.#send(segment.target, 'change', changeSteps(segment), listener);
+    const answered = await this.#send(segment.target, 'change', script.steps, listener);
     if (toConfirm.length > 0) {
       for (const outcome of await this.#confirm(segment.target, toConfirm)) outcomes.push(this.#ended(outcome));
     }

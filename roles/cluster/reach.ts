@@ -87,7 +87,7 @@ esac`,
 const AT_ONCE = 32;
 
 /**
- * Tries every target from the host that is asked, {@link AT_ONCE} at once, which takes {@link PATIENCE} seconds at most. Sends a few bytes and
+ * Tries every target from the host that is asked, {@link AT_ONCE} at once, each {@link PATIENCE} seconds at most. Sends a few bytes and
  * changes nothing. Two hosts that are asked the same targets are asked by the same script.
  */
 export function reachable(targets: readonly Target[]): Fact<readonly Reach[]> {

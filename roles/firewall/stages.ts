@@ -1,6 +1,7 @@
 /** What `firewall` does: rules computed from the inventory, ufw turned on, and every way tried with packets. */
 import {
   type AskContext,
+  type Fact,
   fromEach,
   type HostView,
   pass,
@@ -15,7 +16,7 @@ import { type UfwRule, ufwDefault, ufwEnabled, ufwRule, ufwRuleAbsent } from '..
 import { agentsOf, nodeKind, nodesOf, serversOf } from '../cluster/groups.ts';
 import { type Network, network, nodeIps } from '../cluster/network.ts';
 import { PORTS, portsOf } from '../cluster/ports.ts';
-import { flows, reachable } from '../cluster/reach.ts';
+import { flows, type Reach, reachable } from '../cluster/reach.ts';
 import { firewallVerdicts } from './checks.ts';
 import { type FirewallFound, firewallFound } from './facts.ts';
 import { clusterRules, type FirewallVars, furtherRules, isInPlace, OWN, peersOf, ruleChanges } from './rules.ts';
@@ -37,6 +38,19 @@ const others = (ask: Ask, hosts: readonly HostView[]): readonly HostView[] =>
 
 /** The nodes of this play. */
 const inside = (ask: Ask): readonly HostView[] => ask.playHosts.filter((host) => nodeKind(host) !== undefined);
+
+/** What a kind of node is asked to try: of each play one fact for all who ask, however many there are. */
+const tries = new WeakMap<readonly HostView[], Map<string, Fact<readonly Reach[]>>>();
+function attemptsOf(ask: Ask, kind: 'servers' | 'agents' | 'nodes', proto: 'tcp' | 'udp'): Fact<readonly Reach[]> {
+  const known = tries.get(ask.playHosts) ?? new Map<string, Fact<readonly Reach[]>>();
+  tries.set(ask.playHosts, known);
+  const backend = ask.vars.k3s_flannel_backend;
+  const key = `${kind} ${proto} ${backend}`;
+  const senders = { servers: serversOf, agents: agentsOf, nodes: nodesOf }[kind](ask);
+  const asked = known.get(key) ?? attempts(senders, inside(ask), proto, backend);
+  known.set(key, asked);
+  return asked;
+}
 
 /** Nodes that are not of this play: they are asked and sent to, and not changed. */
 const outside = (ask: Ask): readonly HostView[] =>
@@ -119,9 +133,8 @@ export const stages: RoleStages<typeof firewallVars> = (stage) => [
     facts: (ask) => {
       const { host, vars } = ask;
       const backend = vars.k3s_flannel_backend;
-      const nodes = nodesOf(ask);
       return {
-        in: fromEach(others(ask, nodes), attempts(nodes, inside(ask), 'udp', backend), 'omit'),
+        in: fromEach(others(ask, nodesOf(ask)), attemptsOf(ask, 'nodes', 'udp'), 'omit'),
         out: reachable(targetsAt(host, outside(ask), 'udp', backend)),
       };
     },
@@ -133,14 +146,13 @@ export const stages: RoleStages<typeof firewallVars> = (stage) => [
     facts: (ask) => {
       const { host, vars } = ask;
       const backend = vars.k3s_flannel_backend;
-      const [servers, agents] = [serversOf(ask), agentsOf(ask)];
       return {
         // First: the tables are to be read before the attempts below take their time.
         flows: fromEach(nodesOf(ask), flows(UDP_PORTS), 'omit'),
         firewall: firewallFound,
         networks: fromEach(everybody(ask), network, 'omit'),
-        fromServers: fromEach(others(ask, servers), attempts(servers, inside(ask), 'tcp', backend), 'omit'),
-        fromAgents: fromEach(others(ask, agents), attempts(agents, inside(ask), 'tcp', backend), 'omit'),
+        fromServers: fromEach(others(ask, serversOf(ask)), attemptsOf(ask, 'servers', 'tcp'), 'omit'),
+        fromAgents: fromEach(others(ask, agentsOf(ask)), attemptsOf(ask, 'agents', 'tcp'), 'omit'),
         out: reachable(targetsAt(host, outside(ask), 'tcp', backend)),
       };
     },

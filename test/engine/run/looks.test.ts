@@ -75,6 +75,34 @@ t.test('odd paths, links, things that would hang, and owners without a name', as
   t.notSame(one?.stdout.toString(), words(plain)[6], 'a batch that has not looked does not remember');
 });
 
+t.test('of what was not looked at in a batch nothing is believed, nor of what is behind a change', async (t) => {
+  const root = t.testdir({ a: 'old', b: 'b', c: 'c' });
+  const session = await openSession(LOCAL);
+  t.teardown(() => session.close());
+  const of = (name: string) => file({ path: join(root, name), content: name });
+  await session.run(withLooks(probes(['a', 'b', 'c'].map(of))));
+  writeFileSync(join(root, 'a'), 'new');
+  const [a, b, c] = probes(['a', 'b', 'c'].map(of));
+  if (!a || !b || !c) throw new Error('no probes');
+  const found = async (steps: readonly ProbeStep[]) => {
+    const results = await session.run(withLooks(steps));
+    return results.find(({ id }) => id === 't0')?.stdout.toString();
+  };
+  const { look: _, ...alone } = a;
+  const fresh = await found([alone]);
+  t.equal(await found([b, c, alone]), fresh, 'an older look at it is not believed');
+  const change = { id: 'change', timeout: 20, changes: true, script: sh`printf newer > ${join(root, 'a')}` };
+  const newer = await found([a, b, change, { ...alone, id: 't9' }]);
+  t.equal(newer, fresh);
+  const results = await session.run(
+    withLooks([a, b, { ...change, script: sh`printf newest > ${join(root, 'a')}` }, { ...alone, id: 't9' }]),
+  );
+  t.not(
+    results.find(({ id }) => id === 't9')?.stdout.toString(),
+    results.find(({ id }) => id === 't0')?.stdout.toString(),
+  );
+});
+
 t.test('two programs are started for all paths, and two for each where nothing was looked at', async (t) => {
   const root = t.testdir();
   const bin = join(root, 'bin');

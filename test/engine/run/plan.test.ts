@@ -4,7 +4,7 @@ import { play, playProblems } from '../../../engine/play.ts';
 import type { StepResult } from '../../../engine/remote/session.ts';
 import type { Resource } from '../../../engine/resource.ts';
 import { defineRole, type HostView, type Stage, type TaskContext } from '../../../engine/role.ts';
-import { changeSteps, isNeeded, SegmentReader, segmentsOf } from '../../../engine/run/change.ts';
+import { isNeeded, SegmentScript, segmentsOf } from '../../../engine/run/change.ts';
 import { decide, probeSteps } from '../../../engine/run/check.ts';
 import { Questions } from '../../../engine/run/questions.ts';
 import { batches } from '../../../engine/run/serial.ts';
@@ -216,7 +216,7 @@ t.test(
     ]);
     const [segment, ...rest] = segmentsOf(decisions);
     t.strictSame(rest, []);
-    t.strictSame(segment && changeSteps(segment).map(({ id }) => id), [
+    t.strictSame(segment && new SegmentScript(segment).steps.map(({ id }) => id), [
       't1.before',
       't1.change',
       't1.after',
@@ -263,7 +263,7 @@ t.test(
       ],
     );
     const [, second] = segments;
-    t.strictSame(second && changeSteps(second).map(({ id }) => id), [
+    t.strictSame(second && new SegmentScript(second).steps.map(({ id }) => id), [
       'h0.gate_before',
       'h0.change',
       'h0.gate_after',
@@ -287,7 +287,7 @@ t.test("a unit's fate is read from its steps", async (t) => {
     const list = units([task('a', resource('a', { value: 'wanted' }, { explain }))]);
     const [segment] = segmentsOf(decide(list, [answer('t0', 'value=other')]));
     if (!segment) throw new Error('no segment');
-    const reader = new SegmentReader(segment);
+    const reader = new SegmentScript(segment);
     return answers.map((result) => reader.read(result)).find((known) => known);
   };
   const skipped = (id: string) => answer(id, '', { outcome: 'skipped' });
@@ -317,7 +317,7 @@ t.test('a thing that does not recover is named', async (t) => {
   const list = units([task('a', resource('a'), { disrupts: { thing: 'etcd', after: wait } })]);
   const [segment] = segmentsOf(decide(list, [answer('t0', 'value=other')]));
   if (!segment) throw new Error('no segment');
-  const reader = new SegmentReader(segment);
+  const reader = new SegmentScript(segment);
   const outcomes = [
     answer('t0.before', 'value=other'),
     answer('t0.change'),

@@ -1,45 +1,67 @@
 /** One host fetches, the others get it from that one. */
 import { createHash } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import t from 'tap';
 import { play } from '../../../engine/play.ts';
+import type { Resource } from '../../../engine/resource.ts';
 import { download } from '../../../engine/resources/download.ts';
+import { file } from '../../../engine/resources/file.ts';
+import type { Interruption } from '../../../engine/run/options.ts';
 import { Seeds } from '../../../engine/run/seeds.ts';
 import { sh } from '../../../engine/script.ts';
 import { task } from '../../../engine/task.ts';
+import { until } from '../../support/until.ts';
 import { roleOf, statuses, World } from '../../support/world.ts';
 
 const content = Buffer.from(Array.from({ length: 2_000_000 }, (_, i) => (i * 7919) % 256));
 const sha256 = createHash('sha256').update(content).digest('hex');
 
-t.test('who wants it first fetches it, the others wait; they get it from those that are asked least', async (t) => {
+const giver = (host: string) => ({ host, become: true, give: sh`give` });
+
+t.test('who wants it first fetches it, the others wait; each that has it gives it to a few at once', async (t) => {
   const seeds = new Seeds();
-  const seed = { key: 'k', give: sh`give` };
   const waits: string[] = [];
-  const turn = (host: string) => seeds.turn(seed, host, (who) => waits.push(`${host} for ${who}`));
+  const turn = (host: string) => seeds.turn('k', giver(host), (whom) => waits.push(`${host} for ${whom}`));
   const first = await turn('a');
   t.equal(first.from, undefined);
-  const [second, third] = [turn('b'), turn('c')];
-  await Promise.resolve();
-  t.strictSame(waits, ['b for a', 'c for a']);
-  first.done(false);
-  t.equal((await second).from, undefined, 'who waited longest fetches it where the first could not');
+  const others = ['b', 'c', 'd', 'e', 'f', 'g'].map(turn);
   await new Promise((resolve) => setImmediate(resolve));
-  t.strictSame(waits.slice(2), ['c for b']);
-  (await second).done(true);
-  t.equal((await third).from?.host, 'b');
-  seeds.has(seed, 'd');
-  const fourth = await turn('e');
-  t.equal(fourth.from?.host, 'd', 'b is busy');
-  fourth.done(true);
-  t.equal((await turn('e')).from, undefined, 'it has it');
-  seeds.lost(seed, 'd');
-  seeds.lost(seed, 'e');
-  t.equal((await turn('f')).from?.host, 'b');
-  t.equal((await seeds.turn({ ...seed, key: 'other' }, 'f', () => {})).from, undefined);
+  t.equal(waits.length, 6);
+  first.done(true);
+  const served = await Promise.all(others.slice(0, 4));
+  t.strictSame(
+    served.map(({ from }) => from?.host),
+    ['a', 'a', 'a', 'a'],
+  );
+  t.equal(waits.length, 6, 'who still waits is not told so again');
+  served[0]?.done(true);
+  t.equal((await others[4])?.from?.host, 'b', 'who has got it gives it, as it has fewer to give it to');
+  t.equal((await others[5])?.from?.host, 'b');
+  t.equal((await seeds.turn('other', giver('f'), () => {})).from, undefined, 'something else');
+
+  // The same content elsewhere on the same host is had from there.
+  seeds.has('here', giver('x'));
+  t.equal((await seeds.turn('here', { ...giver('x'), give: sh`elsewhere` }, () => {})).from?.host, 'x');
+  seeds.lost('here', giver('x'));
+  t.equal((await seeds.turn('here', giver('y'), () => {})).from, undefined);
+});
+
+t.test('where it cannot be fetched, all try at once', async (t) => {
+  const seeds = new Seeds();
+  const turn = (host: string) => seeds.turn('k', giver(host), () => {});
+  const first = await turn('a');
+  const others = ['b', 'c', 'd'].map(turn);
+  first.done(false);
+  const turns = await Promise.all(others);
+  t.strictSame(
+    turns.map(({ from }) => from),
+    [undefined, undefined, undefined],
+  );
+  turns[1]?.done(true);
+  t.equal((await turn('e')).from?.host, 'c');
 });
 
 t.test('of many hosts one downloads; what others send is checked, and made good where it is not right', async (t) => {
@@ -75,16 +97,21 @@ t.test('of many hosts one downloads; what others send is checked, and made good 
   );
   t.strictSame(asked, ['all']);
   whole();
-  const giver = said(first.events)[0]?.split(' ')[3]?.replace(',', '');
-  t.equal(said(first.events).filter((line) => line.includes(`waits for ${giver}`)).length, 3);
+  const fetched = said(first.events)[0]?.split(' ')[3];
+  t.equal(said(first.events).filter((line) => line.endsWith(`waits for ${fetched}`)).length, 3);
+  t.equal(first.events.filter(({ type }) => type === 'task-started').length, 4, 'each begins once');
   t.equal(said(first.events).filter((line) => /: from node-/.test(line)).length, 3);
 
-  // A host of its own without it, in a later run: those that have it are asked, not the server.
-  rmSync(world.path('node-3', 'it'));
-  const second = await world.run(plays);
-  t.strictSame(statuses(second.events, 'node-3'), ['Fetch it: changed']);
-  t.strictSame(asked, ['all']);
-  whole();
+  // One without it, in a later run: those that have it are asked, not the server, whoever comes first.
+  for (const lacking of ['node-1', 'node-3']) {
+    for (const speculation of [true, false]) {
+      rmSync(world.path(lacking, 'it'));
+      const later = await world.run(plays, { speculation });
+      t.strictSame(statuses(later.events, lacking), ['Fetch it: changed']);
+      t.strictSame(asked, ['all'], `${lacking}, ${speculation ? '' : 'no '}speculation`);
+      whole();
+    }
+  }
   t.strictSame(
     statuses((await world.run(plays)).events),
     world.names.map(() => 'Fetch it: ok'),
@@ -135,3 +162,83 @@ t.test('a host that cannot give what it should have is passed over', async (t) =
     t.strictSame(readdirSync(world.path('node-2', 'sub')), ['it']);
   }
 });
+
+t.test('the link of who fetches it breaks: the others do not wait for ever', async (t) => {
+  const world = new World(t.testdir(), ['node-1', 'node-2', 'node-3']);
+  const role = roleOf(({ host }) => [
+    task('Fetch it', {
+      ...thing(world.path(host.name, 'it')),
+      // The session's shell is the leader of its process group.
+      change: () =>
+        host.name === 'node-1'
+          ? sh`read -r hw_pid hw_name hw_state hw_parent hw_group hw_rest < /proc/self/stat; sleep 0.3; kill -9 -$hw_group`
+          : sh`sleep 0.1; echo content > ${world.path(host.name, 'it')}`,
+    }),
+  ]);
+  const { events } = await world.run([play({ name: 'All', hosts: 'all', roles: [role()] })]);
+  t.strictSame(statuses(events, 'node-2'), ['Fetch it: changed']);
+  t.strictSame(statuses(events, 'node-3'), ['Fetch it: changed']);
+  t.ok(events.some((event) => event.type === 'host-unreachable' && event.host === 'node-1'));
+});
+
+t.test('Ctrl-C ends what is being given, and nothing is changed with it', async (t) => {
+  const world = new World(t.testdir(), ['node-1', 'node-2']);
+  writeFileSync(world.path('node-1', 'it'), 'content');
+  const role = roleOf(({ host }) => {
+    const it = thing(world.path(host.name, 'it'));
+    const go = world.path('node-2', 'go');
+    const give = sh`touch ${world.path('node-1', 'giving')}; while [ ! -e ${go} ]; do sleep 0.05; done; cat ${world.path('node-1', 'it')}`;
+    return [
+      task('Fetch it', { ...it, seed: { key: 'it', give, take: sh`cat > /dev/null` } }),
+      task('Then', file({ path: world.path(host.name, 'then'), content: '' })),
+    ];
+  });
+  const plays = [play({ name: 'All', hosts: 'node-2', roles: [role()] })];
+  const hosts = [play({ name: 'Those that have it', hosts: 'node-1', roles: [role()] })];
+  for (const how of ['after this step', 'now'] as const) {
+    rmSync(world.path('node-2', 'go'), { force: true });
+    let ask: Parameters<Interruption['onRequest']>[0] = () => {};
+    const interruption = {
+      requested: undefined as Interruption['requested'],
+      onRequest: (listener: typeof ask) => {
+        ask = listener;
+      },
+    };
+    const running = world.run([...hosts, ...plays], { interruption });
+    await until(10, async () => existsSync(world.path('node-1', 'giving')));
+    interruption.requested = how;
+    ask(how);
+    writeFileSync(world.path('node-2', 'go'), '');
+    const { events, exitCode } = await running;
+    t.equal(exitCode, 99);
+    t.match(
+      statuses(events, 'node-2'),
+      how === 'now' ? [/^Fetch it: failed/, /^Then: not run/] : [/^Fetch it: not run/, /^Then: not run/],
+    );
+    t.notOk(existsSync(world.path('node-2', 'it')) || existsSync(world.path('node-2', 'then')));
+    rmSync(world.path('node-1', 'giving'));
+  }
+});
+
+t.test('nobody waits for a seed with what it disrupts in hand', async (t) => {
+  const world = new World(t.testdir(), ['node-1', 'node-2', 'node-3']);
+  const role = roleOf(({ host }) => [
+    task('Fetch it', thing(world.path(host.name, 'it')), { disrupts: { thing: 'etcd' } }),
+  ]);
+  const { events, exitCode } = await world.run([play({ name: 'All', hosts: 'all', roles: [role()] })]);
+  t.equal(exitCode, 0);
+  t.notOk(events.some((event) => event.type === 'task-output' && /waits|from/.test(event.text)));
+});
+
+/** Something that a host makes itself, or gets from another. */
+function thing(path: string): Resource {
+  return {
+    kind: 'thing',
+    id: path,
+    probe: sh`if [ -e ${path} ]; then echo there=yes; else echo there=no; fi`,
+    wanted: { there: 'yes' },
+    change: () => sh`echo content > ${path}`,
+    seed: { key: 'it', give: sh`cat -- ${path}`, take: sh`cat > /dev/null` },
+    undo: { kind: 'none', why: 'a test' },
+  };
+}

@@ -151,11 +151,12 @@ t.test('cut before any program of it, each file is the old one or the new one, a
   for (const cut of numbers(6)) {
     const world = new World(join(t.testdir({}), `cut-${cut}`), ['node-1']);
     for (const n of numbers(3)) writeFileSync(world.path('node-1', `${n}`), `old ${n}`);
-    // The shell of the step dies with the program it starts, as where the host loses its power.
+    // The session's shell dies with the program, and all it started: the host loses its power.
     const counter = join(world.root, 'count');
-    const die = `[ -e ${join(world.root, 'over')} ] || { echo >> ${counter}; [ "$(wc -l < ${counter})" -lt ${cut} ] || kill -9 $PPID $$; }`;
+    const die = `[ -e ${join(world.root, 'over')} ] || { echo >> ${counter}; [ "$(wc -l < ${counter})" -lt ${cut} ] || read -r pid name state parent group rest < /proc/self/stat; kill -9 -$group; }`;
     const programs = noted(world, ['sync', 'chmod', 'mv', 'rm'], die);
     const first = await world.run(all(tasks(world))).finally(programs.end);
+    t.ok(cut > 5 || first.events.some(({ type }) => type === 'host-unreachable'), `cut ${cut}`);
     for (const n of numbers(3)) t.match(world.read('node-1', `${n}`), new RegExp(`^(old|new) ${n}$`));
     writeFileSync(join(world.root, 'over'), '');
     const second = await world.run(all(tasks(world)));
@@ -165,22 +166,64 @@ t.test('cut before any program of it, each file is the old one or the new one, a
   }
 });
 
-t.test('behind a change, what is to be left as it is gets looked at anew, at once', async (t) => {
+t.test('behind each change, what is to be left as it is gets looked at anew, at once', async (t) => {
   const world = worldOf(t);
   const at = (n: number) => world.path('node-1', `${n}`);
-  for (const n of numbers(10)) writeFileSync(at(n), `${n}`);
-  writeFileSync(at(2), 'spoilt');
-  const tasks: Tasks = () => numbers(10).map((n) => task(`${n}`, file({ path: at(n), content: `${n}` })));
+  for (const n of numbers(12)) writeFileSync(at(n), `${n}`);
+  for (const n of [2, 7]) writeFileSync(at(n), 'spoilt');
+  const tasks: Tasks = () => numbers(12).map((n) => task(`${n}`, file({ path: at(n), content: `${n}` })));
   const programs = noted(world, ['stat', 'sha256sum']);
   t.teardown(programs.end);
   const { events } = await world.run(all(tasks));
   t.strictSame(
     statuses(events).filter((line) => !line.endsWith(': ok')),
-    ['2: changed'],
+    ['2: changed', '7: changed'],
   );
-  // In the check one of each; then the spoilt one before, within and behind its change; then one of each for all behind it.
+  // One of each in the check; then each spoilt one before and behind its change; then one for 3 to 6 and one for 8 to 12.
   const count = programs.started().filter((name) => name === 'stat').length;
-  t.equal(count, 1 + 2 + 1);
+  t.equal(count, 1 + 2 * 2 + 2);
+});
+
+t.test('what was made with another is told, though the run ends before it is looked at', async (t) => {
+  const world = worldOf(t);
+  const at = (name: string) => world.path('node-1', name);
+  const make = (names: readonly string[]) => sh`for w in ${names}; do : > "$w"; done`;
+  const thing = (name: string): Resource => ({
+    kind: 'thing',
+    id: name,
+    // The first one never looks right.
+    probe: sh`if [ -e ${at(name)} ] && [ ${name} != a ]; then echo there=yes; else echo there=no; fi`,
+    wanted: { there: 'yes' },
+    change: () => make([at(name)]),
+    joint: () => ({ key: 'make', part: at(name), change: make }),
+    undo: { kind: 'none', why: 'a test' },
+  });
+  const tasks: Tasks = () => [
+    ...['a', 'b', 'c'].map((name) => task(name, thing(name))),
+    task('behind', file({ path: at('behind'), content: '' })),
+  ];
+  const { events } = await world.run(all(tasks));
+  t.strictSame(statuses(events), ['a: failed', 'b: changed', 'c: changed', 'behind: not run']);
+});
+
+t.test('what fails together and works alone is made, each by itself', async (t) => {
+  const world = worldOf(t);
+  const at = (name: string) => world.path('node-1', name);
+  const thing = (name: string): Resource => ({
+    kind: 'thing',
+    id: name,
+    probe: sh`if [ -e ${at(name)} ]; then echo there=yes; else echo there=no; fi`,
+    wanted: { there: 'yes' },
+    change: () => sh`: > ${at(name)}; echo alone ${name} >> ${at('log')}`,
+    joint: () => ({ key: 'make', part: name, change: () => sh`echo 'not together' >&2; exit 1` }),
+    undo: { kind: 'none', why: 'a test' },
+    explain: ({ stderr }) => (stderr.includes('not together') ? { what: 'the wrong reason' } : undefined),
+  });
+  const tasks: Tasks = () => ['a', 'b'].map((name) => task(name, thing(name)));
+  const { events, exitCode } = await world.run(all(tasks));
+  t.equal(exitCode, 0);
+  t.strictSame(statuses(events), ['a: changed', 'b: changed']);
+  t.equal(world.read('node-1', 'log'), 'alone a\nalone b\n');
 });
 
 t.test('what an earlier change altered is seen, foreseen or not', async (t) => {
