@@ -1,9 +1,11 @@
 /** Given these variables and facts, these tasks: k3s-server, k3s-agent, and what they write. */
+
 import { spawnSync } from 'node:child_process';
 import t from 'tap';
 import type { FactAnswers, FactRequests } from '../../engine/fact.ts';
 import { type Script, Secret, sh, type Task, type Verdict } from '../../engine/index.ts';
 import type { HostView, TaskContext, Work } from '../../engine/role.ts';
+import { definition } from '../../engine/script.ts';
 import { type Network, network } from '../../roles/cluster/network.ts';
 import { system } from '../../roles/cluster/system.ts';
 import { agentConfig, type ServerVars, serverConfig, unitFile } from '../../roles/k3s/config.ts';
@@ -119,10 +121,13 @@ const titles = (tasks: readonly Task[]): string[] =>
   tasks.filter(({ options }) => options.when !== false).map(({ name }) => name);
 const named = (tasks: readonly Task[], name: string): Task | undefined => tasks.find((task) => task.name === name);
 
+/** A script with the functions it calls: contents are among them. */
+const whole = (script: Script): string => [...script.functions.map(definition), script.shown].join('\n');
+
 /** What a file task will write, as people may see it. */
 function written(tasks: readonly Task[], name: string): string {
   const action = named(tasks, name)?.action;
-  return action && 'change' in action ? action.change({}).shown : '';
+  return action && 'change' in action ? whole(action.change({})) : '';
 }
 
 // --- the server ---
@@ -197,7 +202,7 @@ t.test('a running member is restarted for a change of binary, settings or unit, 
   const restart = handlers['restart k3s'];
   t.match(restart?.options.disrupts, { thing: 'etcd', before: { kind: 'wait' }, after: { kind: 'wait' } });
   const action = restart?.action;
-  const script = action && 'change' in action ? action.change({}).shown : '';
+  const script = action && 'change' in action ? whole(action.change({})) : '';
   t.match(
     script,
     /-I PREROUTING -d 192\.0\.2\.100 [\s\S]*if hw_has_vip 192\.0\.2\.100; then[\s\S]*\s+hw_relay_on [\s\S]*systemctl restart --no-block k3s[\s\S]*\nhw_relay_off\n/,
