@@ -31,6 +31,8 @@ export interface TaskRef {
   /** Position in its stage, from 0; handlers follow the tasks. With play, role and stage it names the task in a run. */
   readonly index: number;
   readonly handler: boolean;
+  /** Of a handler: owed by a run that was cut, not by a task of this one. */
+  readonly owed?: true;
   /** `file /etc/hosts`; for verdicts `check clock`. */
   readonly resource: string;
   /** The line of the role that made it; only of tasks that failed. */

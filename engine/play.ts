@@ -1,5 +1,5 @@
 /** A play: which roles, on which hosts, in which order. Keywords are Ansible's. */
-import type { Position, Problem } from './errors.ts';
+import { didYouMean, type Position, type Problem } from './errors.ts';
 import type { RoleCall } from './role.ts';
 import { callerOf } from './task.ts';
 
@@ -59,6 +59,22 @@ export function play(declaration: PlayDeclaration): Play {
 
 /** What is wrong with a play's keywords: a playbook that nobody type-checks may hold anything. */
 export function playProblems(play: Play): readonly Problem[] {
+  const unknown = Object.keys(play).filter((name) => name !== 'at' && !Object.hasOwn(NAMES, name));
+  return [
+    ...unknown.map((name): Problem => {
+      const near = didYouMean(name, Object.keys(NAMES));
+      return {
+        what: `play "${play.name}" has a keyword that is none: ${name}`,
+        at: play.at,
+        allowed: Object.keys(NAMES).join(', '),
+        ...(near ? { tryThis: `did you mean ${near}?` } : {}),
+      };
+    }),
+    ...wrongValues(play),
+  ];
+}
+
+function wrongValues(play: Play): readonly Problem[] {
   return KEYWORDS.flatMap(({ name, allowed, fits }) => {
     const value: unknown = play[name];
     if (value === undefined || fits(value)) return [];
@@ -69,6 +85,22 @@ export function playProblems(play: Play): readonly Problem[] {
 const isWhole = (value: unknown, from: number): boolean => Number.isInteger(value) && Number(value) >= from;
 const isSerial = (value: unknown): boolean =>
   isWhole(value, 0) || (typeof value === 'string' && /^\d+(\.\d+)?%$/.test(value) && Number.parseFloat(value) <= 100);
+
+/** Every keyword. */
+const NAMES: Readonly<Record<keyof PlayDeclaration, true>> = {
+  name: true,
+  hosts: true,
+  roles: true,
+  optional: true,
+  serial: true,
+  strategy: true,
+  tags: true,
+  become: true,
+  vars: true,
+  anyErrorsFatal: true,
+  maxFailPercentage: true,
+  throttle: true,
+};
 
 /** Keywords whose values can be wrong. */
 const KEYWORDS = [

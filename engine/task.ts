@@ -2,7 +2,7 @@
  * A task: a resource with a name, and what the scheduler must know of it. Tasks are plain data, made by a role's pure
  * `tasks` function, so that they can be listed, planned and tested without a host.
  */
-import type { Position } from './errors.ts';
+import { didYouMean, type Position, UserError } from './errors.ts';
 import type { Resource } from './resource.ts';
 import type { HostView } from './role.ts';
 
@@ -62,9 +62,32 @@ export interface Task {
   readonly at: Position | undefined;
 }
 
-/** A task: what to call it, the resource, how to schedule it. */
+const OPTIONS: Readonly<Record<keyof TaskOptions, true>> = {
+  tags: true,
+  when: true,
+  notify: true,
+  disrupts: true,
+  runOnce: true,
+  delegateTo: true,
+  ignoreErrors: true,
+};
+
+/**
+ * A task: what to call it, the resource, how to schedule it.
+ * @throws UserError on an option that is none: a role that nobody type-checks may hold anything.
+ */
 export function task(name: string, action: Resource | Verdict, options: TaskOptions = {}): Task {
   const caller = callerOf(task);
+  for (const option in options) {
+    if (Object.hasOwn(OPTIONS, option)) continue;
+    const near = didYouMean(option, Object.keys(OPTIONS));
+    throw new UserError({
+      what: `task "${name}" has an option that is none: ${option}`,
+      at: caller(),
+      allowed: Object.keys(OPTIONS).join(', '),
+      ...(near ? { tryThis: `did you mean ${near}?` } : {}),
+    });
+  }
   return {
     name,
     action,

@@ -45,6 +45,9 @@ The cluster is up; its API answers on https://${vip}:6443. Look around:
   npm run lab -- fault kill node-1 --name ${NAME}                   # pull a plug: the address moves within 22 s
   npm run lab -- ssh node-2 --name ${NAME} -- k3s kubectl get nodes
   npm run lab -- fault start node-1 --name ${NAME}
-  npm run lab -- down --name ${NAME}                                # takes it all away`);
+  npm run lab -- down --name ${NAME}                                # takes it all away
+
+Where k3s could not be downloaded it is the stand-in of lab/k3s: real etcd, API server and containerd, but an emulated node's kubelet is
+pretended, and pods whose images are not in the lab (local-path-provisioner) do not start.`);
   return ExitCode.ok;
 });

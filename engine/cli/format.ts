@@ -139,7 +139,8 @@ export class TextFormat {
     const quiet = status === 'ok' || status === 'skipped';
     if (quiet && this.#options.verbosity === 0) return [];
     const took = ms >= 1000 ? this.#style('dim', ` ${seconds(ms)}`) : '';
-    const name = task.handler ? `${task.name} (handler)` : task.name;
+    const handler = task.owed ? ' (handler, owed by a run that was stopped)' : task.handler ? ' (handler)' : '';
+    const name = `${task.name}${handler}`;
     return [
       ...this.#header(task),
       `    ${this.#style(STATUS_STYLES[status], status.padEnd(this.#mode === 'check' ? 12 : 7))} ${host}  ${name}${took}`,
@@ -151,13 +152,15 @@ export class TextFormat {
   #diff({ status, diff, found, wanted, task }: RunEvent & { type: 'task-finished' }): readonly string[] {
     // A handler has no state of its own that one would compare.
     if (status === 'ok' || status === 'skipped' || task.handler) return [];
-    const text =
-      diff ??
-      differences(found ?? {}, wanted ?? {})
-        .map(({ key, found, wanted }) =>
-          found === undefined ? `+${key}: ${wanted}` : `-${key}: ${found}\n+${key}: ${wanted}`,
-        )
-        .join('\n');
+    // A diff of the content says nothing of who may read it.
+    const told = differences(found ?? {}, wanted ?? {})
+      .filter(
+        ({ key, found }) => diff === undefined || (found !== undefined && ['mode', 'owner', 'group'].includes(key)),
+      )
+      .map(({ key, found, wanted }) =>
+        found === undefined ? `+${key}: ${wanted}` : `-${key}: ${found}\n+${key}: ${wanted}`,
+      );
+    const text = [...told, ...(diff ? [diff] : [])].join('\n');
     if (text.trim() === '') return [];
     return printable(text)
       .trimEnd()

@@ -3,12 +3,14 @@
 import { UserError } from '../errors.ts';
 import type { FactAnswers, FactRequests } from '../fact.ts';
 import type { Inventory } from '../inventory/inventory.ts';
-import type { AskContext, Stage } from '../role.ts';
+import type { AskContext } from '../role.ts';
 import { askContext, type PlayRun } from '../run/context.ts';
 import type { RunOptions } from '../run/options.ts';
-import { isSelected, type TagSelection } from '../run/tags.ts';
-import { inheritedTags, selectedCalls } from '../run/units.ts';
+import { problemsOf } from '../run/role-error.ts';
+import type { TagSelection } from '../run/tags.ts';
+import { inheritedTags, type StagePlace, selectedCalls, unitsOf } from '../run/units.ts';
 import { loadWorks } from '../run/works.ts';
+import type { Task } from '../task.ts';
 
 /** The hosts of each play. */
 export function listHosts(plays: readonly PlayRun[]): string {
@@ -39,10 +41,10 @@ export async function listTasks(
       const ask = askContext(inventory, host, resolved.vars, hosts, runHosts);
       const work = works.get(call.role);
       const stages = (work?.stages ?? []).flatMap((stage) => {
-        const tasks = exampleTasks(stage, ask)
-          .map((task) => ({ name: task.name, tags: [...inherited, ...(task.options.tags ?? [])] }))
-          .filter(({ tags }) => isSelected(tags, selection));
-        return tasks.map(({ name, tags }) => `    ${stage.name}: ${name}  [${[...new Set(tags)].join(', ')}]`);
+        const tags = ({ options }: Task) => [...new Set([...inherited, ...(options.tags ?? [])])].join(', ');
+        return exampleTasks({ play, call, stage }, ask, selection).map(
+          (task) => `    ${stage.name}: ${task.name}  [${tags(task)}]`,
+        );
       });
       const checks = work?.checks
         ? [`    checks: on every host, before anything is changed  [${inherited.join(', ')}]`]
@@ -52,7 +54,7 @@ export async function listTasks(
     });
     return calls.length > 0 ? [`${play.name} (${play.hosts})`, ...calls] : [];
   });
-  return lines.join('\n');
+  return ['As for a fresh first host; what depends on other hosts is by example.', ...lines].join('\n');
 }
 
 /** The tags that `--tags` can name. */
@@ -65,7 +67,9 @@ export function listTags(plays: readonly PlayRun[]): string {
     .join('\n');
 }
 
-function exampleTasks(stage: Stage<unknown>, ask: AskContext<unknown>) {
+/** @throws UserError on a mistake in the role, such as a handler that is none. */
+function exampleTasks(place: StagePlace, ask: AskContext<unknown>, selection: TagSelection): readonly Task[] {
+  const { stage, call } = place;
   const requests: FactRequests = stage.facts?.(ask) ?? {};
   const facts = Object.fromEntries(
     Object.entries(requests).map(([name, request]) => [
@@ -73,5 +77,10 @@ function exampleTasks(stage: Stage<unknown>, ask: AskContext<unknown>) {
       'fact' in request ? new Map(request.of.map((host) => [host.name, request.fact.example])) : request.example,
     ]),
   );
-  return stage.tasks({ ...ask, facts: facts as FactAnswers<FactRequests> });
+  try {
+    const units = unitsOf(place, { ...ask, facts: facts as FactAnswers<FactRequests> }, selection, ask.host);
+    return units.filter(({ ref }) => !ref.handler).map(({ task }) => task);
+  } catch (error) {
+    throw new UserError(problemsOf(error, call.role.name));
+  }
 }

@@ -22,6 +22,7 @@ type PhaseName = (typeof PHASES)[number];
 
 /** What came before the run; phases of each host with time, round trips and bytes; then the slowest tasks. */
 export function profileText(events: readonly RunEvent[]): string {
+  // In the inventory's order.
   const hosts = new Map<string, Map<PhaseName, PhaseCost>>();
   const add = (host: string, phase: PhaseName, cost: Partial<PhaseCost>): void => {
     const phases = hosts.get(host) ?? new Map<PhaseName, PhaseCost>();
@@ -37,8 +38,10 @@ export function profileText(events: readonly RunEvent[]): string {
   };
   let before = '';
   for (const event of events) {
-    if (event.type === 'run-started')
+    if (event.type === 'run-started') {
+      for (const host of event.hosts) hosts.set(host, new Map());
       before = `start ${event.startUp.start} ms, inventory ${event.startUp.inventory} ms`;
+    }
     if (event.type === 'host-connected') {
       for (const phase of ['connect', 'authenticate', 'become'] as const) {
         add(event.host, phase, { ms: event.timing[phase] });

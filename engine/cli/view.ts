@@ -16,8 +16,11 @@ export interface Screen {
 /** Milliseconds between two drawings of the live part. */
 const REDRAW_EVERY = 250;
 
-/** Milliseconds after which a change is told to take long, where there is no live part. */
+/** Milliseconds after which a change is told to take long, where there is no live part; and again after as many. */
 const LONG = 30_000;
+
+/** Milliseconds between two looks for such changes. */
+const LOOK_EVERY = 2_000;
 
 /** What a host is doing. */
 interface Doing {
@@ -27,6 +30,8 @@ interface Doing {
   readonly since: number;
   /** The last line of output, where there is one: what a wait last saw. */
   last: string;
+  /** When it was last told to take long; at first, when it began. */
+  told: number;
 }
 
 /** Draws a run from its events. */
@@ -38,6 +43,7 @@ export class View {
   #drawn = 0;
   #started = 0;
   #timer: NodeJS.Timeout | undefined;
+  #stopping: 'after this step' | 'now' | undefined;
 
   constructor(screen: Screen, options: FormatOptions) {
     this.#screen = screen;
@@ -68,9 +74,15 @@ export class View {
         this.#started = Date.now();
         this.#timer = setInterval(
           () => this.#show(this.#live ? [] : this.#longLines()),
-          this.#live ? REDRAW_EVERY : LONG,
+          this.#live ? REDRAW_EVERY : LOOK_EVERY,
         );
         this.#timer.unref();
+        break;
+      case 'host-connected':
+        this.#begin(event.host, 'answering');
+        break;
+      case 'interrupted':
+        this.#stopping = event.how;
         break;
       case 'checks-started':
         for (const host of event.hosts) this.#begin(host, 'checking that it may run');
@@ -97,18 +109,19 @@ export class View {
   }
 
   #begin(host: string, what: string, isTask = false): void {
-    this.#doing.set(host, { what, isTask, since: Date.now(), last: '' });
+    const now = Date.now();
+    this.#doing.set(host, { what, isTask, since: now, last: '', told: now });
   }
 
   /** The changes that take long. */
   #longLines(): readonly string[] {
     const now = Date.now();
     return [...this.#doing]
-      .filter(([, { isTask, since }]) => isTask && now - since >= LONG / 2)
-      .map(
-        ([host, { what, since, last }]) =>
-          `    ...     ${host}  ${what} ${elapsed(now - since)}${last ? `  ${last}` : ''}`,
-      );
+      .filter(([, { isTask, told }]) => isTask && now - told >= LONG)
+      .map(([host, doing]) => {
+        doing.told = now;
+        return `    ...     ${host}  ${doing.what} ${elapsed(now - doing.since)}${doing.last ? `  ${doing.last}` : ''}`;
+      });
   }
 
   /** Takes the live part away and writes what is to stay, in one go with the new live part, so that nothing flickers. */
@@ -118,6 +131,11 @@ export class View {
     this.#drawn = live.length;
     const text = [...lines, ...live].map((line) => `${line}\n`).join('');
     if (erase + text !== '') this.#screen.write(erase + text);
+  }
+
+  #wayOut(): string {
+    if (this.#stopping === 'now') return 'stopping';
+    return this.#stopping ? 'stopping; Ctrl-C again kills the running steps' : 'Ctrl-C stops after the running steps';
   }
 
   #liveLines(): readonly string[] {
@@ -131,7 +149,7 @@ export class View {
       return `  ${host.padEnd(names)}  ${what}${waited}${last ? `  ${last}` : ''}`;
     });
     const shown = all.length > room ? [...all.slice(0, room - 1), `  ... and ${all.length - room + 1} more`] : all;
-    const clock = `  ${elapsed(now - this.#started)} since the start; Ctrl-C stops after the running steps`;
+    const clock = `  ${elapsed(now - this.#started)} since the start; ${this.#wayOut()}`;
     return ['', ...shown, clock].map((line) => (line === '' ? line : `\x1b[2m${line.slice(0, width)}\x1b[22m`));
   }
 }

@@ -1,6 +1,6 @@
 /** Reads inventories: files, directories, host lists, `group_vars/`, `host_vars/`, `-e`. */
 import { accessSync, constants, readdirSync, readFileSync, statSync } from 'node:fs';
-import { dirname, join, relative } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
 import { located, type Problem, UserError } from '../errors.ts';
 import { readExtraVars } from './extra-vars.ts';
 import { implicitLocalhost, LoadedHost, type Sources, type VarsPlace } from './host.ts';
@@ -52,7 +52,31 @@ export async function loadInventory(request: InventoryRequest): Promise<Inventor
   for (const folder of folders) besideInventory.push(await placeAt(folder));
   const { playbookDirectory } = request;
   const besidePlaybook = playbookDirectory === undefined ? undefined : await placeAt(shortPath(playbookDirectory));
+  await warnOfUnread([...read.keys()], model, notes.warnings);
   return new LoadedInventory(model, extra, besideInventory, besidePlaybook, playbookDirectory, notes);
+}
+
+/** Variables in the folder one is in are not read where neither an inventory nor the playbook is there: easily overlooked. */
+async function warnOfUnread(folders: readonly string[], model: InventoryModel, warnings: Problem[]): Promise<void> {
+  if (folders.length === 0 || folders.some((folder) => resolve(folder) === process.cwd())) return;
+  const says = async (folder: string, names: Iterable<string>): Promise<boolean> => {
+    try {
+      const found = await readVarsFolder(folder, names, { files: [], warnings: [] });
+      return [...found.values()].some((vars) => vars.size > 0);
+    } catch {
+      return true;
+    }
+  };
+  const unread = [
+    ...((await says('group_vars', model.groups.keys())) ? ['group_vars/'] : []),
+    ...((await says('host_vars', model.hosts.keys())) ? ['host_vars/'] : []),
+  ];
+  if (unread.length === 0) return;
+  warnings.push({
+    what: `${unread.join(' and ')} in this folder ${unread.length > 1 ? 'are' : 'is'} not read`,
+    allowed: `variables beside the inventory or the playbook: in ${[...new Set(folders)].join(', ')}`,
+    tryThis: 'put the inventory here, or the variables there',
+  });
 }
 
 /** A group and a host of one name are told apart by nobody; a group that holds just that host does no harm. */

@@ -22,6 +22,8 @@ export function fileDiff(path: string, content: Content): DiffDetail {
 /** The diff as text, given the bytes found. */
 export function renderDiff(path: string, found: Buffer, content: Content): string {
   const wanted = bytesOf(content);
+  // What else differs, mode or owner, is told without this.
+  if (found.equals(wanted)) return '';
   if (content instanceof Secret) return `${path}: the content is secret`;
   if (found.length > FETCHED || wanted.length > FETCHED) return `${path}: too long to show a diff`;
   if (!isText(found) || !isText(wanted)) return `${path}: binary, ${found.length} bytes become ${wanted.length}`;

@@ -200,7 +200,7 @@ function explainUnit(name: string, { exitCode, stderr }: ChangeFailure): Explana
   const [, status] = /^ExecMainStatus=(?!0$)(.+)$/m.exec(stderr) ?? [];
   if (result)
     return {
-      what: `${name} did not start: ${result}${status ? `, exit code ${status}` : ''}; its last words are above`,
+      what: `${name} did not start: ${result}${status ? `, exit code ${status}` : ''}; its last words are below`,
       tryThis: look,
     };
   return undefined;

@@ -10,7 +10,7 @@ import { differences, holds, type State } from '../state.ts';
 import type { Disruption } from '../task.ts';
 import { type Decision, lastLines, readProbe } from './check.ts';
 import type { ProbeStep } from './looks.ts';
-import { isOwed, owing, paid } from './owed.ts';
+import { isOwed, owing, paid, paying } from './owed.ts';
 import { isSuccess, SUCCEEDED, Together, wasTogether } from './together.ts';
 import { hasResource, type ResourceUnit, type Unit } from './units.ts';
 
@@ -125,7 +125,7 @@ function unitSteps(unit: ResourceUnit, { script, timeout, isExpected }: Change):
   const mayChange = disrupts?.before ? sh`${due} && ${passed('gate_before')}` : due;
   steps.push({
     id: `${key}.change`,
-    script: unit.notifies.length > 0 ? owing(unit.notifies, script) : script,
+    script: noted(unit, script),
     timeout,
     onlyIf: mayChange,
     changes: true,
@@ -148,10 +148,16 @@ function unitSteps(unit: ResourceUnit, { script, timeout, isExpected }: Change):
     steps.push(gate('gate_after', disrupts.after, passed(...done)));
     done.push('gate_after');
   }
-  if (unit.owed !== undefined) {
+  if (unit.owed !== undefined && resource.verify !== 'exit code') {
     steps.push({ id: `${key}.paid`, script: paid(unit.owed), timeout: PROBE_TIMEOUT, onlyIf: passed(...done) });
   }
   return steps;
+}
+
+/** A change with the notes of handlers that it owes, or that it is. */
+function noted({ task, notifies, owed }: ResourceUnit, change: Script): Script {
+  if (owed !== undefined && task.action.verify === 'exit code') return paying(owed, change);
+  return notifies.length > 0 ? owing(notifies, change) : change;
 }
 
 /** A segment as a script, and what the answers to it mean, as they come: an outcome is known with the answer to its last step. */

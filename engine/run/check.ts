@@ -43,7 +43,8 @@ export function decide(units: readonly Unit[], results: readonly StepResult[]): 
       const notified = decisions.some(
         ({ what, unit: other }) => what === 'change' && other.notifies.includes(unit.owed ?? ''),
       );
-      decisions.push(decision(unit, owed.has(unit.owed) || notified ? 'change' : 'nothing'));
+      const known: Unit = owed.has(unit.owed) && !notified ? { ...unit, ref: { ...unit.ref, owed: true } } : unit;
+      decisions.push(decision(known, owed.has(unit.owed) || notified ? 'change' : 'nothing'));
     } else if (unit.task.options.when === false) {
       decisions.push(decision(unit, 'skip'));
     } else if (hasResource(unit)) {

@@ -55,5 +55,13 @@ exit $hw_rc`;
 /** Condition: is a handler owed? */
 export const isOwed = (name: string): Script => sh`${hwIsOwed} ${name}`;
 
+/** A handler's change that removes its note as soon as it has succeeded, though the run be stopped right behind it. */
+export const paying = (name: string, change: Script): Script => sh`
+( ${change}
+)
+hw_rc=$?
+case $hw_rc in 0|${UNCHANGED}) ${hwPaid} ${name} || exit ;; esac
+exit $hw_rc`;
+
 /** Removes the note. */
 export const paid = (name: string): Script => sh`${hwPaid} ${name}`;

@@ -18,6 +18,7 @@ const ENGINE = fileURLToPath(new URL('..', import.meta.url));
 function placeOf(error: unknown): Position | undefined {
   const stack = error instanceof Error ? (error.stack ?? '') : '';
   const frames = [...stack.matchAll(/(?:file:\/\/|\()?(\/[^():]+):(\d+):(\d+)\)?$/gm)];
-  const [, file, line, column] = frames.find(([, path = '']) => !path.startsWith(ENGINE)) ?? frames[0] ?? [];
+  const [, file, line, column] =
+    frames.find(([, path = '']) => !path.startsWith(ENGINE) && !path.includes('/node_modules/')) ?? [];
   return file ? { file, line: Number(line), column: Number(column) } : undefined;
 }

@@ -52,7 +52,7 @@ export async function run(options: RunOptions): Promise<RunResult> {
     argv: options.argv,
     mode: options.check ? 'check' : 'apply',
     diff: options.diff,
-    hosts: names,
+    hosts: hosts.filter(({ implicit }) => !implicit).map(({ name }) => name),
     version: options.version,
     startUp: options.startUp,
   });

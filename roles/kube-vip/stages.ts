@@ -90,12 +90,14 @@ export const stages: RoleStages<typeof vars> = (stage) => [
       ...asked(context),
       own: k3sState,
     }),
-    tasks: ({ facts, vars }) => {
+    tasks: (context) => {
+      const { facts, vars } = context;
       const address = vars.kube_vip_address;
       if (address === undefined || vars.kube_vip_mode !== 'arp') return [];
+      const silent = serversOf(context).flatMap(({ name }) => (facts.sights.has(name) ? [] : [name]));
       const running = [...facts.states.values()].some(isRunning);
       return [
-        task('Count the servers that have the address', holderVerdict(address, facts.sights, running), {
+        task('Count the servers that have the address', holderVerdict(address, facts.sights, running, silent), {
           runOnce: true,
         }),
       ];
@@ -163,12 +165,27 @@ exit 1`,
   return [task('Wait until the API answers at the address', { ...wait, explain })];
 }
 
-/** Exactly one server has the address. Before there is a cluster nobody has. */
-export function holderVerdict(address: string, sights: Sights, running: boolean): Verdict {
+/**
+ * Exactly one server has the address. Before there is a cluster nobody has.
+ * @param silent Servers that could not be asked.
+ */
+export function holderVerdict(
+  address: string,
+  sights: Sights,
+  running: boolean,
+  silent: readonly string[] = [],
+): Verdict {
   const holders = holdersOf(sights);
   if (holders.length === 1) return pass('vip-holder', `${address} is on ${holders[0]}, and on no other server`);
   if (holders.length === 0 && !running) {
     return warn('vip-holder', { evidence: 'no cluster runs yet', what: 'nobody has the address so far' });
+  }
+  if (holders.length === 0 && silent.length > 0) {
+    return warn('vip-holder', {
+      evidence: `none of ${[...sights.keys()].join(', ')}`,
+      what: `whether a server has ${address} is not known: ${silent.join(', ')} could not be asked`,
+      tryThis: `mend ${silent.join(', ')} and run again`,
+    });
   }
   return refuse('vip-holder', {
     evidence: holders.length === 0 ? `none of ${[...sights.keys()].join(', ')}` : holders.join(', '),

@@ -136,6 +136,7 @@ t.test('the lists of hosts, tasks and tags connect to nothing and say what a run
   t.equal(
     tasks.stdout,
     [
+      'As for a fresh first host; what depends on other hosts is by example.',
       'Everyone (people)',
       '  greet - Writes a greeting.',
       '    checks: on every host, before anything is changed  [all-people, greet]',

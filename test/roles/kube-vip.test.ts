@@ -141,6 +141,10 @@ t.test('exactly one server has the address; before there is a cluster nobody nee
   });
   t.match(holderVerdict(address, sights({}, {}), true), { verdict: 'refuse', what: /no server has/ });
   t.match(holderVerdict(address, sights({}, {}), false), { verdict: 'warn' });
+  t.match(holderVerdict(address, sights({}, {}), true, ['server-3']), {
+    verdict: 'warn',
+    what: /server-3 could not be asked/,
+  });
 });
 
 interface Pod {

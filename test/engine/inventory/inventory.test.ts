@@ -1,3 +1,5 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import fc from 'fast-check';
 import t from 'tap';
 import { parseLiteral } from '../../../engine/inventory/literal.ts';
@@ -6,7 +8,7 @@ import { expandHosts, expandRanges } from '../../../engine/inventory/ranges.ts';
 import { splitWords } from '../../../engine/inventory/words.ts';
 import { plainScalar } from '../../../engine/inventory/yaml.ts';
 import { MASK } from '../../../engine/secret.ts';
-import { inventoryOf, messageOf, names } from './files.ts';
+import { folderOf, inventoryOf, messageOf, names } from './files.ts';
 
 const CLUSTER = `# a cluster
 lone:2222 x=1
@@ -569,4 +571,23 @@ t.test('20,000 hosts', async (t) => {
   const inventory = await inventoryOf(t, { 'h.yml': yaml }, { sources: ['h.yml'] });
   t.equal(inventory.hosts.length, 20_000);
   t.equal(inventory.select('n-19999')[0]?.address, '10.0.78.31');
+});
+
+t.test('variables in the folder one is in that nothing reads are told', async (t) => {
+  const before = process.cwd();
+  t.teardown(() => process.chdir(before));
+  const files = { 'group_vars/server.yml': 'a: 1', 'inventories/hosts': '[server]\nnode-1\n' };
+  const folder = folderOf(t, files);
+  process.chdir(folder);
+  const warnings = async (source: string) => (await loadInventory({ sources: [source] })).warnings;
+  t.match(await warnings('inventories/hosts'), [
+    { what: 'group_vars/ in this folder is not read', allowed: /inventories/ },
+  ]);
+  writeFileSync(join(folder, 'group_vars/server.yml'), '{ broken');
+  t.equal((await warnings('inventories/hosts')).length, 1, 'though it can not be read');
+  writeFileSync(join(folder, 'group_vars/server.yml'), '# nothing');
+  t.strictSame(await warnings('inventories/hosts'), []);
+  writeFileSync(join(folder, 'group_vars/server.yml'), 'a: 1');
+  writeFileSync(join(folder, 'hosts'), '[server]\nnode-1\n');
+  t.strictSame(await warnings('hosts'), []);
 });

@@ -160,6 +160,7 @@ t.test('--diff shows', async (t) => {
   });
   t.test('of a secret nothing', async (t) => {
     t.equal(render('old-secret', new Secret('new-secret')), '/etc/x: the content is secret');
+    t.equal(render('new-secret', new Secret('new-secret')), '', 'nor that it differs where only mode or owner do');
   });
   t.test('of text with secrets neither the new ones nor the old', async (t) => {
     const diff = render(

@@ -267,7 +267,6 @@ t.test(
       'h0.gate_before',
       'h0.change',
       'h0.gate_after',
-      'h0.paid',
     ]);
   },
 );

@@ -1,5 +1,5 @@
 /** Whole runs, with hosts that are folders of this machine. */
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { UserError } from '../../../engine/errors.ts';
@@ -11,6 +11,7 @@ import { command } from '../../../engine/resources/command.ts';
 import { file } from '../../../engine/resources/file.ts';
 import { waitFor } from '../../../engine/resources/wait.ts';
 import { defineRole } from '../../../engine/role.ts';
+import type { Interruption } from '../../../engine/run/options.ts';
 import { sh } from '../../../engine/script.ts';
 import { maskData, Secret } from '../../../engine/secret.ts';
 import { task } from '../../../engine/task.ts';
@@ -370,6 +371,56 @@ t.test('Ctrl-C lets the running step end, begins nothing new, and exits with 99'
   t.equal(world.read('node-1', 'slow'), 'x\n');
   t.equal(world.read('node-1', 'next'), undefined);
   t.strictSame(statuses(events), ['Slow: changed', 'Next: not run']);
+});
+
+t.test(
+  'a handler that has run when Ctrl-C stops the run is owed no more; one that has not is, and says so',
+  async (t) => {
+    for (const stopped of ['while the handler runs', 'before it'] as const) {
+      const world = worldOf(t, ['node-1']);
+      const at = (name: string) => world.path('node-1', name);
+      const handler = `Restart ${stopped} ${process.pid}`;
+      const role = roleOf(
+        () => [
+          task('Config', file({ path: at('config'), content: 'x' }), { notify: handler }),
+          task('Slow', command(sh`touch ${at('slow')}; sleep 0.5`, { creates: at('slow') })),
+        ],
+        () => ({
+          [handler]: task('Restart', command(sh`touch ${at('restarting')}; sleep 0.5; echo restarted >> ${at('log')}`)),
+        }),
+      );
+      const plays = [play({ name: 'All', hosts: 'all', roles: [role()] })];
+      let ask: Parameters<Interruption['onRequest']>[0] = () => {};
+      const interruption = {
+        requested: undefined as Interruption['requested'],
+        onRequest: (listener: typeof ask) => {
+          ask = listener;
+        },
+      };
+      const running = world.run(plays, { interruption });
+      const seen = stopped === 'before it' ? 'slow' : 'restarting';
+      while (!existsSync(at(seen))) await new Promise((resolve) => setTimeout(resolve, 20));
+      interruption.requested = 'after this step';
+      ask('after this step');
+      t.equal((await running).exitCode, 99);
+      const { events } = await world.run(plays);
+      const restarts = events.filter((event) => event.type === 'task-finished' && event.task.handler);
+      t.equal(world.read('node-1', 'log'), 'restarted\n', `once, stopped ${stopped}`);
+      if (stopped === 'before it') t.match(restarts, [{ status: 'changed', task: { name: 'Restart', owed: true } }]);
+      else t.strictSame(restarts, []);
+    }
+  },
+);
+
+t.test('a misspelt task option is refused with its place', async (t) => {
+  const world = worldOf(t, ['node-1']);
+  const role = roleOf(() => [task('Config', command(sh`true`), { when: true, ...{ notfy: 'restart' } })]);
+  const { events, exitCode } = await world.run([play({ name: 'All', hosts: 'all', roles: [role()] })]);
+  t.equal(exitCode, 2);
+  t.match(
+    events.find((event) => event.type === 'host-failed'),
+    { problem: { what: /option that is none: notfy/, at: { file: /run.test.ts/ }, tryThis: 'did you mean notify?' } },
+  );
 });
 
 t.test('a secret that comes in two pieces is masked, and no character is cut in two', async (t) => {

@@ -168,4 +168,8 @@ t.test('with strategy free no host waits for another, and runOnce and throttle m
 
   const wrong = play({ name: 'All', hosts: 'all', roles: [role(false)()], ...{ strategy: 'fre' as 'free' } });
   await t.rejects(world.run([wrong]), /strategy is "fre"[\s\S]*linear, free/);
+  const misspelt = play({ name: 'All', hosts: 'all', roles: [role(false)()], ...{ stratgy: 'free' } });
+  await t.rejects(world.run([misspelt]), {
+    message: /schedule.test.ts:\d+:\d+.*keyword that is none: stratgy[\s\S]*did you mean strategy/,
+  });
 });
