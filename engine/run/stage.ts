@@ -180,7 +180,7 @@ class HostStage {
     for (const segment of segments) {
       if (!stopped && !run.stopping && !isNeeded(segment, notified)) continue;
       if (stopped || run.stopping || !run.isIn(this.#host)) {
-        for (const { unit, what } of segment.decisions) if (what === 'change') this.#finish(unit, 'not run');
+        this.#leave(segment);
         continue;
       }
       const outcomes = await this.#runSegment(segment);
@@ -207,7 +207,7 @@ class HostStage {
       return outcomes;
     });
     if ('value' in done) return done.value;
-    for (const { unit, what } of segment.decisions) if (what === 'change') this.#finish(unit, 'not run');
+    this.#leave(segment);
     this.#run.fail(this.#host, {
       host: this.#host.name,
       what: `${thing} was not disrupted here, because it did not recover on ${done.stoppedBy}`,
@@ -234,7 +234,7 @@ class HostStage {
     return outcome === 'skipped' || (outcome === 'ran' && this.#run.stopping);
   }
 
-  /** Changes nothing of a segment, as the user asked to stop, or of what follows `failed`. */
+  /** Changes nothing more of a segment: the user asked to stop, it may not be disrupted now, or `failed` failed. */
   #leave({ decisions }: Segment, failed?: Decision): readonly Outcome[] {
     for (const decision of decisions) {
       if (decision.what === 'change' && decision !== failed) this.#finish(decision.unit, 'not run');
