@@ -140,7 +140,7 @@ export class ShellSession implements Session {
   ): Promise<readonly StepResult[] | Refusal> {
     if (this.#broken) throw this.#broken;
     const lock = request ? lockCommand(request, this.#connection.transport === 'local') : '';
-    const prelude = this.#preludeText;
+    const told = this.#preludeText;
     this.#preludeText = '';
     const plain = batchText(steps, this.#defined, lock);
     const pack = this.#unpacks ? packed(plain) : undefined;
@@ -174,7 +174,7 @@ export class ShellSession implements Session {
           },
           done: (results) => resolve(refused ?? results),
         });
-        this.#write(prelude + (pack ?? plain));
+        this.#write(told + (pack ?? plain));
       });
     } finally {
       clearTimeout(timer);
