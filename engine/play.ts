@@ -1,5 +1,6 @@
 /** A play: which roles, on which hosts, in which order. Keywords are Ansible's. */
-import { didYouMean, type Position, type Problem } from './errors.ts';
+import type { Position, Problem } from './errors.ts';
+import { misspelt, type Names } from './misspelt.ts';
 import type { RoleCall } from './role.ts';
 import { callerOf } from './task.ts';
 
@@ -59,19 +60,8 @@ export function play(declaration: PlayDeclaration): Play {
 
 /** What is wrong with a play's keywords: a playbook that nobody type-checks may hold anything. */
 export function playProblems(play: Play): readonly Problem[] {
-  const unknown = Object.keys(play).filter((name) => name !== 'at' && !Object.hasOwn(NAMES, name));
-  return [
-    ...unknown.map((name): Problem => {
-      const near = didYouMean(name, Object.keys(NAMES));
-      return {
-        what: `play "${play.name}" has a keyword that is none: ${name}`,
-        at: play.at,
-        allowed: Object.keys(NAMES).join(', '),
-        ...(near ? { tryThis: `did you mean ${near}?` } : {}),
-      };
-    }),
-    ...wrongValues(play),
-  ];
+  const keywords = Object.keys(play).filter((name) => name !== 'at');
+  return [...misspelt(`play "${play.name}" has a keyword`, keywords, NAMES, () => play.at), ...wrongValues(play)];
 }
 
 function wrongValues(play: Play): readonly Problem[] {
@@ -87,7 +77,7 @@ const isSerial = (value: unknown): boolean =>
   isWhole(value, 0) || (typeof value === 'string' && /^\d+(\.\d+)?%$/.test(value) && Number.parseFloat(value) <= 100);
 
 /** Every keyword. */
-const NAMES: Readonly<Record<keyof PlayDeclaration, true>> = {
+const NAMES: Names<PlayDeclaration> = {
   name: true,
   hosts: true,
   roles: true,

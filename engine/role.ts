@@ -2,8 +2,10 @@
  * A role: what to configure. It declares its variables, asks facts, and computes tasks from them with a pure function; it knows
  * no transport and does no I/O.
  */
+import { UserError } from './errors.ts';
 import type { FactAnswers, FactRequests } from './fact.ts';
-import type { Task, Verdict } from './task.ts';
+import { misspelt, type Names } from './misspelt.ts';
+import { callerOf, type Task, type Verdict } from './task.ts';
 import type { Infer, VarsSchema } from './vars/schema.ts';
 
 /** A host as roles see it. */
@@ -136,12 +138,38 @@ export type RoleDeclaration<S extends VarsSchema> = {
   | { readonly work: () => Promise<WorkDeclaration<S>> }
 );
 
-/** Declares a role. Its file exports the result, and a play calls that. */
+type Keyword = 'name' | 'description' | 'hosts' | 'vars' | 'tags' | 'work' | keyof WorkDeclaration<VarsSchema>;
+const KEYWORDS: Readonly<Record<Keyword, true>> = {
+  name: true,
+  description: true,
+  hosts: true,
+  vars: true,
+  tags: true,
+  work: true,
+  checks: true,
+  stages: true,
+};
+const OF_STAGE: Names<Stage<unknown>> = { name: true, sequel: true, facts: true, tasks: true, handlers: true };
+const OF_CHECKS: Names<Checks<unknown>> = { facts: true, verdicts: true };
+
+/**
+ * Declares a role. Its file exports the result, and a play calls that.
+ * @throws UserError on a keyword that is none; on one of a stage or of checks when its work is loaded.
+ */
 export function defineRole<const S extends VarsSchema>(declaration: RoleDeclaration<S>): RoleFactory<S> {
   const { name, description, hosts = 'all', vars, tags = [] } = declaration;
+  const at = callerOf(defineRole);
+  const check = (subject: string, given: object, names: Readonly<Record<string, true>>): void => {
+    const problems = misspelt(`${subject} has a keyword`, Object.keys(given), names, at);
+    if (problems.length > 0) throw new UserError(problems);
+  };
+  check(`role ${name}`, declaration, KEYWORDS);
   const work = async (): Promise<Work> => {
     const { checks, stages } = 'work' in declaration ? await declaration.work() : declaration;
-    return { checks: checks?.((made) => made), stages: stages((stage) => stage) };
+    const made = { checks: checks?.((made) => made), stages: stages((stage) => stage) };
+    if (made.checks) check(`the checks of role ${name}`, made.checks, OF_CHECKS);
+    for (const stage of made.stages) check(`stage ${stage.name} of role ${name}`, stage, OF_STAGE);
+    return made;
   };
   let loaded: Promise<Work> | undefined;
   const role: Role<S> = { name, description, hosts, vars, tags, work: () => (loaded ??= work()) };

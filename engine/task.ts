@@ -2,7 +2,8 @@
  * A task: a resource with a name, and what the scheduler must know of it. Tasks are plain data, made by a role's pure
  * `tasks` function, so that they can be listed, planned and tested without a host.
  */
-import { didYouMean, type Position, UserError } from './errors.ts';
+import type { Position } from './errors.ts';
+import { MisspeltOption, misspelt, type Names } from './misspelt.ts';
 import type { Resource } from './resource.ts';
 import type { HostView } from './role.ts';
 
@@ -62,7 +63,7 @@ export interface Task {
   readonly at: Position | undefined;
 }
 
-const OPTIONS: Readonly<Record<keyof TaskOptions, true>> = {
+const OPTIONS: Names<TaskOptions> = {
   tags: true,
   when: true,
   notify: true,
@@ -72,22 +73,19 @@ const OPTIONS: Readonly<Record<keyof TaskOptions, true>> = {
   ignoreErrors: true,
 };
 
+const DISRUPTION: Names<Disruption> = { thing: true, before: true, after: true };
+
 /**
  * A task: what to call it, the resource, how to schedule it.
- * @throws UserError on an option that is none: a role that nobody type-checks may hold anything.
+ * @throws MisspeltOption on an option that is none.
  */
 export function task(name: string, action: Resource | Verdict, options: TaskOptions = {}): Task {
   const caller = callerOf(task);
-  for (const option in options) {
-    if (Object.hasOwn(OPTIONS, option)) continue;
-    const near = didYouMean(option, Object.keys(OPTIONS));
-    throw new UserError({
-      what: `task "${name}" has an option that is none: ${option}`,
-      at: caller(),
-      allowed: Object.keys(OPTIONS).join(', '),
-      ...(near ? { tryThis: `did you mean ${near}?` } : {}),
-    });
-  }
+  const problems = [
+    ...misspelt(`task "${name}" has an option`, Object.keys(options), OPTIONS, caller),
+    ...misspelt(`task "${name}" disrupts with an option`, Object.keys(options.disrupts ?? {}), DISRUPTION, caller),
+  ];
+  if (problems.length > 0) throw new MisspeltOption(problems);
   return {
     name,
     action,

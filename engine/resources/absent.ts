@@ -1,5 +1,6 @@
 /** Nothing at a path. */
 import { UserError } from '../errors.ts';
+import { checkOptions, type Names } from '../misspelt.ts';
 import type { Resource } from '../resource.ts';
 import { sh } from '../script.ts';
 import { absolute, beside, explainPath, hwClear, hwType, leftover } from './place.ts';
@@ -11,11 +12,14 @@ export interface AbsentOptions {
   readonly recursive?: boolean;
 }
 
+const OPTIONS: Names<AbsentOptions> = { path: true, recursive: true };
+
 /**
  * Nothing at this path. A link is removed, not what it leads to. A directory that holds something is only removed with
  * `recursive`.
  */
 export function absent(options: AbsentOptions): Resource {
+  checkOptions('absent', options, OPTIONS);
   const path = absolute(options.path);
   const { recursive = false } = options;
   if (recursive && path.lastIndexOf('/') === 0) {

@@ -1,5 +1,6 @@
 /** Debian packages. */
 import { UserError } from '../errors.ts';
+import { checkOptions, type Names } from '../misspelt.ts';
 import type { ChangeFailure, Explanation, Joint, Resource } from '../resource.ts';
 import { type ShellFunction, sh, shellFunction } from '../script.ts';
 import type { State } from '../state.ts';
@@ -11,6 +12,8 @@ export interface AptOptions {
   /** An exact version, as `apt-cache policy` shows it; older than the installed one is fine. Only with one package. */
   readonly version?: string;
 }
+
+const OPTIONS: Names<AptOptions> = { state: true, version: true };
 
 /** Seconds to wait for another apt or dpkg to finish: unattended upgrades take minutes on an SD card. */
 const LOCK_TIMEOUT = 600;
@@ -79,8 +82,15 @@ return $hw_rc`,
  * not know a package, or name one that is gone from the mirror.
  */
 export function apt(packages: string | readonly string[], options: AptOptions = {}): Resource {
+  checkOptions('apt', options, OPTIONS);
   const names = [packages].flat();
   const { state = 'present', version } = options;
+  if (!['present', 'absent'].includes(state)) {
+    throw new UserError({
+      what: `apt: the state of ${names.join(' ')} is "${state}"`,
+      allowed: 'present, absent; what is there is not made newer, but for a version that is named',
+    });
+  }
   if (version !== undefined && (names.length !== 1 || state === 'absent')) {
     throw new UserError({
       what: `apt: a version (${version}) is for one package that is to be present`,

@@ -1,4 +1,5 @@
 /** A script of one's own, for what no resource says better. */
+import { checkOptions, type Names } from '../misspelt.ts';
 import { type Resource, UNCHANGED } from '../resource.ts';
 import { Script, sh } from '../script.ts';
 import { absolute } from './place.ts';
@@ -21,11 +22,14 @@ export interface CommandOptions {
   readonly timeout?: number;
 }
 
+const OPTIONS: Names<CommandOptions> = { id: true, creates: true, unless: true, changed: true, timeout: true };
+
 /**
  * A script, run where it is not done yet. Its exit code is that of its last command; 0 is success. With `creates` or
  * `unless`, these must hold afterwards, or the task fails.
  */
 export function command(script: Script, options: CommandOptions = {}): Resource {
+  checkOptions('command', options, OPTIONS);
   const { creates, unless, changed, timeout } = options;
   const conditions = [
     ...(creates === undefined ? [] : [sh`[ -e ${absolute(creates)} ]`]),

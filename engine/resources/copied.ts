@@ -2,10 +2,23 @@
 import { createHash, type Hash } from 'node:crypto';
 import { closeSync, createReadStream, openSync, readFileSync, readSync, statSync } from 'node:fs';
 import { UserError } from '../errors.ts';
+import { checkOptions, type Names } from '../misspelt.ts';
 import type { Resource, Upload } from '../resource.ts';
 import { type ShellFunction, sh, shellFunction } from '../script.ts';
 import { checked, explainFile, type FileOptions, file, hwFile, hwSame } from './file.ts';
-import { absolute, beside, hwClear, hwDrop, hwOwn, hwSha256, hwStage, hwSwap, ownership, statFormat } from './place.ts';
+import {
+  absolute,
+  beside,
+  hwClear,
+  hwDrop,
+  hwOwn,
+  hwSha256,
+  hwStage,
+  hwSwap,
+  OWNERSHIP,
+  ownership,
+  statFormat,
+} from './place.ts';
 
 /** What {@link copied} takes: what {@link file} does, but for the content. */
 export interface CopiedOptions extends Omit<FileOptions, 'content'> {
@@ -14,6 +27,8 @@ export interface CopiedOptions extends Omit<FileOptions, 'content'> {
   /** In hex: what the file must be. Without it, whatever it is will do. */
   readonly sha256?: string;
 }
+
+const OPTIONS: Names<CopiedOptions> = { path: true, from: true, sha256: true, validate: true, ...OWNERSHIP };
 
 /** Up to this many bytes a file travels inside the change itself. */
 const SMALL = 256 * 1024;
@@ -46,7 +61,8 @@ echo 'heartwood: another run wrote to the copy' >&2; return 1`,
  * @throws UserError when the file cannot be read or is not what `sha256` says.
  */
 export function copied(options: CopiedOptions): Resource {
-  const { from, sha256 } = options;
+  checkOptions('copied', options, OPTIONS);
+  const { from, sha256, ...place } = options;
   const path = absolute(options.path);
   const { size, sum } = digest(from, path);
   if (sha256 !== undefined && sha256.toLowerCase() !== sum) {
@@ -56,7 +72,7 @@ export function copied(options: CopiedOptions): Resource {
       tryThis: 'fetch it again',
     });
   }
-  if (size <= SMALL) return file({ ...options, path, content: readFileSync(from) });
+  if (size <= SMALL) return file({ ...place, content: readFileSync(from) });
   const own = ownership(path, options, '0644');
   const owner = `${own.owner}:${own.group}`;
   const next = beside(path);

@@ -1,4 +1,5 @@
 /** A directory. */
+import { checkOptions, type Names } from '../misspelt.ts';
 import type { Resource } from '../resource.ts';
 import { type ShellFunction, sh, shellFunction } from '../script.ts';
 import {
@@ -10,6 +11,7 @@ import {
   hwType,
   keyOf,
   lookAt,
+  OWNERSHIP,
   type Ownership,
   ownership,
   statFormat,
@@ -19,6 +21,8 @@ import {
 export interface DirectoryOptions extends Partial<Ownership> {
   readonly path: string;
 }
+
+const OPTIONS: Names<DirectoryOptions> = { path: true, ...OWNERSHIP };
 
 /** `hw_directory PATH FORMAT KEY`: the state of a directory, or of the directory a link leads to. */
 const hwDirectory: ShellFunction = shellFunction(
@@ -48,6 +52,7 @@ hw_mine "$1" "$3" 2>/dev/null || hw_own "$2" "$3" "$1"`,
  * directory will do (data on another disk); a file in its place is an error.
  */
 export function directory(options: DirectoryOptions): Resource {
+  checkOptions('directory', options, OPTIONS);
   const path = absolute(options.path);
   const own = ownership(path, options, '0755');
   return {

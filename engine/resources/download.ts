@@ -1,5 +1,6 @@
 /** A file fetched by the host itself. */
 import { didYouMean, UserError } from '../errors.ts';
+import { checkOptions, type Names } from '../misspelt.ts';
 import type { Explanation, Resource } from '../resource.ts';
 import { type ShellFunction, sh, shellFunction } from '../script.ts';
 import { hwFile, hwSame } from './file.ts';
@@ -13,6 +14,7 @@ import {
   hwStage,
   hwSwap,
   leftover,
+  OWNERSHIP,
   type Ownership,
   ownership,
   statFormat,
@@ -34,6 +36,15 @@ export interface DownloadOptions extends Partial<Ownership> {
    */
   readonly seed?: boolean;
 }
+
+const OPTIONS: Names<DownloadOptions> = {
+  path: true,
+  url: true,
+  sha256: true,
+  timeout: true,
+  seed: true,
+  ...OWNERSHIP,
+};
 
 /**
  * `hw_fetch URL NEXT`: downloads into NEXT, going on where NEXT ends. Gives up on a server that does not answer for 15 s or
@@ -107,6 +118,7 @@ return 1`,
  * owner, or not at all. What a cut run had fetched is gone on with. Prints its progress while it runs.
  */
 export function download(options: DownloadOptions): Resource {
+  checkOptions('download', options, OPTIONS);
   const path = absolute(options.path);
   const next = beside(path);
   const own = ownership(path, options, '0644');

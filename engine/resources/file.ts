@@ -1,4 +1,5 @@
 /** A file with given content. */
+import { checkOptions, type Names } from '../misspelt.ts';
 import type { Joint, Resource } from '../resource.ts';
 import { Script, type ShellFunction, sh, shellFunction } from '../script.ts';
 import { Secret } from '../secret.ts';
@@ -21,6 +22,7 @@ import {
   keyOf,
   leftover,
   lookAt,
+  OWNERSHIP,
   type Ownership,
   ownership,
   statFormat,
@@ -36,6 +38,8 @@ export interface FileOptions extends Partial<Ownership> {
    */
   readonly validate?: (candidate: Script) => Script;
 }
+
+const OPTIONS: Names<FileOptions> = { path: true, content: true, validate: true, ...OWNERSHIP };
 
 /** `hw_file PATH FORMAT SHA256 [KEY]`: the state of a file. With SHA256, says only whether the content has it. */
 export const hwFile: ShellFunction = shellFunction(
@@ -64,6 +68,7 @@ export const hwSame: ShellFunction = shellFunction(
  * directory must be there. The hash of a secret content is not shown, since a short secret could be guessed from it.
  */
 export function file(options: FileOptions): Resource {
+  checkOptions('file', options, OPTIONS);
   const { content, validate } = options;
   const path = absolute(options.path);
   const next = beside(path);

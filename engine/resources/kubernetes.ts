@@ -1,4 +1,5 @@
 /** Kubernetes objects, applied on a host through its own kubectl. */
+import { checkOptions, type Names } from '../misspelt.ts';
 import type { ChangeFailure, Explanation, Resource } from '../resource.ts';
 import { Script, type ShellFunction, sh, shellFunction } from '../script.ts';
 import { MASK, mask, Secret, SecretText } from '../secret.ts';
@@ -27,6 +28,8 @@ export interface KubernetesObjectOptions {
    */
   readonly waitFor?: { readonly condition: string /** Seconds. */; readonly deadline: number };
 }
+
+const OPTIONS: Names<KubernetesObjectOptions> = { manifest: true, kubectl: true, waitFor: true };
 
 /** What rolls out. */
 const WORKLOADS: ReadonlySet<string> = new Set(['Deployment', 'DaemonSet', 'StatefulSet']);
@@ -71,7 +74,9 @@ function ready(kubectl: Script, objects: readonly KubernetesManifest[], conditio
  * Objects as the manifests say, by server-side apply: fields that the manifests do not speak of belong to others and stay. A
  * field that another manager owns is taken over. While there is no API, the check says so and the change would be made.
  */
-export function kubernetesObject({ manifest, kubectl, waitFor }: KubernetesObjectOptions): Resource {
+export function kubernetesObject(options: KubernetesObjectOptions): Resource {
+  checkOptions('kubernetesObject', options, OPTIONS);
+  const { manifest, kubectl, waitFor } = options;
   const objects = [manifest].flat();
   const text = serialise({ apiVersion: 'v1', kind: 'List', items: objects });
   const apply = [`--server-side`, `--field-manager=${FIELD_MANAGER}`, '--force-conflicts'];
@@ -107,8 +112,12 @@ export interface KubernetesAbsentOptions {
   readonly kubectl: Script;
 }
 
+const ABSENT_OPTIONS: Names<KubernetesAbsentOptions> = { kind: true, name: true, namespace: true, kubectl: true };
+
 /** No such object. Waits until it is gone, finalizers included. */
-export function kubernetesAbsent({ kind, name, namespace, kubectl }: KubernetesAbsentOptions): Resource {
+export function kubernetesAbsent(options: KubernetesAbsentOptions): Resource {
+  checkOptions('kubernetesAbsent', options, ABSENT_OPTIONS);
+  const { kind, name, namespace, kubectl } = options;
   const which = [...(namespace === undefined ? [] : ['-n', namespace]), kind, name];
   return {
     kind: 'kubernetes',

@@ -1,4 +1,5 @@
 /** A symbolic link. */
+import { checkOptions, type Names } from '../misspelt.ts';
 import type { Resource } from '../resource.ts';
 import { type ShellFunction, sh, shellFunction } from '../script.ts';
 import { hwKv } from '../state.ts';
@@ -10,6 +11,8 @@ export interface LinkOptions {
   /** Where it leads, as it will be written: absolute, or relative to the link's directory. It need not be there. */
   readonly target: string;
 }
+
+const OPTIONS: Names<LinkOptions> = { path: true, target: true };
 
 /** `hw_link PATH`: the state of a link. */
 const hwLink: ShellFunction = shellFunction(
@@ -25,6 +28,7 @@ hw_type "$1" || return 0
  * its content would be lost.
  */
 export function link(options: LinkOptions): Resource {
+  checkOptions('link', options, OPTIONS);
   const { target } = options;
   const path = absolute(options.path);
   const next = beside(path);

@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { UserError } from '../errors.ts';
+import type { Names } from '../misspelt.ts';
 import type { Look } from '../resource.ts';
 import { type Script, type ShellFunction, sh, shellFunction } from '../script.ts';
 
@@ -16,6 +17,9 @@ export interface Ownership {
   /** A group's name, or its number. */
   readonly group: string;
 }
+
+/** The options that say so. */
+export const OWNERSHIP: Names<Ownership> = { mode: true, owner: true, group: true };
 
 /** Defaults filled in and mode in four digits. @throws UserError when the mode is no octal number. */
 export function ownership(path: string, given: Partial<Ownership>, mode: string): Ownership {

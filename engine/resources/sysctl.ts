@@ -1,5 +1,6 @@
 /** A kernel parameter. */
 import { UserError } from '../errors.ts';
+import { checkOptions, type Names } from '../misspelt.ts';
 import type { Resource } from '../resource.ts';
 import { type ShellFunction, sh, shellFunction } from '../script.ts';
 import { absolute, beside, explainPath, hwDrop, hwStage, hwSwap } from './place.ts';
@@ -9,6 +10,8 @@ export interface SysctlOptions {
   /** Where the value is kept for the next boot. Default: `/etc/sysctl.d/zz-heartwood.conf`, which is read last. */
   readonly file?: string;
 }
+
+const OPTIONS: Names<SysctlOptions> = { file: true };
 
 /** `hw_words TEXT`: sets `hw_words` to TEXT with one space between words. */
 const hwWords: ShellFunction = shellFunction('hw_words', 'set -f; set -- $1; set +f; hw_words=$*');
@@ -52,6 +55,7 @@ done < "$1"`,
  * Where an interface's name has a dot, write it with a slash: `net.ipv4.conf.eth0/100.rp_filter`.
  */
 export function sysctl(key: string, value: string | number, options: SysctlOptions = {}): Resource {
+  checkOptions('sysctl', options, OPTIONS);
   if (!/^[\w/-]+(\.[\w/-]+)+$/.test(key)) {
     throw new UserError({ what: `"${key}" is no kernel parameter`, allowed: 'names with dots between: vm.swappiness' });
   }

@@ -1,4 +1,5 @@
 /** Systemd units. */
+import { checkOptions, type Names } from '../misspelt.ts';
 import type { ChangeFailure, Explanation, Joint, Resource } from '../resource.ts';
 import { type Script, type ShellFunction, sh, shellFunction } from '../script.ts';
 import { keyOf } from './place.ts';
@@ -12,6 +13,8 @@ export interface UnitOptions {
   /** Start it without waiting until it is up; `activating` will do then. For units that wait for other hosts. */
   readonly noBlock?: boolean;
 }
+
+const OPTIONS: Names<UnitOptions> = { enabled: true, active: true, noBlock: true };
 
 /** What is asked of systemd about a unit. */
 const PROPERTIES = 'LoadState,UnitFileState,ActiveState,SubState,NeedDaemonReload';
@@ -112,6 +115,7 @@ return $hw_rc`,
  * have a running unit take a change up, notify a handler made with {@link restarted} or {@link reloaded}.
  */
 export function unit(name: string, options: UnitOptions): Resource {
+  checkOptions('unit', options, OPTIONS);
   const { enabled, active, noBlock = false } = options;
   const word = (value: boolean | undefined): string => (value === false ? 'no' : 'yes');
   const now = noBlock ? ['--no-block'] : [];
@@ -144,7 +148,8 @@ const enabling = (name: string): Joint<string> => ({
 });
 
 /** For handlers: restarts a unit, running or not. With `noBlock`, without waiting until it is up. */
-export function restarted(name: string, options: { readonly noBlock?: boolean } = {}): Resource {
+export function restarted(name: string, options: Pick<UnitOptions, 'noBlock'> = {}): Resource {
+  checkOptions('restarted', options, { noBlock: true });
   const now = options.noBlock ? ['--no-block'] : [];
   return action('restart', name, sh`${hwReread} ${name} || exit\n${hwSystemctl} restart ${now} -- ${name}`);
 }

@@ -5,6 +5,7 @@
  */
 import { isIP } from 'node:net';
 import { UserError } from '../errors.ts';
+import { checkOptions, type Names } from '../misspelt.ts';
 import type { Explanation, Resource } from '../resource.ts';
 import { type Script, type ShellFunction, sh, shellFunction } from '../script.ts';
 import { armed, disarm, unconfirmed } from './revert.ts';
@@ -32,6 +33,20 @@ export interface UfwRule {
   /** Shown by ufw beside the rule. Without quotes. */
   readonly comment?: string;
 }
+
+const RULE: Names<UfwRule> = {
+  action: true,
+  direction: true,
+  from: true,
+  fromPort: true,
+  to: true,
+  port: true,
+  proto: true,
+  route: true,
+  inIface: true,
+  outIface: true,
+  comment: true,
+};
 
 /** Seconds in which a new connection must come through before the host takes a change back. */
 const REVERT_AFTER = 90;
@@ -183,11 +198,15 @@ export interface UfwEnabledOptions {
   readonly confirmWithin?: number;
 }
 
+const ENABLED_OPTIONS: Names<UfwEnabledOptions> = { keepPort: true, confirmWithin: true };
+
 /**
  * The firewall turned on, now and at boot. Refuses while no rule lets TCP connections to `keepPort` in. Before it turns the
  * firewall on, the host arms a revert, disarmed only by a connection made afterwards.
  */
-export function ufwEnabled({ keepPort, confirmWithin = REVERT_AFTER }: UfwEnabledOptions): Resource {
+export function ufwEnabled(options: UfwEnabledOptions): Resource {
+  checkOptions('ufwEnabled', options, ENABLED_OPTIONS);
+  const { keepPort, confirmWithin = REVERT_AFTER } = options;
   return {
     kind: 'ufw',
     id: 'enabled',
@@ -221,6 +240,7 @@ ${armed('enabled', confirmWithin, sh`ufw --force disable`, sh`LC_ALL=C ufw --for
 
 /** A rule as ufw keeps it in its IPv4 and its IPv6 file (empty where it has no part there) and as words after `ufw`. */
 function normalForm(rule: UfwRule): { v4: string; v6: string; words: readonly string[] } {
+  checkOptions('ufwRule', rule, RULE);
   const { action, proto, route = false, inIface, outIface } = rule;
   const direction = rule.direction ?? (outIface !== undefined && inIface === undefined && !route ? 'out' : 'in');
   const problem = (what: string, allowed: string): UserError =>

@@ -1,4 +1,5 @@
 /** Waiting for something to come true: a loop on the host, with a deadline, that shows what it last saw. */
+import { checkOptions, type Names } from '../misspelt.ts';
 import type { Resource } from '../resource.ts';
 import { type Script, type ShellFunction, sh, shellFunction } from '../script.ts';
 import { hwKv } from '../state.ts';
@@ -20,6 +21,8 @@ export interface WaitOptions {
   /** Seconds between tries. Default: 1. */
   readonly every?: number;
 }
+
+const OPTIONS: Names<WaitOptions> = { what: true, script: true, deadline: true, every: true };
 
 /** `hw_seen TEXT`: sets `hw_seen` to the last line of TEXT. */
 const hwSeen: ShellFunction = shellFunction(
@@ -53,7 +56,9 @@ done`,
  * Waits until the script succeeds. Nothing is changed by it: a task that had to wait is `ok`. A wait that fails says what it
  * last saw.
  */
-export function waitFor({ what, script, deadline, every = 1 }: WaitOptions): Resource {
+export function waitFor(options: WaitOptions): Resource {
+  checkOptions('waitFor', options, OPTIONS);
+  const { what, script, deadline, every = 1 } = options;
   return {
     kind: 'wait',
     id: what,
@@ -111,7 +116,9 @@ fi`,
 );
 
 /** Waits until a TCP connection to the port can be opened. Uses nc, curl or bash, whichever the host has. */
-export function waitForPort({ host = '127.0.0.1', port, deadline }: WaitForPortOptions): Resource {
+export function waitForPort(options: WaitForPortOptions): Resource {
+  checkOptions('waitForPort', options, { host: true, port: true, deadline: true });
+  const { host = '127.0.0.1', port, deadline } = options;
   return waitFor({
     what: `port ${port} of ${host}`,
     deadline,
@@ -129,7 +136,9 @@ export interface WaitForUnitOptions {
 }
 
 /** Waits until a systemd unit is active. Ends at once when the unit has failed for good, is masked or missing. */
-export function waitForUnit(name: string, { deadline }: WaitForUnitOptions): Resource {
+export function waitForUnit(name: string, options: WaitForUnitOptions): Resource {
+  checkOptions('waitForUnit', options, { deadline: true });
+  const { deadline } = options;
   return waitFor({
     what: `unit ${name} to be active`,
     deadline,
@@ -178,7 +187,9 @@ fi`,
 );
 
 /** Waits until a GET of the URL answers with one of the status codes. Uses curl or wget, whichever the host has. */
-export function waitForHttp({ url, deadline, status = [200], ca }: WaitForHttpOptions): Resource {
+export function waitForHttp(options: WaitForHttpOptions): Resource {
+  checkOptions('waitForHttp', options, { url: true, deadline: true, status: true, ca: true });
+  const { url, deadline, status = [200], ca } = options;
   const flags =
     ca === undefined
       ? ['', '']

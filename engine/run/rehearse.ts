@@ -4,8 +4,10 @@
  * plays, roles and stages then find every answer in the run's {@link Foresight}. The first change ends it, and from there on
  * each stage asks for itself. Nothing is decided here and nothing said; what can't be computed yet is left to its own time.
  */
+import { UserError } from '../errors.ts';
 import type { FactRequests } from '../fact.ts';
 import type { InventoryHost } from '../inventory/inventory.ts';
+import { MisspeltOption } from '../misspelt.ts';
 import type { StepResult } from '../remote/session.ts';
 import type { TaskContext } from '../role.ts';
 import { probeSteps } from './check.ts';
@@ -13,6 +15,7 @@ import { checkAskers, checksBecome } from './checks.ts';
 import type { PlayRun, RunContext } from './context.ts';
 import { type Asker, askerOf, contextOf, Inquiry } from './facts.ts';
 import type { ProbeStep } from './looks.ts';
+import { problemsOf } from './role-error.ts';
 import { batches } from './serial.ts';
 import { type StagePlace, selectedCalls, unitsOf } from './units.ts';
 
@@ -26,7 +29,10 @@ interface Scene {
   readonly round: number;
 }
 
-/** Asks ahead all that the plays will ask, as far as it can be known without changing anything. */
+/**
+ * Asks ahead all that the plays will ask, as far as it can be known without changing anything.
+ * @throws UserError on a mistake in a role that no fact excuses.
+ */
 export async function rehearse(run: RunContext, plays: readonly PlayRun[]): Promise<void> {
   const scenes = plays.flatMap((playRun) => scenesOf(run, playRun));
   const last = Math.max(0, ...scenes.map(({ round }) => round + 1));
@@ -93,7 +99,8 @@ function probesOf(
       target,
       steps: probeSteps(units, target),
     }));
-  } catch {
+  } catch (error) {
+    if (error instanceof MisspeltOption) throw new UserError(problemsOf(error, place.call.role.name));
     // What the stage refuses is said in its own time, when it may not refuse any more.
     return [];
   }

@@ -18,6 +18,26 @@ import { Secret } from '../../../engine/secret.ts';
 import { badMirror, downloads } from '../../contract/examples/downloads.ts';
 import { apply, probe, run, SHELLS } from './local-shell.ts';
 
+t.test('what is wrong with a resource whatever the host is refused', async (t) => {
+  const wrong: [() => Resource, RegExp][] = [
+    [
+      () => unit('ssh', { active: true, ...{ enable: true } }),
+      /unit has an option that is none: enable[\s\S]*did you mean enabled\?/,
+    ],
+    [
+      () => command(sh`x`, { id: 'x', ...{ onlyif: sh`y` } }),
+      /command has an option .*: onlyif\n {2}allowed: id, creates, unless/,
+    ],
+    [() => waitFor({ what: 'x', script: sh`x`, deadline: 1, ...{ interval: 1 } }), /waitFor .*: interval/],
+    [() => ufwRule({ action: 'allow', ...{ protocol: 'tcp' } }), /ufwRule has an option .*: protocol/],
+    [
+      () => apt('ufw', { state: 'latest' as 'present' }),
+      /apt: the state of ufw is "latest"\n {2}allowed: present, absent/,
+    ],
+  ];
+  for (const [make, message] of wrong) t.throws(make, { message });
+});
+
 for (const shell of SHELLS) {
   t.test(`a command, under ${shell.join(' ')}`, async (t) => {
     const dir = t.testdir();
