@@ -39,8 +39,11 @@ export interface TaskRef {
   readonly at?: Position | undefined;
 }
 
-/** The phases a host's time goes to, once it is connected. */
-export type Phase = 'checks' | 'facts' | 'check' | 'diff' | 'change' | 'close';
+/**
+ * The phases a host's time goes to, once it is connected. `wait`: until another host has, and can give, what this one is to
+ * get from it; `give`: what it gives to another, beside whatever else it is at.
+ */
+export type Phase = 'checks' | 'facts' | 'check' | 'diff' | 'wait' | 'change' | 'give' | 'close';
 
 /** Recap of one host: Ansible's line. */
 export interface HostRecap {

@@ -13,8 +13,10 @@ const PHASES = [
   'facts',
   'check',
   'diff',
+  'wait',
   'change',
   'of it, handlers',
+  'give',
   'close',
 ] as const;
 

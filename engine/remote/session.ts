@@ -12,7 +12,11 @@ export interface Become {
   readonly user: string;
   /** For sudo, on its stdin. Undefined: sudo must not ask. */
   readonly password?: Secret | undefined;
+  readonly origins?: Origins<'user' | 'password'> | undefined;
 }
+
+/** Where the inventory says something, which wins over the command line: `ansible_user (hosts:3:8)`. For messages. */
+export type Origins<Names extends string> = Readonly<Partial<Record<Names, string | undefined>>>;
 
 /** How to reach a host. Plain data, made from the inventory; no secrets but {@link Secret}s. */
 export interface Connection {
@@ -30,6 +34,7 @@ export interface Connection {
   /** Further ssh options as Ansible spells them (`ansible_ssh_common_args`): `-o UserKnownHostsFile=...`, `-J jump`. */
   readonly sshArgs?: readonly string[] | undefined;
   readonly become?: Become | undefined;
+  readonly origins?: Origins<'user' | 'password' | 'privateKeyFile'> | undefined;
   /** Seconds until a connection attempt is given up. */
   readonly connectTimeout: number;
   /** `accept-new` writes unknown keys to known_hosts; a changed key is refused either way. */
@@ -126,8 +131,8 @@ export interface Session {
    */
   upload(step: Pick<Step, 'id' | 'script' | 'timeout'>, content: () => Readable): Promise<StepResult>;
   /**
-   * What a script prints, byte for byte, over a channel of its own, at once: whatever the shell is at meanwhile. For scripts
-   * that only read. The stream fails where the script does or the link is lost; who has enough of it destroys it.
+   * What a script prints, byte for byte, over a channel of its own, at once: whatever the shell is at meanwhile. It is not among
+   * the {@link traffic}. For scripts that only read. The stream fails where the script does or the link is lost; who has enough of it destroys it.
    */
   read(script: Script): Readable;
   /** Takes the per-host lock with the next batch, no round trip of its own. @throws LockError from that batch. */

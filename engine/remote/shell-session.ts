@@ -281,9 +281,6 @@ export class ShellSession implements Session {
     try {
       channel.stdin.end();
       channel.stderr.on('data', (chunk: Buffer) => said.add(chunk)).resume();
-      channel.stdout.on('data', (chunk: Buffer) => {
-        this.#traffic.bytesIn += chunk.length;
-      });
       out.write(rest);
       await pipeline(channel.stdout, out, { end: false });
       const { code } = await channel.ended;

@@ -184,6 +184,12 @@ export class RunContext {
     return this.pool.use(host, to.become, work, true);
   }
 
+  /** Notes that a host waited for another, from a time by performance.now() on. */
+  waited(host: string, since: number, { phase, role, stage }: Errand): void {
+    const cost = { ms: Math.round(performance.now() - since), roundTrips: 0, bytesOut: 0, bytesIn: 0 };
+    this.events.emit({ type: 'phase-finished', host, phase, role, stage, cost });
+  }
+
   #endForesight(): void {
     this.foresight.forget();
     this.pool.forgetForeseen();

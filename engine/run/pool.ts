@@ -3,8 +3,7 @@
  * link broke, stays out for the rest of the run.
  */
 import { setMaxListeners } from 'node:events';
-import { PassThrough, type Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
+import { Readable } from 'node:stream';
 import type { LimitFunction } from 'p-limit';
 import type { Problem } from '../errors.ts';
 import type { EventStream } from '../events.ts';
@@ -135,7 +134,12 @@ export class SessionPool {
   #setUnreachable(host: InventoryHost, problem: Problem): void {
     if (this.#unreachable.has(host.name)) return;
     this.#unreachable.set(host.name, problem);
-    this.#options.events.emit({ type: 'host-unreachable', host: host.name, problem });
+    const { events, changeable } = this.#options;
+    if (changeable.has(host.name)) events.emit({ type: 'host-unreachable', host: host.name, problem });
+    else {
+      const what = `${problem.what}; this run is not for it, and goes on without asking it`;
+      events.emit({ type: 'warning', problem: { ...problem, host: host.name, what } });
+    }
   }
 
   #session(host: InventoryHost, become: boolean): Promise<Session> {
@@ -182,13 +186,28 @@ export class SessionPool {
     }
   }
 
-  /** What a script prints on a host, beside whatever it is at, and beyond `--forks`. The stream fails where that fails. */
+  /**
+   * What a script prints on a host, for another one, beside whatever it is at, and beyond `--forks`. The stream fails where
+   * that fails.
+   */
   read(host: InventoryHost, become: boolean, script: Script): Readable {
-    const out = new PassThrough();
-    void this.#session(host, become)
-      .then((session) => pipeline(session.read(script), out))
-      .catch((error) => out.destroy(error));
-    return out;
+    return Readable.from(this.#give(host, become, script), { objectMode: false });
+  }
+
+  async *#give(host: InventoryHost, become: boolean, script: Script): AsyncGenerator<Buffer> {
+    const session = await this.#session(host, become);
+    const start = performance.now();
+    let bytesIn = 0;
+    try {
+      for await (const chunk of session.read(script)) {
+        bytesIn += chunk.length;
+        yield chunk;
+      }
+    } finally {
+      const cost = { ms: Math.round(performance.now() - start), roundTrips: 1, bytesOut: 0, bytesIn };
+      const errand = { role: undefined, stage: undefined };
+      this.#options.events.emit({ type: 'phase-finished', host: host.name, phase: 'give', ...errand, cost });
+    }
   }
 
   /** Stops what runs on every host. */

@@ -8,13 +8,14 @@ import { loadInventory } from '../../../engine/inventory/load.ts';
 import { play } from '../../../engine/play.ts';
 import { LinkError, type OpenSession } from '../../../engine/remote/session.ts';
 import { command } from '../../../engine/resources/command.ts';
+import { directory } from '../../../engine/resources/directory.ts';
 import { file } from '../../../engine/resources/file.ts';
 import { waitFor } from '../../../engine/resources/wait.ts';
 import { defineRole } from '../../../engine/role.ts';
 import type { Interruption } from '../../../engine/run/options.ts';
 import { sh } from '../../../engine/script.ts';
 import { maskData, Secret } from '../../../engine/secret.ts';
-import { task } from '../../../engine/task.ts';
+import { type Task, task } from '../../../engine/task.ts';
 import { pass, refuse } from '../../../engine/verdict.ts';
 import { openSession } from '../../support/open-session.ts';
 import { roleOf, statuses, type Tasks, trips, World } from '../../support/world.ts';
@@ -281,6 +282,23 @@ t.test('an unreachable host is told apart from a failed one, and a host that nee
     failed.events.find((event) => event.type === 'host-failed'),
     { host: 'node-1', problem: { what: 'the fact "name" of node-2 could not be had: connection refused' } },
   );
+
+  const asking = defineRole({
+    name: 'asking',
+    description: 'Would like to know of all.',
+    vars: { properties: {} },
+    stages: (stage) => [
+      stage({ name: 'main', facts: ({ inventory }) => ({ all: fromEach(inventory, name, 'omit') }), tasks: () => [] }),
+    ],
+  });
+  const limited = await world.run([play({ name: 'All', hosts: 'all', roles: [asking()] })], { open, limit: 'node-1' });
+  t.equal(limited.exitCode, 0);
+  t.notOk(limited.events.some(({ type }) => type === 'host-unreachable'));
+  t.match(
+    limited.events.filter(({ type }) => type === 'warning'),
+    [{ problem: { host: 'node-2', what: /^connection refused; this run is not for it/ } }],
+    'one that --limit leaves out is only said to be missing',
+  );
 });
 
 t.test('a mistake in a role fails its host with the line of it, and the other hosts go on', async (t) => {
@@ -412,15 +430,33 @@ t.test(
   },
 );
 
-t.test('a misspelt task option is refused with its place', async (t) => {
+t.test('a misspelt option is refused with its place, before an earlier task has changed anything', async (t) => {
   const world = worldOf(t, ['node-1']);
-  const role = roleOf(() => [task('Config', command(sh`true`), { when: true, ...{ notfy: 'restart' } })]);
-  const { events, exitCode } = await world.run([play({ name: 'All', hosts: 'all', roles: [role()] })]);
-  t.equal(exitCode, 2);
-  t.match(
-    events.find((event) => event.type === 'host-failed'),
-    { problem: { what: /option that is none: notfy/, at: { file: /run.test.ts/ }, tryThis: 'did you mean notify?' } },
-  );
+  const first = roleOf(() => [task('First', command(sh`touch ${world.path('node-1', 'changed')}`))]);
+  const mistakes: [() => Task, RegExp, string][] = [
+    [
+      () => task('Config', command(sh`true`), { when: true, ...{ notfy: 'restart' } }),
+      /task "Config" .*: notfy/,
+      'notify',
+    ],
+    [
+      () => task('Config', command(sh`true`), { disrupts: { thing: 'etcd', ...{ befor: command(sh`true`) } } }),
+      /task "Config" disrupts .*: befor/,
+      'before',
+    ],
+    [
+      () => task('Config', directory({ path: '/srv/x', ...{ mod: '0700' } })),
+      /directory has an option .*: mod/,
+      'mode',
+    ],
+  ];
+  for (const [mistaken, what, near] of mistakes) {
+    const second = roleOf(() => [mistaken()]);
+    const plays = [play({ name: 'All', hosts: 'all', roles: [first(), second()] })];
+    const error: unknown = await world.run(plays).catch((thrown: unknown) => thrown);
+    t.match(error, { problems: [{ what, at: { file: /run.test.ts/ }, tryThis: `did you mean ${near}?` }] });
+    t.notOk(existsSync(world.path('node-1', 'changed')));
+  }
 });
 
 t.test('a secret that comes in two pieces is masked, and no character is cut in two', async (t) => {

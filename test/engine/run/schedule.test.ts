@@ -63,6 +63,33 @@ t.test('a role is loaded when it is to run, while its hosts are connected to', a
   t.match(error, { problems: [{ what: 'the role broken broke off: no such export' }], exitCode: 1 });
 });
 
+t.test('a role whose module does not compile or load is told with its place', async (t) => {
+  const dir = t.testdir({
+    'package.json': '{ "type": "module" }',
+    'comma.ts': 'export const stages = () => [\n  1,\n];\nconst;\n',
+    'export.ts': "import { nothing } from './empty.ts';\nexport const stages = () => nothing;\n",
+    'empty.ts': 'export {};\n',
+    'file.ts': "import './absent.ts';\nexport const stages = () => [];\n",
+  });
+  const world = new World(join(dir, 'world'), ['node-1']);
+  const mistakes: [string, object][] = [
+    ['comma.ts', { what: /^the role wrong does not compile: /, at: { file: join(dir, 'comma.ts'), line: 4 } }],
+    ['export.ts', { what: /^the role wrong does not load: .*'nothing', in .*export\.ts$/, tryThis: /tsc/ }],
+    ['file.ts', { what: /^the role wrong does not load: .*absent\.ts' imported from .*file\.ts$/, tryThis: /tsc/ }],
+  ];
+  for (const [name, problem] of mistakes) {
+    const role = defineRole({
+      name: 'wrong',
+      description: 'A role.',
+      vars: { properties: {} },
+      work: () => import(join(dir, name)),
+    });
+    const plays = [play({ name: 'All', hosts: 'all', roles: [role()] })];
+    const error: unknown = await world.run(plays).catch((thrown: unknown) => thrown);
+    t.match(error, { problems: [problem] });
+  }
+});
+
 t.test('a host that could not be connected to ahead is tried again when something has changed', async (t) => {
   const world = worldOf(t);
   const on = world.path('node-1', 'on');

@@ -101,6 +101,14 @@ t.test('of many hosts one downloads; what others send is checked, and made good 
   t.equal(said(first.events).filter((line) => line.endsWith(`waits for ${fetched}`)).length, 3);
   t.equal(first.events.filter(({ type }) => type === 'task-started').length, 4, 'each begins once');
   t.equal(said(first.events).filter((line) => /: from node-/.test(line)).length, 3);
+  const costs = (phase: string) =>
+    first.events.flatMap((event) => (event.type === 'phase-finished' && event.phase === phase ? [event.cost] : []));
+  t.equal(costs('wait').length, 3);
+  t.ok(costs('wait').every(({ ms, roundTrips }) => ms >= 250 && roundTrips === 0));
+  t.strictSame(
+    costs('give').map(({ bytesIn, roundTrips }) => [bytesIn, roundTrips]),
+    Array.from({ length: 3 }, () => [content.length, 1]),
+  );
 
   // One without it, in a later run: those that have it are asked, not the server, whoever comes first.
   for (const lacking of ['node-1', 'node-3']) {

@@ -1,0 +1,198 @@
+/**
+ * One segment of a host's change phase as it is sent: what must be there before, its script, what proves it. What the steps
+ * are and what their answers mean is decided in change.ts.
+ */
+import type { TaskStatus } from '../events.ts';
+import type { InventoryHost } from '../inventory/inventory.ts';
+import type { BatchListener, Step, StepResult } from '../remote/session.ts';
+import { PROBE_TIMEOUT, type Seed } from '../resource.ts';
+import { type Outcome, type Segment, SegmentScript, seedOf, unconfirmed, uploadFailed, uploadOf } from './change.ts';
+import { type Decision, lastLines } from './check.ts';
+import type { RunContext } from './context.ts';
+import type { Messenger } from './messenger.ts';
+import type { Telling } from './telling.ts';
+import { hasResource, type Unit } from './units.ts';
+import { WholeLines } from './whole-lines.ts';
+
+/** The first unit of a segment, begun before its script is sent. */
+interface Begun {
+  readonly unit: Unit;
+  /** How long ago, in milliseconds. */
+  readonly ms: number;
+  /** Who waits for its end. */
+  readonly ended: (status: TaskStatus) => void;
+}
+
+/** A segment on its way through one host. */
+export class SegmentRun {
+  readonly #run: RunContext;
+  readonly #host: InventoryHost;
+  readonly #segment: Segment;
+  readonly #messenger: Messenger;
+  readonly #telling: Telling;
+
+  constructor(run: RunContext, host: InventoryHost, segment: Segment, messenger: Messenger, telling: Telling) {
+    this.#run = run;
+    this.#host = host;
+    this.#segment = segment;
+    this.#messenger = messenger;
+    this.#telling = telling;
+  }
+
+  /**
+   * Makes the segment's changes.
+   * @param othersChecked Settles when it is known what the other hosts have already.
+   * @returns what became of them, those left out excepted; undefined when the host is out.
+   */
+  async send(othersChecked: Promise<unknown> | undefined): Promise<readonly Outcome[] | undefined> {
+    const { target, decisions } = this.#segment;
+    const [first] = decisions;
+    const upload = uploadOf(this.#segment);
+    if (first && upload) {
+      const result = await this.#messenger.upload(target, upload);
+      if (!result) return undefined;
+      if (this.#isLeft(result)) return this.leave();
+      if (result.outcome !== 'ran' || result.exitCode !== 0) return this.#notSent(first, result);
+    }
+    const seed = seedOf(this.#segment);
+    return first && seed ? this.#sendSeeded(first, seed, othersChecked) : this.#sendScript();
+  }
+
+  /** Changes nothing more: the user asked to stop, it may not be disrupted now, or `failed` failed. */
+  leave(failed?: Decision): readonly Outcome[] {
+    for (const decision of this.#segment.decisions) {
+      if (decision.what === 'change' && decision !== failed) this.#telling.finish(decision.unit, 'not run');
+    }
+    return [];
+  }
+
+  /** Was the run stopped before what it is for has been sent whole, or while it was? */
+  #isLeft({ outcome }: StepResult): boolean {
+    return outcome === 'skipped' || (outcome === 'ran' && this.#run.stopping);
+  }
+
+  /** What is to be sent before the first change was not taken. */
+  #notSent(first: Decision, result: StepResult): readonly Outcome[] {
+    const outcome = this.#ended(uploadFailed(first, result));
+    this.leave(first);
+    return [outcome];
+  }
+
+  /** Where another host has what the first unit is to fetch, or is fetching it, it is had from there. */
+  async #sendSeeded(
+    first: Decision,
+    seed: Seed,
+    othersChecked: Promise<unknown> | undefined,
+  ): Promise<readonly Outcome[] | undefined> {
+    const { seeds } = this.#run;
+    const { target } = this.#segment;
+    const { unit } = first;
+    const start = performance.now();
+    const tell = (text: string): void => this.#telling.output(unit, `${text}\n`);
+    this.#telling.begin(unit);
+    await othersChecked;
+    let waited = false;
+    const { from, done } = await seeds.turn(seed.key, this.#messenger.giver(target, seed), (whom) => {
+      waited = true;
+      tell(`waits for ${whom}`);
+    });
+    if (waited) this.#run.waited(this.#host.name, start, this.#messenger.errand('wait'));
+    try {
+      if (from && !this.#run.stopping) {
+        tell(`from ${from.host}`);
+        const sent = await this.#messenger.upload(target, this.#messenger.gift(from, seed.take));
+        if (!sent) return undefined;
+        if (sent.outcome === 'interrupted') return this.#notSent(first, sent);
+        if (!this.#isLeft(sent) && (sent.outcome !== 'ran' || sent.exitCode !== 0)) {
+          seeds.lost(seed.key, from);
+          tell(`it could not be had from there: ${lastLines(sent.stderr) || sent.outcome}`);
+        }
+      }
+      if (this.#run.stopping) return this.leave();
+      const ms = Math.round(performance.now() - start);
+      return await this.#sendScript({
+        unit,
+        ms,
+        ended: (status) => done(status === 'changed' || status === 'ok'),
+      });
+    } finally {
+      done(false);
+    }
+  }
+
+  async #sendScript(begun?: Begun): Promise<readonly Outcome[] | undefined> {
+    const { target } = this.#segment;
+    const script = new SegmentScript(this.#segment);
+    const outcomes: Outcome[] = [];
+    const toConfirm: Outcome[] = [];
+    const listener = this.#listener(begun, (result) => {
+      const read = script.read(result);
+      if (!read) return;
+      const isBegun = read.unit === begun?.unit;
+      const outcome = isBegun ? { ...read, ms: read.ms + begun.ms } : read;
+      if (isBegun) begun.ended(outcome.status);
+      if (outcome.status === 'changed' && hasResource(outcome.unit) && outcome.unit.task.action.confirm) {
+        toConfirm.push(outcome);
+      } else outcomes.push(this.#ended(outcome));
+    });
+    const answered = await this.#messenger.send(target, 'change', script.steps, listener);
+    if (toConfirm.length > 0) {
+      for (const outcome of await this.#confirm(toConfirm)) outcomes.push(this.#ended(outcome));
+    }
+    return answered && outcomes;
+  }
+
+  /** Tells of units as they begin and of what they print, by whole lines; hands results on. */
+  #listener(begun: Begun | undefined, finished: (result: StepResult) => void): BatchListener {
+    const units = new Map(this.#segment.decisions.map(({ unit }) => [unit.key, unit]));
+    const running = new Set<Unit>(begun ? [begun.unit] : []);
+    const lines = new Map<string, WholeLines>();
+    const unitOf = (id: string): Unit | undefined =>
+      /\.(change|gate_before|gate_after)$/.test(id) ? units.get(id.split('.')[0] ?? '') : undefined;
+    const tell = (id: string, stream: 'stdout' | 'stderr', text: string): void => {
+      const unit = unitOf(id);
+      if (unit) this.#telling.output(unit, text, stream);
+    };
+    return {
+      started: (id) => {
+        const unit = unitOf(id);
+        if (!unit || running.has(unit)) return;
+        running.add(unit);
+        this.#telling.begin(unit);
+      },
+      output: (id, stream, chunk) => {
+        const key = `${id} ${stream}`;
+        const whole = lines.get(key) ?? new WholeLines();
+        lines.set(key, whole);
+        tell(id, stream, whole.feed(chunk));
+      },
+      finished: (result) => {
+        for (const stream of ['stdout', 'stderr'] as const) {
+          tell(result.id, stream, lines.get(`${result.id} ${stream}`)?.rest() ?? '');
+        }
+        finished(result);
+      },
+    };
+  }
+
+  /** Proves over one new connection that the changes did not close the way in. */
+  async #confirm(outcomes: readonly Outcome[]): Promise<readonly Outcome[]> {
+    const steps = outcomes.flatMap(({ unit }): Step[] => {
+      const confirm = hasResource(unit) ? unit.task.action.confirm : undefined;
+      return confirm ? [{ id: unit.key, script: confirm.script, timeout: PROBE_TIMEOUT }] : [];
+    });
+    const answers = await this.#messenger.afresh(this.#segment.target, steps);
+    return outcomes.map((outcome) => {
+      if ('what' in answers) return unconfirmed(outcome, `no new connection comes through (${answers.what})`);
+      const answer = answers.find(({ id }) => id === outcome.unit.key);
+      return answer?.outcome === 'ran' && answer.exitCode === 0
+        ? outcome
+        : unconfirmed(outcome, 'its confirmation came too late');
+    });
+  }
+
+  #ended(outcome: Outcome): Outcome {
+    this.#telling.finish(outcome.unit, outcome.status, outcome);
+    return outcome;
+  }
+}
