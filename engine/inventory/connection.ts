@@ -1,7 +1,7 @@
 /** How to reach a host: Ansible's connection variables, over the command line's options, over defaults. */
 import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { type Position, UserError } from '../errors.ts';
+import { formatPosition, type Position, UserError } from '../errors.ts';
 import type { Become, Connection } from '../remote/session.ts';
 import { Secret, SecretText } from '../secret.ts';
 import type { InventoryHost } from './inventory.ts';
@@ -31,13 +31,19 @@ export interface ConnectionOptions {
   readonly acceptNewHostKeys?: boolean | undefined;
 }
 
+const USER = ['ansible_user', 'ansible_ssh_user'];
+const PASSWORD = ['ansible_password', 'ansible_ssh_password', 'ansible_ssh_pass'];
+const PRIVATE_KEY = ['ansible_ssh_private_key_file', 'ansible_private_key_file'];
+const BECOME_USER = ['ansible_become_user', 'ansible_sudo_user'];
+const BECOME_PASSWORD = ['ansible_become_password', 'ansible_become_pass', 'ansible_sudo_pass'];
+
 /**
  * The connection of a host. No I/O but a look whether the private key is there.
  * @throws UserError, located, on a value of the wrong kind and on what only Ansible can do.
  */
 export function connectionOf(host: InventoryHost, options: ConnectionOptions = {}): Connection {
   const vars = new ConnectionVars(host);
-  const key = vars.text('ansible_ssh_private_key_file', 'ansible_private_key_file') ?? options.privateKeyFile;
+  const key = vars.text(...PRIVATE_KEY) ?? options.privateKeyFile;
   const commonArgs = vars.words('ansible_ssh_common_args') ?? splitOption(options.sshCommonArgs, '--ssh-common-args');
   const sshArgs = [...commonArgs, ...(vars.words('ansible_ssh_extra_args') ?? [])];
   const transport = transportOf(vars, options);
@@ -47,11 +53,16 @@ export function connectionOf(host: InventoryHost, options: ConnectionOptions = {
     address: host.address,
     // Left open where nobody says it, so that ~/.ssh/config has its say.
     port: isPortSet(host) ? host.port : undefined,
-    user: vars.text('ansible_user', 'ansible_ssh_user') ?? options.user,
-    password: vars.secret('ansible_password', 'ansible_ssh_password', 'ansible_ssh_pass') ?? options.password,
+    user: vars.text(...USER) ?? options.user,
+    password: vars.secret(...PASSWORD) ?? options.password,
     privateKeyFile: key === undefined || transport === 'local' ? undefined : keyFile(key, vars),
     sshArgs: sshArgs.length > 0 ? sshArgs : undefined,
     become: becomeOf(vars, options),
+    origins: {
+      user: vars.origin(...USER),
+      password: vars.origin(...PASSWORD),
+      privateKeyFile: vars.origin(...PRIVATE_KEY),
+    },
     connectTimeout: vars.seconds('ansible_timeout', 'ansible_ssh_timeout') ?? options.connectTimeout ?? 10,
     hostKeys: hostKeysOf(vars, options),
   };
@@ -77,9 +88,9 @@ function becomeOf(vars: ConnectionVars, options: ConnectionOptions): Become | un
     throw vars.problem('ansible_become_method', `ansible_become_method is "${method}"`, 'sudo');
   }
   return {
-    user: vars.text('ansible_become_user', 'ansible_sudo_user') ?? options.becomeUser ?? 'root',
-    password:
-      vars.secret('ansible_become_password', 'ansible_become_pass', 'ansible_sudo_pass') ?? options.becomePassword,
+    user: vars.text(...BECOME_USER) ?? options.becomeUser ?? 'root',
+    password: vars.secret(...BECOME_PASSWORD) ?? options.becomePassword,
+    origins: { user: vars.origin(...BECOME_USER), password: vars.origin(...BECOME_PASSWORD) },
   };
 }
 
@@ -122,6 +133,14 @@ class ConnectionVars {
       if (value !== undefined && value !== null && value !== '') return { name, value };
     }
     return undefined;
+  }
+
+  /** Where it is said, where it is. */
+  origin(...names: string[]): string | undefined {
+    const name = this.#value(names)?.name;
+    if (name === undefined) return undefined;
+    const [definition] = this.#host.definitions(name);
+    return definition && `${name} (${definition.at ? formatPosition(definition.at) : definition.source})`;
   }
 
   text(...names: string[]): string | undefined {

@@ -93,7 +93,7 @@ export function authError(
   tried: readonly string[],
   accepted: readonly string[],
 ): LinkError {
-  const { name, host, port, user, connectTimeout } = target;
+  const { name, host, port, user, origins, connectTimeout } = target;
   const fault = faultOf(error);
   const list = tried.length > 0 ? tried.join(', ') : 'nothing, for there is no key, agent or password';
   if (fault.level === 'client-timeout') {
@@ -112,9 +112,20 @@ export function authError(
     host: name,
     allowed: accepted.length > 0 ? accepted.join(', ') : undefined,
     tryThis: tooMany
-      ? 'name the key with --private-key and add -o IdentitiesOnly=yes, so that no others are offered'
-      : 'name the user with -u, the key with --private-key, or be asked for a password with -k',
+      ? `${named('the key', origins.privateKeyFile, '--private-key')}; add -o IdentitiesOnly=yes, so that no others are offered`
+      : [
+          named('the user', origins.user, '-u'),
+          named('the key', origins.privateKeyFile, '--private-key'),
+          origins.password
+            ? named('the password', origins.password, '-k')
+            : 'be asked for a password with -k, where the host takes one',
+        ].join('; '),
   });
+}
+
+/** How to name something: on the command line, or where the inventory says it. */
+function named(what: string, origin: string | undefined, option: string): string {
+  return origin ? `${what} is from ${origin}, which wins over ${option}` : `name ${what} with ${option}`;
 }
 
 /** Why a link that stood is gone, as a clause. */

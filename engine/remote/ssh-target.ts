@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Secret } from '../secret.ts';
 import { userName } from '../user-name.ts';
-import { type Connection, LinkError } from './session.ts';
+import { type Connection, LinkError, type Origins } from './session.ts';
 import { parseSshArgs, parseSshConfigDump, type SshOptions } from './ssh-args.ts';
 
 /** Everything that is to be known before the first packet. */
@@ -18,6 +18,7 @@ export interface SshTarget {
   readonly port: number;
   readonly user: string;
   readonly password: Secret | undefined;
+  readonly origins: Origins<'user' | 'password' | 'privateKeyFile'>;
   readonly auth: AuthOptions;
   readonly hostKeys: HostKeyOptions;
   /** Hosts to go through, outermost first: `user@host:port`. */
@@ -139,7 +140,9 @@ function build(
   name: string,
   address: string,
   options: SshOptions,
-  own: Pick<Connection, 'port' | 'user' | 'password' | 'connectTimeout' | 'hostKeys'> & { key: string | undefined },
+  own: Pick<Connection, 'port' | 'user' | 'password' | 'origins' | 'connectTimeout' | 'hostKeys'> & {
+    key: string | undefined;
+  },
 ): SshTarget {
   const one = (option: string): string | undefined => options.get(option)?.[0];
   const isOn = (option: string, otherwise: boolean): boolean =>
@@ -177,6 +180,7 @@ function build(
     port,
     user,
     password: own.password,
+    origins: own.origins ?? {},
     auth: authOptions(options, own.key, path),
     hostKeys: {
       // `no` would take a changed key too; that is refused whatever is asked for.

@@ -18,7 +18,9 @@ export function sudoProblem(
   if (why === 'asked twice' || /incorrect password|Sorry, try again/i.test(words)) {
     return problem(
       `sudo did not accept the password for becoming ${become.user}`,
-      'give the right one with -K, or as ansible_become_password',
+      become.origins?.password
+        ? `the password is from ${become.origins.password}, which wins over -K`
+        : 'give the right one with -K, or as ansible_become_password',
     );
   }
   if (/a password is required|no password was provided/i.test(words)) {
@@ -36,11 +38,15 @@ export function sudoProblem(
   if (/sudo['"’]?:? .*(not found|No such file)|not found.*sudo/i.test(words)) {
     return problem(
       `there is no sudo on the host to become ${become.user} with`,
-      'install sudo there, or connect as root (-u root)',
+      'install sudo there, or connect as root: -u root, where no ansible_user in the inventory wins over it',
     );
   }
   if (/unknown user/i.test(words)) {
-    return problem(`there is no user ${become.user} on the host`, 'name another with --become-user, or create it');
+    const { user } = become.origins ?? {};
+    return problem(
+      `there is no user ${become.user} on the host`,
+      `${user ? `it is from ${user}, which wins over --become-user; mend that` : 'name another with --become-user'}, or create it`,
+    );
   }
   if (/must have a tty/i.test(words)) {
     return problem(

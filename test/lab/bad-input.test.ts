@@ -71,7 +71,7 @@ t.test('a wrong sudo password, and none', async (t) => {
     t,
     work('-l', 'node-1', '-e', 'ansible_become_password=wr0ng-guess'),
     4,
-    /^unreachable node-1\n {4}sudo did not accept the password for becoming root\n {6}try: give the right one with -K/m,
+    /^unreachable node-1\n {4}sudo did not accept the password for becoming root\n {6}try: the password is from ansible_become_password \(-e\), which wins over -K$/m,
   );
   const none = inventoryWith('none', (text) => text.replaceAll(/ ansible_become_password=\S+/g, ''));
   await fails(
@@ -87,7 +87,7 @@ t.test('a wrong user, a closed port, an address where nobody is: each is told ap
     t,
     work('-l', 'node-1', '-e', 'ansible_user=nobody-here'),
     4,
-    /^ {4}10\.\S+:22 does not let nobody-here in; tried: .*\n( {6}allowed: .*\n)? {6}try: name the user with -u/m,
+    /^ {4}10\.\S+:22 does not let nobody-here in; tried: .*\n( {6}allowed: .*\n)? {6}try: the user is from ansible_user \(-e\), which wins over -u; the key is from/m,
   );
   await fails(
     t,

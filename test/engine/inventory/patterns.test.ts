@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import t from 'tap';
 import { connectionOf } from '../../../engine/inventory/connection.ts';
 import { type Selectable, selectHosts, splitPattern } from '../../../engine/inventory/patterns.ts';
+import type { Connection } from '../../../engine/remote/session.ts';
 import { Secret } from '../../../engine/secret.ts';
 import { folderOf, inventoryOf, messageOf, names } from './files.ts';
 
@@ -157,7 +158,7 @@ t.test('connections', async (t) => {
   };
   t.same(
     await of('n\n'),
-    { name: 'n', transport: 'ssh', address: 'n', connectTimeout: 10, hostKeys: 'strict' },
+    { name: 'n', transport: 'ssh', address: 'n', origins: {}, connectTimeout: 10, hostKeys: 'strict' },
     'port and user are left to ~/.ssh/config',
   );
   const key = join(folderOf(t, { key: '' }), 'key');
@@ -165,7 +166,15 @@ t.test('connections', async (t) => {
     `n ansible_host=10.0.0.1 ansible_port=2222 ansible_user=ada ansible_password=pass1 ansible_ssh_private_key_file=${key} ` +
     'ansible_become=yes ansible_become_user=svc ansible_become_pass=pass2 ansible_timeout=30 ' +
     'ansible_ssh_common_args="-o ProxyJump=gw" ansible_ssh_extra_args="-o \'A=b c\'" ansible_host_key_checking=false\n';
-  t.same(await of(line, { user: 'bob', becomeUser: 'root', privateKeyFile: '/other' }), {
+  const said = await of(line, { user: 'bob', becomeUser: 'root', privateKeyFile: '/other' });
+  const { origins, ...wanted } = said as Connection;
+  t.match(origins, {
+    user: /^ansible_user \(.*hosts:1:43\)$/,
+    password: /^ansible_password \(/,
+    privateKeyFile: /^ansible_ssh_private_key_file \(/,
+  });
+  t.match(wanted.become?.origins, { user: /^ansible_become_user \(/, password: /^ansible_become_pass \(/ });
+  t.match(wanted, {
     name: 'n',
     transport: 'ssh',
     address: '10.0.0.1',
