@@ -32,6 +32,8 @@ export class TextFormat {
   #mode: 'apply' | 'check' = 'apply';
   #play = '';
   #stage = '';
+  /** Scripts that failed and were shown, and the host they were shown for. */
+  readonly #shown = new Map<string, string>();
 
   constructor(options: FormatOptions) {
     this.#options = options;
@@ -171,7 +173,7 @@ export class TextFormat {
       });
   }
 
-  #failure(failure: TaskFailure, { task }: RunEvent & { type: 'task-finished' }): readonly string[] {
+  #failure(failure: TaskFailure, { task, host }: RunEvent & { type: 'task-finished' }): readonly string[] {
     const block = (title: string, text: string): string[] =>
       text.trim() === ''
         ? []
@@ -186,13 +188,24 @@ export class TextFormat {
       ...(failure.tryThis ? [`      try: ${failure.tryThis}`] : []),
       `      ${this.#style('dim', `in ${[task.play, task.role, task.stage, task.name].join(' / ')}`)}`,
       ...(task.at ? [`      ${this.#style('dim', `at ${formatPosition(task.at)}`)}`] : []),
-      ...block(
-        `ran${failure.exitCode === undefined ? '' : ` (exit code ${failure.exitCode})`}`,
-        firstLines(failure.script ?? ''),
-      ),
+      ...this.#script(failure, host, block),
       ...block('stdout', failure.stdout),
       ...block('stderr', failure.stderr),
     ];
+  }
+
+  /** The script, where nothing says more than it does: once for all hosts that it failed on. */
+  #script(
+    { script, exitCode, tryThis }: TaskFailure,
+    host: string,
+    block: (title: string, text: string) => string[],
+  ): readonly string[] {
+    if (script === undefined || (tryThis !== undefined && this.#options.verbosity === 0)) return [];
+    const code = exitCode === undefined ? '' : ` (exit code ${exitCode})`;
+    const before = this.#shown.get(script);
+    if (before !== undefined) return [`      ran what ${before} ran${code}`];
+    this.#shown.set(script, host);
+    return block(`ran${code}`, firstLines(script));
   }
 
   #lastLine({ ms, exitCode }: RunEvent & { type: 'run-finished' }): string {

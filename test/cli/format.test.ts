@@ -1,7 +1,7 @@
 /** Events as lines of text: what a host says cannot take the terminal over. */
 import t from 'tap';
 import { TextFormat } from '../../engine/cli/format.ts';
-import type { RunEventBody, TaskRef } from '../../engine/events.ts';
+import type { RunEvent, RunEventBody, TaskRef } from '../../engine/events.ts';
 
 const BAD = 'a\x1b[2Jb\x1b]0;title\x07c\x9bd\re';
 const problem = { what: `it says ${BAD}`, tryThis: BAD };
@@ -42,3 +42,31 @@ for (const event of events) {
     if ('problem' in event) t.match(text, 'it says abcde', 'and nothing of the message is lost');
   });
 }
+
+t.test(
+  'of a script that failed on several hosts, the text is shown once; where it is known what to try, only with -v',
+  async (t) => {
+    const failed = (host: string, tryThis: string | undefined): RunEvent => ({
+      type: 'task-finished',
+      host,
+      task,
+      status: 'failed',
+      ms: 0,
+      found: undefined,
+      wanted: undefined,
+      diff: undefined,
+      failure: { what: 'exit code 3', tryThis, script: 'mk-thing --all', exitCode: 3, stdout: '', stderr: 'no room' },
+      time: '',
+    });
+    const shown = (verbosity: number, tryThis: string | undefined): readonly string[] => {
+      const format = new TextFormat({ verbosity, diff: false, color: false, journal: '' });
+      return ['one', 'two'].map((host) => format.lines(failed(host, tryThis)).join('\n'));
+    };
+    const [one = '', two = ''] = shown(0, undefined);
+    t.match(one, /ran \(exit code 3\):\n {8}mk-thing --all\n {6}stderr:\n {8}no room$/);
+    t.match(two, /ran what one ran \(exit code 3\)\n {6}stderr:\n {8}no room$/);
+    t.notMatch(two, 'mk-thing');
+    t.notMatch(shown(0, 'make room').join(), 'mk-thing');
+    t.match(shown(1, 'make room')[0], 'mk-thing');
+  },
+);
