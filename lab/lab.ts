@@ -114,7 +114,7 @@ export class Lab {
   }
 
   /** The lab called `name` that is up; throws a UserError that names the labs there are otherwise. */
-  static open(name = 'default'): Lab {
+  static open(name: string): Lab {
     const state = readState(name);
     if (state) return new Lab(state);
     const names = allStates().map((other) => other.name);

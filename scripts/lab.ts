@@ -30,7 +30,7 @@ Commands:
     restore [HOST]                     end every fault of a host, or of all
 
 Options:
-  --name NAME    which lab; several can be up at once ("default" otherwise)
+  --name NAME    which lab; several can be up at once (otherwise "default", or the only one that is up; up and down: "default")
   --shape FILE   up: the hosts to boot, in YAML (see lab/shapes/)
   --no-k3s       up: serve no k3s from the lab's mirror (where it can't be downloaded, building it takes minutes)
   --all          down: every lab below .lab (or HEARTWOOD_LAB_DIR)
@@ -91,9 +91,15 @@ function parse(argv: readonly string[]): CommandLine {
   }
 }
 
+/** What a lab is called that was given no name. */
+const DEFAULT = 'default';
+
+/** The lab that is named, else the default one, else the only one. */
 async function openLab(line: CommandLine): Promise<Lab> {
-  const { Lab } = await import('../lab/lab.ts');
-  return Lab.open(line.options.name);
+  const [{ Lab }, { allStates }] = await Promise.all([import('../lab/lab.ts'), import('../lab/names.ts')]);
+  const names = allStates().map(({ name }) => name);
+  const [only] = names.length === 1 ? names : [];
+  return Lab.open(line.options.name ?? (names.includes(DEFAULT) ? DEFAULT : (only ?? DEFAULT)));
 }
 
 /** The word at `index` after the command; `what` says what it is, for the error when it isn't there. */
@@ -120,11 +126,12 @@ async function up(line: CommandLine): Promise<number> {
 }
 
 async function down(line: CommandLine): Promise<number> {
+  const [{ Lab }, { allStates }] = await Promise.all([import('../lab/lab.ts'), import('../lab/names.ts')]);
   if (!line.options.all) {
-    await (await openLab(line)).down();
+    // The only lab may be that of a test that runs: what is taken away is named.
+    await Lab.open(line.options.name ?? DEFAULT).down();
     return ExitCode.ok;
   }
-  const [{ Lab }, { allStates }] = await Promise.all([import('../lab/lab.ts'), import('../lab/names.ts')]);
   for (const { name } of allStates()) await Lab.open(name).down();
   return ExitCode.ok;
 }

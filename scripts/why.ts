@@ -2,8 +2,10 @@
 import { main } from '../engine/cli/main.ts';
 import { helpText, type OptionTable, parseCommandLine } from '../engine/cli/options.ts';
 import { didYouMean, ExitCode, UserError } from '../engine/errors.ts';
+import type { Inventory, InventoryHost, Located } from '../engine/inventory/inventory.ts';
 import { loadInventory } from '../engine/inventory/load.ts';
 import { whyLines } from '../engine/inventory/show.ts';
+import type { Role } from '../engine/role.ts';
 import { secretNames } from '../engine/vars/secrets.ts';
 import { loadRole, roleNames } from '../roles/load.ts';
 
@@ -12,6 +14,25 @@ const OPTIONS = {
   'extra-vars': { kind: 'list', short: 'e', value: 'VARS', help: 'variables that win over all others' },
   help: { kind: 'flag', short: 'h', help: 'show this' },
 } as const satisfies OptionTable;
+
+/** Is the role for this host? */
+function isFor({ hosts }: Role, host: InventoryHost, inventory: Inventory): boolean {
+  try {
+    return inventory.select(hosts).includes(host);
+  } catch {
+    // The inventory has no such group.
+    return false;
+  }
+}
+
+/** What roles fall back to for a variable. */
+function defaultsOf(name: string, roles: readonly Role[]): readonly Located[] {
+  return roles.flatMap((role) => {
+    const declared = role.vars.properties[name];
+    if (declared?.default === undefined) return [];
+    return [{ value: declared.default, at: undefined, source: `default of role ${role.name}` }];
+  });
+}
 
 await main(async () => {
   const { values, words } = parseCommandLine(process.argv.slice(2), OPTIONS);
@@ -29,13 +50,11 @@ await main(async () => {
   }
   const inventory = await loadInventory({ sources: values.inventory, extraVars: values['extra-vars'] });
   const roles = await Promise.all(roleNames().map(async (role) => (await loadRole(role)).role));
-  const defaults = roles.flatMap((role) => {
-    const declared = role.vars.properties[name];
-    if (declared?.default === undefined) return [];
-    return [{ value: declared.default, at: undefined, source: `default of role ${role.name}` }];
-  });
   const secrets = secretNames(roles.map((role) => role.vars));
-  const answers = inventory.select(pattern).map((host) => whyLines(host, name, defaults, secrets));
+  const answers = inventory.select(pattern).map((host) => {
+    const theirs = roles.filter((role) => isFor(role, host, inventory));
+    return whyLines(host, name, defaultsOf(name, theirs), secrets);
+  });
   const told = answers.filter((lines) => lines.length > 0);
   if (told.length === 0) {
     const declared = roles.flatMap((role) => Object.keys(role.vars.properties));
@@ -44,9 +63,11 @@ await main(async () => {
       name,
       known.filter((each) => each !== name),
     );
+    const users = roles.filter((role) => Object.hasOwn(role.vars.properties, name));
     throw new UserError({
       what: `${name} is set nowhere for ${pattern}`,
-      tryThis: near && `did you mean "${near}"?`,
+      allowed: users.map((role) => `role ${role.name} has it, for ${role.hosts}`).join('; '),
+      tryThis: users.length > 0 ? undefined : near && `did you mean "${near}"?`,
     });
   }
   console.log(told.map((lines) => lines.join('\n')).join('\n\n'));

@@ -162,6 +162,19 @@ t.test(
   },
 );
 
+t.test('scripts/why.ts says where a value comes from, and whose default it is on this host', async (t) => {
+  writeFileSync(join(cwd, 'cluster'), '[server]\ns1 k3s_version=v1.36.1+k3s1\n[agent]\na1\n');
+  const why = (...args: string[]) => program('scripts/why.ts', [...args, '-i', 'cluster'], { cwd });
+  t.match(
+    (await why('k3s_version', 'all')).stdout,
+    /^k3s_version of s1 is "v1\.36\.1\+k3s1"\n\* cluster:2:4 .*\n {2}default of role k3s-server .*\n\nk3s_version of a1 is .*\n\* default of role k3s-agent .*\n$/,
+  );
+  const none = await why('kube_vip_version', 'a1');
+  t.equal(none.code, 1);
+  t.match(none.stderr, 'kube_vip_version is set nowhere for a1\n  allowed: role kube-vip has it, for server\n');
+  t.match((await why('k3s_versio', 'a1')).stderr, 'did you mean "k3s_version"?');
+});
+
 t.test('scripts/run.ts runs a command on hosts, each with its exit code and output', async (t) => {
   const script = (...args: string[]) => program('scripts/run.ts', args, { cwd });
   const both = await script('people', '-i', 'hosts', '-f', '1', '--', 'echo', 'a  b', '$HOME');
