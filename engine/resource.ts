@@ -61,8 +61,9 @@ export interface Resource {
   /** For a change that is best made together with others of its kind that follow it at once; given what the probe found. */
   joint?(found: State): Joint | undefined;
   /**
-   * For a change with content too big for a script: sent before it, when the check found a difference. One that fails fails
-   * the task. The change itself then only finishes the work. Undefined: there is nothing to send any more.
+   * For a change with content too big for a script: sent before it, when the check found a difference; those of a row of tasks go
+   * together. One that fails fails the task. The change itself then only finishes the work; it looks for itself whether that is
+   * done. Undefined: there is nothing to send any more.
    */
   upload?(found: State): Upload | undefined;
   /** For a change that fetches something every host would have to fetch: one does, and the others get it from that one. */

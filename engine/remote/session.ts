@@ -125,7 +125,7 @@ export interface Session {
   run(steps: readonly Step[], listener?: BatchListener): Promise<readonly StepResult[]>;
   /**
    * Runs a script with content on its stdin, over a channel of its own beside the shell, behind the batches given so far: one
-   * round trip. A transfer that makes no headway for the step's timeout is given up, and its result says so; content that
+   * round trip. Several that follow one another go together, a few at once. A transfer that makes no headway for the step's timeout is given up, and its result says so; content that
    * cannot be read ends it with exit code 1 and the reason on stderr.
    * @throws LinkError when the link is lost.
    */

@@ -2,6 +2,7 @@
 
 import { PassThrough, type Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import pLimit from 'p-limit';
 import { type Script, sh } from '../script.ts';
 import { BatchReader, skipped } from './batch-reader.ts';
 import { batchText } from './batch-text.ts';
@@ -33,6 +34,12 @@ const CLOSE_GRACE = 5;
 /** setTimeout's longest delay. */
 const LONGEST_TIMER = 2 ** 31 - 1;
 
+/**
+ * Transfers at once. Several go faster than one over a distance: a channel has no more than 2 MB on its way (sshd's window).
+ * sshd grants ten channels (MaxSessions): with the shell, one to stop it, and what others read there, these are enough.
+ */
+const TRANSFERS_AT_ONCE = 3;
+
 type Ending = 'timed out' | 'interrupted';
 
 /** The only {@link Session}. */
@@ -51,17 +58,22 @@ export class ShellSession implements Session {
   /** Sent with the first batch. */
   #preludeText: string;
   #lockRequest: LockRequest | undefined;
+  /** The lock taken for a transfer; where it was refused, no later transfer goes either. */
+  #transferLock: Promise<unknown> | undefined;
   /** The batches given so far, one after the other. */
+  #batches: Promise<unknown> = Promise.resolve();
+  /** These, and the transfers given so far. */
   #queue: Promise<unknown> = Promise.resolve();
   #queued = 0;
+  readonly #transferSlot = pLimit(TRANSFERS_AT_ONCE);
   /** Batches to be left out, from the next on: the user asked to stop. */
   #leaveOut = 0;
   /** Of the batch at hand. */
   #running: RunningStep | undefined;
   #ending: Ending | undefined;
   #giveUp: ((error: LinkError) => void) | undefined;
-  /** Ends the transfer at hand. */
-  #transferring: (() => void) | undefined;
+  /** Each ends one of the transfers at hand. */
+  readonly #transferring = new Set<() => void>();
   #broken: LinkError | undefined;
   #closed = false;
 
@@ -99,6 +111,7 @@ export class ShellSession implements Session {
 
   lock(request: LockRequest): void {
     this.#lockRequest = request;
+    this.#transferLock = undefined;
   }
 
   run(steps: readonly Step[], listener?: BatchListener): Promise<readonly StepResult[]> {
@@ -107,7 +120,8 @@ export class ShellSession implements Session {
     const result = this.#queue
       .then(() => (this.#leaveOut > 0 ? this.#leaveOutBatch(steps, listener) : this.#runBatch(steps, listener)))
       .finally(() => this.#queued--);
-    this.#queue = result.catch(() => {});
+    this.#batches = result.catch(() => {});
+    this.#queue = this.#batches;
     return result;
   }
 
@@ -193,15 +207,24 @@ export class ShellSession implements Session {
 
   upload(step: Pick<Step, 'id' | 'script' | 'timeout'>, content: () => Readable): Promise<StepResult> {
     this.#queued++;
-    const result = this.#queue
-      .then(async () => {
-        if (this.#leaveOut > 0) return this.#leaveOutBatch([step], undefined)[0] ?? skipped(step);
-        // Nothing is sent to a host that another run holds.
-        if (this.#lockRequest) await this.#runBatch([{ id: 'lock', script: sh`:`, timeout: step.timeout }], undefined);
-        return this.#transfer(step, content);
-      })
+    // Nothing is sent to a host that another run holds.
+    const locked = this.#batches.then(async () => {
+      if (this.#leaveOut > 0) return;
+      if (this.#lockRequest) {
+        this.#transferLock = this.#runBatch([{ id: 'lock', script: sh`:`, timeout: step.timeout }], undefined);
+      }
+      await this.#transferLock;
+    });
+    const result = locked
+      .then(() =>
+        this.#transferSlot(async () => {
+          if (this.#leaveOut > 0) return this.#leaveOutBatch([step], undefined)[0] ?? skipped(step);
+          return this.#transfer(step, content);
+        }),
+      )
       .finally(() => this.#queued--);
-    this.#queue = result.catch(() => {});
+    this.#batches = locked.catch(() => {});
+    this.#queue = Promise.all([this.#queue, result.catch(() => {})]);
     return result;
   }
 
@@ -218,7 +241,8 @@ export class ShellSession implements Session {
       ending ??= how;
       close();
     };
-    this.#transferring = () => end('interrupted');
+    const interrupt = (): void => end('interrupted');
+    this.#transferring.add(interrupt);
     const stalled = setTimeout(() => end('timed out'), Math.min(timeout * 1000, LONGEST_TIMER));
     const [stdout, stderr] = [new KeptOutput(), new KeptOutput()];
     let unread: Error | undefined;
@@ -243,7 +267,7 @@ export class ShellSession implements Session {
       code = (await channel.ended).code;
     } finally {
       clearTimeout(stalled);
-      this.#transferring = undefined;
+      this.#transferring.delete(interrupt);
     }
     if (unread) {
       stderr.add(Buffer.from(`${unread.message}\n`));
@@ -297,10 +321,11 @@ export class ShellSession implements Session {
   async interrupt(how: 'after this step' | 'now'): Promise<void> {
     if (this.#broken || this.#closed) return;
     const busy = this.#queued > 0;
-    this.#leaveOut = Math.max(1, this.#queued) - (busy ? 1 : 0);
+    const begun = Math.max(this.#transferring.size, busy ? 1 : 0);
+    this.#leaveOut = Math.max(1, this.#queued) - begun;
     if (!busy) return;
-    if (this.#transferring) {
-      if (how === 'now') this.#transferring();
+    if (this.#transferring.size > 0) {
+      if (how === 'now') for (const end of this.#transferring) end();
       return;
     }
     const running = how === 'now' ? this.#running : undefined;

@@ -35,7 +35,7 @@ export interface Outcome {
 /**
  * The change phase of one host. Empty when nothing differs. From the first difference on, later units are in it too although
  * their probes found nothing to do: an earlier change may have altered what they saw. A unit that gets something sent begins a
- * segment, and one that must be confirmed over a new connection ends it.
+ * segment, as does a row of them, and one that must be confirmed over a new connection ends it.
  */
 export function segmentsOf(decisions: readonly Decision[]): readonly Segment[] {
   const first = decisions.findIndex(({ what }) => what === 'change');
@@ -46,23 +46,50 @@ export function segmentsOf(decisions: readonly Decision[]): readonly Segment[] {
     const { target, task } = decision.unit;
     const thing = task.options.disrupts?.thing;
     const last = segments.at(-1);
-    if (last && last.target === target && last.thing === thing && mayFollow(decision, last.decisions.at(-1))) {
+    if (last && last.target === target && last.thing === thing && mayFollow(decision, last.decisions)) {
       last.decisions.push(decision);
     } else segments.push({ target, thing, decisions: [decision] });
   }
   return segments;
 }
 
-function mayFollow({ unit }: Decision, previous: Decision | undefined): boolean {
-  if (!hasResource(unit) || unit.task.action.upload || unit.task.action.seed) return false;
-  const confirmed = previous && hasResource(previous.unit) && previous.unit.task.action.confirm;
+function mayFollow(decision: Decision, before: readonly Decision[]): boolean {
+  const { unit, what } = decision;
+  if (!hasResource(unit)) return false;
+  if (isSent(decision))
+    return [...before, decision].every(isInRow) && before.every((other) => idOf(other) !== idOf(decision));
+  if (what === 'change' && unit.task.action.seed) return false;
+  const previous = before.at(-1)?.unit;
+  const confirmed = previous && hasResource(previous) && previous.task.action.confirm;
   return !confirmed || unit.task.action.confirm !== undefined;
 }
 
-/** What is to be uploaded before a segment: that of its first unit, when its check found a difference. */
-export function uploadOf({ decisions: [first] }: Segment): Upload | undefined {
-  if (first?.what !== 'change' || !hasResource(first.unit)) return undefined;
-  return first.unit.task.action.upload?.(first.found ?? {});
+/** Does something travel before its change is made? */
+function isSent({ unit, what }: Decision): boolean {
+  return what === 'change' && hasResource(unit) && unit.task.action.upload !== undefined;
+}
+
+/** May it be sent together with others, since nothing is made of its failing alone? */
+function isInRow(decision: Decision): boolean {
+  const { disrupts, ignoreErrors } = decision.unit.task.options;
+  return isSent(decision) && !disrupts && !ignoreErrors;
+}
+
+const idOf = ({ unit: { task } }: Decision): string => ('id' in task.action ? task.action.id : '');
+
+/** Something to be uploaded, and for whose change. */
+export interface Sending {
+  readonly decision: Decision;
+  readonly upload: Upload;
+}
+
+/** What is to be uploaded before a segment, in its order. Reads what of it is on this machine. */
+export function sendingsOf({ decisions }: Segment): readonly Sending[] {
+  return decisions.filter(isSent).flatMap((decision) => {
+    const { unit, found } = decision;
+    const upload = hasResource(unit) ? unit.task.action.upload?.(found ?? {}) : undefined;
+    return upload ? [{ decision, upload }] : [];
+  });
 }
 
 /** What its first unit may get from another host, where the change is to fetch it. Nobody waits for that with a mutex. */
@@ -88,9 +115,11 @@ interface Change {
   readonly timeout: number;
   /** Did the check find that it is to be made, and does nobody else make it? */
   readonly isExpected: boolean;
+  /** Has something been sent for it, so that it is to be made without another look? */
+  readonly isSent: boolean;
 }
 
-function unitSteps(unit: ResourceUnit, { script, timeout, isExpected }: Change): ProbeStep[] {
+function unitSteps(unit: ResourceUnit, { script, timeout, isExpected, isSent }: Change): ProbeStep[] {
   const { key, task } = unit;
   const resource = task.action;
   const { disrupts, ignoreErrors } = task.options;
@@ -109,9 +138,9 @@ function unitSteps(unit: ResourceUnit, { script, timeout, isExpected }: Change):
   });
 
   // A handler runs when it is owed, whatever its probe says; a task when its probe differs from what is wanted.
-  const due = unit.owed === undefined ? sh`[ "$hw_differs" = 1 ]` : isOwed(unit.owed);
+  const due = unit.owed !== undefined ? isOwed(unit.owed) : isSent ? sh`:` : sh`[ "$hw_differs" = 1 ]`;
   const steps: ProbeStep[] = [];
-  if (unit.owed === undefined) {
+  if (unit.owed === undefined && !isSent) {
     steps.push({
       id: `${key}.before`,
       script: resource.probe,
@@ -187,6 +216,7 @@ export class SegmentScript {
       script: this.#together.changeOf(decision),
       timeout: seconds.reduce((sum, each) => sum + each),
       isExpected: what === 'change' && this.#together.carrierOf(decision) === undefined,
+      isSent: isSent(decision),
     });
   }
 
@@ -295,7 +325,8 @@ export function unconfirmed(outcome: Outcome, why: string): Outcome {
 export function uploadFailed({ unit, found }: Decision, result: StepResult): Outcome {
   if (!hasResource(unit)) throw new TypeError('a unit without a resource uploads nothing');
   const failure = changeFailure(unit.task.action, result, unit.task.action.change(found ?? {}));
-  return { unit, status: 'failed', ms: Math.round(result.duration * 1000), found, failure, unrecovered: undefined };
+  const status = unit.task.options.ignoreErrors ? 'ignored' : 'failed';
+  return { unit, status, ms: Math.round(result.duration * 1000), found, failure, unrecovered: undefined };
 }
 
 function changeFailure(resource: Resource, change: StepResult, script: Script): TaskFailure {

@@ -174,13 +174,24 @@ export class RunContext {
   }
 
   /**
-   * Sends content to a host, on the stdin of a script.
-   * @returns undefined when the host is unreachable.
+   * Sends contents to a host, each on the stdin of its script, a few at once.
+   * @returns the results, in their order; undefined when the host is unreachable.
    */
-  async upload(host: InventoryHost, { script, content }: Upload, to: Errand): Promise<StepResult | undefined> {
+  async upload(
+    host: InventoryHost,
+    uploads: readonly Upload[],
+    to: Errand,
+  ): Promise<readonly StepResult[] | undefined> {
     this.#endForesight();
-    const step = { id: 'upload', script, timeout: UPLOAD_TIMEOUT };
-    const work = (session: Session) => this.#counted(session, host, [step], to, () => session.upload(step, content));
+    const transfers = uploads.map(({ script, content }, i) => ({
+      step: { id: `upload${i}`, script, timeout: UPLOAD_TIMEOUT },
+      content,
+    }));
+    const steps = transfers.map(({ step }) => step);
+    const work = (session: Session) =>
+      this.#counted(session, host, steps, to, () =>
+        Promise.all(transfers.map(({ step, content }) => session.upload(step, content))),
+      );
     return this.pool.use(host, to.become, work, true);
   }
 

@@ -30,11 +30,11 @@ export class Messenger {
     return results;
   }
 
-  /** Content, on the stdin of a script. @returns undefined when the target is out of reach. */
-  async upload(target: string, upload: Upload): Promise<StepResult | undefined> {
-    const result = await this.#run.upload(this.#hostNamed(target), upload, this.errand('change'));
-    if (!result) this.#outOfReach(target);
-    return result;
+  /** Contents, each on the stdin of its script, a few at once. @returns undefined when the target is out of reach. */
+  async upload(target: string, uploads: readonly Upload[]): Promise<readonly StepResult[] | undefined> {
+    const results = await this.#run.upload(this.#hostNamed(target), uploads, this.errand('change'));
+    if (!results) this.#outOfReach(target);
+    return results;
   }
 
   /** Steps over a new connection. @returns the answers, or why there is no such connection. */

@@ -6,7 +6,16 @@ import type { TaskStatus } from '../events.ts';
 import type { InventoryHost } from '../inventory/inventory.ts';
 import type { BatchListener, Step, StepResult } from '../remote/session.ts';
 import { PROBE_TIMEOUT, type Seed } from '../resource.ts';
-import { type Outcome, type Segment, SegmentScript, seedOf, unconfirmed, uploadFailed, uploadOf } from './change.ts';
+import {
+  type Outcome,
+  type Segment,
+  SegmentScript,
+  type Sending,
+  seedOf,
+  sendingsOf,
+  unconfirmed,
+  uploadFailed,
+} from './change.ts';
 import { type Decision, lastLines } from './check.ts';
 import type { RunContext } from './context.ts';
 import type { Messenger } from './messenger.ts';
@@ -22,6 +31,8 @@ interface Begun {
   /** Who waits for its end. */
   readonly ended: (status: TaskStatus) => void;
 }
+
+const isTaken = ({ outcome, exitCode }: StepResult): boolean => outcome === 'ran' && exitCode === 0;
 
 /** A segment on its way through one host. */
 export class SegmentRun {
@@ -45,24 +56,16 @@ export class SegmentRun {
    * @returns what became of them, those left out excepted; undefined when the host is out.
    */
   async send(othersChecked: Promise<unknown> | undefined): Promise<readonly Outcome[] | undefined> {
-    const { target, decisions } = this.#segment;
-    const [first] = decisions;
-    const upload = uploadOf(this.#segment);
-    if (first && upload) {
-      const result = await this.#messenger.upload(target, upload);
-      if (!result) return undefined;
-      if (this.#isLeft(result)) return this.leave();
-      if (result.outcome !== 'ran' || result.exitCode !== 0) return this.#notSent(first, result);
-    }
+    const [first] = this.#segment.decisions;
+    const sendings = sendingsOf(this.#segment);
+    if (sendings.length > 0) return this.#sendUploads(sendings);
     const seed = seedOf(this.#segment);
-    return first && seed ? this.#sendSeeded(first, seed, othersChecked) : this.#sendScript();
+    return first && seed ? this.#sendSeeded(first, seed, othersChecked) : this.#sendScript(this.#segment);
   }
 
-  /** Changes nothing more: the user asked to stop, it may not be disrupted now, or `failed` failed. */
-  leave(failed?: Decision): readonly Outcome[] {
-    for (const decision of this.#segment.decisions) {
-      if (decision.what === 'change' && decision !== failed) this.#telling.finish(decision.unit, 'not run');
-    }
+  /** Changes nothing more of `decisions`: the user asked to stop, it may not be disrupted now, or another one failed. */
+  leave(decisions: readonly Decision[] = this.#segment.decisions): readonly Outcome[] {
+    for (const { unit, what } of decisions) if (what === 'change') this.#telling.finish(unit, 'not run');
     return [];
   }
 
@@ -71,11 +74,43 @@ export class SegmentRun {
     return outcome === 'skipped' || (outcome === 'ran' && this.#run.stopping);
   }
 
-  /** What is to be sent before the first change was not taken. */
-  #notSent(first: Decision, result: StepResult): readonly Outcome[] {
-    const outcome = this.#ended(uploadFailed(first, result));
-    this.leave(first);
+  /** What was to be sent for a change was not taken: it fails, and those but `made` are left. */
+  #notSent(failed: Decision, result: StepResult, made: readonly Decision[] = []): readonly Outcome[] {
+    const outcome = this.#ended(uploadFailed(failed, result));
+    this.leave(this.#segment.decisions.filter((decision) => decision !== failed && !made.includes(decision)));
     return [outcome];
+  }
+
+  async #sendUploads(sendings: readonly Sending[]): Promise<readonly Outcome[] | undefined> {
+    const { target, decisions } = this.#segment;
+    const results = await this.#messenger.upload(
+      target,
+      sendings.map(({ upload }) => upload),
+    );
+    if (!results) return undefined;
+    const sent = sendings.flatMap(({ decision }, i) => {
+      const result = results[i];
+      return result ? [{ decision, result }] : [];
+    });
+    const cut = sent.find(({ result }) => result.outcome === 'interrupted');
+    if (cut) return this.#notSent(cut.decision, cut.result);
+    if (results.some((result) => this.#isLeft(result))) return this.leave();
+    const failed = sent.find(({ result }) => !isTaken(result));
+    if (!failed) return this.#sendScript(this.#segment);
+    // What comes before it is made all the same, as if they had been sent one after the other.
+    const before = decisions.slice(0, decisions.indexOf(failed.decision));
+    const made = await this.#sendScript({ ...this.#segment, decisions: before });
+    if (!made) return undefined;
+    if (made.length < before.length || made.some(({ status }) => status === 'failed')) {
+      this.leave(decisions.slice(before.length));
+      return made;
+    }
+    if (!failed.decision.unit.task.options.ignoreErrors) {
+      return [...made, ...this.#notSent(failed.decision, failed.result, before)];
+    }
+    const ignored = this.#ended(uploadFailed(failed.decision, failed.result));
+    const rest = await this.#sendScript({ ...this.#segment, decisions: decisions.slice(before.length + 1) });
+    return rest && [...made, ignored, ...rest];
   }
 
   /** Where another host has what the first unit is to fetch, or is fetching it, it is had from there. */
@@ -100,29 +135,26 @@ export class SegmentRun {
     try {
       if (from && !this.#run.stopping) {
         tell(`from ${from.host}`);
-        const sent = await this.#messenger.upload(target, this.#messenger.gift(from, seed.take));
+        const [sent] = (await this.#messenger.upload(target, [this.#messenger.gift(from, seed.take)])) ?? [];
         if (!sent) return undefined;
         if (sent.outcome === 'interrupted') return this.#notSent(first, sent);
-        if (!this.#isLeft(sent) && (sent.outcome !== 'ran' || sent.exitCode !== 0)) {
+        if (!this.#isLeft(sent) && !isTaken(sent)) {
           seeds.lost(seed.key, from);
           tell(`it could not be had from there: ${lastLines(sent.stderr) || sent.outcome}`);
         }
       }
       if (this.#run.stopping) return this.leave();
       const ms = Math.round(performance.now() - start);
-      return await this.#sendScript({
-        unit,
-        ms,
-        ended: (status) => done(status === 'changed' || status === 'ok'),
-      });
+      const ended = (status: TaskStatus): void => done(status === 'changed' || status === 'ok');
+      return await this.#sendScript(this.#segment, { unit, ms, ended });
     } finally {
       done(false);
     }
   }
 
-  async #sendScript(begun?: Begun): Promise<readonly Outcome[] | undefined> {
-    const { target } = this.#segment;
-    const script = new SegmentScript(this.#segment);
+  async #sendScript(segment: Segment, begun?: Begun): Promise<readonly Outcome[] | undefined> {
+    if (segment.decisions.length === 0) return [];
+    const script = new SegmentScript(segment);
     const outcomes: Outcome[] = [];
     const toConfirm: Outcome[] = [];
     const listener = this.#listener(begun, (result) => {
@@ -135,7 +167,7 @@ export class SegmentRun {
         toConfirm.push(outcome);
       } else outcomes.push(this.#ended(outcome));
     });
-    const answered = await this.#messenger.send(target, 'change', script.steps, listener);
+    const answered = await this.#messenger.send(segment.target, 'change', script.steps, listener);
     if (toConfirm.length > 0) {
       for (const outcome of await this.#confirm(toConfirm)) outcomes.push(this.#ended(outcome));
     }
