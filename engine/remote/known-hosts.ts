@@ -1,6 +1,6 @@
 /** Host keys, checked against known_hosts files as OpenSSH writes them (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT). */
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
-import { appendFile, mkdir, open, readFile } from 'node:fs/promises';
+import { appendFile, mkdir, open, readFile, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 /** A line of a known_hosts file. */
@@ -37,33 +37,43 @@ export function parseKnownHosts(text: string, file: string): KnownHostsLine[] {
   });
 }
 
+/** Files as they were read last: the hosts of a run ask for the same ones, each of them. */
+const loaded = new Map<string, { readonly stamps: string; readonly known: Promise<KnownHosts> }>();
+
 /** Known hosts, from several files. */
 export class KnownHosts {
   readonly #lines: readonly KnownHostsLine[];
+  /** Indices of the lines that name a host plainly, by its name. */
+  readonly #plain = new Map<string, number[]>();
+  /** Those of the others: hashed, or with patterns. */
+  readonly #others: number[] = [];
+  /** What was looked up already. */
+  readonly #naming = new Map<string, readonly KnownHostsLine[]>();
 
   constructor(lines: readonly KnownHostsLine[]) {
     this.#lines = lines;
+    for (const [i, { hosts }] of lines.entries()) {
+      if (hosts.startsWith('|1|') || /[*?!]/.test(hosts)) this.#others.push(i);
+      else for (const name of new Set(hosts.toLowerCase().split(','))) push(this.#plain, name, i);
+    }
   }
 
   /**
-   * Reads files; those that do not exist count as empty.
+   * Reads files; those that do not exist count as empty. Not again while they are as they were.
    * @throws Error with a `code` when one is there and cannot be read.
    */
   static async load(files: readonly string[]): Promise<KnownHosts> {
-    const read = async (file: string): Promise<KnownHostsLine[]> => {
-      try {
-        return parseKnownHosts(await readFile(file, 'utf8'), file);
-      } catch (error) {
-        if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return [];
-        throw error;
-      }
-    };
-    return new KnownHosts((await Promise.all(files.map(read))).flat());
+    const stamps = (await Promise.all(files.map(stampOf))).join();
+    const before = loaded.get(files.join('\0'));
+    if (before?.stamps === stamps) return before.known;
+    const known = Promise.all(files.map(readLines)).then((lines) => new KnownHosts(lines.flat()));
+    loaded.set(files.join('\0'), { stamps, known });
+    return known;
   }
 
   /** The types of key that a host is known by, so that one of those can be asked for. */
   types(host: string, port: number): string[] {
-    const named = this.#naming(host, port).filter(({ marker }) => marker === undefined);
+    const named = this.#linesFor(host, port).filter(({ marker }) => marker === undefined);
     return [...new Set(named.map(({ type }) => type))];
   }
 
@@ -73,7 +83,7 @@ export class KnownHosts {
    * @param key The key in its wire form.
    */
   check(host: string, port: number, key: Buffer): HostKeyVerdict {
-    const naming = this.#naming(host, port);
+    const naming = this.#linesFor(host, port);
     const revoked = naming.find((line) => line.marker === 'revoked' && line.key.equals(key));
     if (revoked) return { status: 'revoked', line: revoked };
     const plain = naming.filter(({ marker }) => marker === undefined);
@@ -83,13 +93,51 @@ export class KnownHosts {
   }
 
   /** Lines that name the host. As in ssh, a line without port speaks for other ports where none names them. */
-  #naming(host: string, port: number): readonly KnownHostsLine[] {
-    const naming = (name: string) => this.#lines.filter(({ hosts }) => matches(hosts, name));
-    const exact = naming(hostName(host, port));
+  #linesFor(host: string, port: number): readonly KnownHostsLine[] {
+    const exact = this.#linesNaming(hostName(host, port));
     if (port === 22 || exact.some(({ marker }) => marker === undefined)) return exact;
-    return [...exact, ...naming(hostName(host, 22))];
+    return [...exact, ...this.#linesNaming(hostName(host, 22))];
+  }
+
+  /** In the order of the files. */
+  #linesNaming(name: string): readonly KnownHostsLine[] {
+    const known = this.#naming.get(name);
+    if (known) return known;
+    const others = this.#others.filter((i) => matches(this.#lines[i]?.hosts ?? '', name));
+    const found = [...(this.#plain.get(name) ?? []), ...others].sort((a, b) => a - b);
+    const lines = found.flatMap((i) => this.#lines[i] ?? []);
+    this.#naming.set(name, lines);
+    return lines;
   }
 }
+
+function push<K, V>(map: Map<K, V[]>, key: K, value: V): void {
+  const list = map.get(key);
+  if (list) list.push(value);
+  else map.set(key, [value]);
+}
+
+async function readLines(file: string): Promise<KnownHostsLine[]> {
+  try {
+    return parseKnownHosts(await readFile(file, 'utf8'), file);
+  } catch (error) {
+    if (isMissing(error)) return [];
+    throw error;
+  }
+}
+
+/** What tells that a file has changed. */
+async function stampOf(file: string): Promise<string> {
+  try {
+    const { ctimeNs, size, ino } = await stat(file, { bigint: true });
+    return `${ctimeNs} ${size} ${ino}`;
+  } catch (error) {
+    if (isMissing(error)) return 'not there';
+    throw error;
+  }
+}
+
+const isMissing = (error: unknown): boolean => error instanceof Error && 'code' in error && error.code === 'ENOENT';
 
 /** A host as known_hosts names it: `web1`, `[web1]:2222`. */
 export function hostName(host: string, port: number): string {

@@ -151,6 +151,20 @@ t.test('known_hosts is read as ssh reads it', async (t) => {
   });
 });
 
+t.test('known_hosts files are read once for all hosts, and again when one has changed', async (t) => {
+  const folder = temporary(t);
+  const [one, two] = [join(folder, 'one'), join(folder, 'two')];
+  const key = Buffer.from('AAAAC3NzaC1lZDI1NTE5AAAAIGk5EgtZsCcC7tPz4k9QpL6FqGz0rBtlmRmpkPUxeJkH', 'base64');
+  const empty = await KnownHosts.load([one, two]);
+  t.equal(empty.check('web', 22, key).status, 'unknown');
+  t.equal(await KnownHosts.load([one, two]), empty);
+  await remember(two, 'web', 22, key, undefined);
+  const known = await KnownHosts.load([one, two]);
+  t.equal(known.check('web', 22, key).status, 'known');
+  t.equal(await KnownHosts.load([one, two]), known);
+  t.equal((await KnownHosts.load([one])).check('web', 22, key).status, 'unknown');
+});
+
 t.test('a key that is remembered is found by ssh-keygen, in a file nobody else can read', async (t) => {
   const folder = temporary(t);
   const file = join(folder, 'new', 'known_hosts');
