@@ -14,7 +14,7 @@ export function fullReport(results: Results): string {
     '',
     '## Goals',
     '',
-    ...verdictLines(results),
+    ...verdictLines([results]),
     ...results.cells.flatMap((cell) => [
       '',
       `## ${titles.get(cell.workload)}${placeOf(cell)}`,
@@ -28,26 +28,38 @@ export function fullReport(results: Results): string {
 
 /** How, where and with what it was measured. */
 function aboutLines(results: Results): readonly string[] {
-  const { machine, startUp } = results;
-  const [before, after] = machine.load;
-  const busy = Math.max(before, after) > machine.cores;
+  const { startUp } = results;
+  const [before, after] = results.machine.load;
   return [
-    `${results.started.slice(0, 16).replace('T', ' ')} UTC, ${results.quick ? 'a quick bench' : 'the whole bench'}.`,
+    `${startOf(results)} UTC${results.quick ? ', a quick bench' : ''}.`,
     '',
-    `- Machine: ${machine.processor}, ${machine.cores} cores, ${Math.round(machine.memory / 2 ** 30)} GiB, Linux ${machine.kernel}, Node ${machine.node}.`,
-    `- Load average: ${before.toFixed(1)} at the start, ${after.toFixed(1)} at the end.${busy ? ' **The machine was busy with other things: times are too long, and spread.**' : ''}`,
+    `- Machine: ${machineOf(results)}.`,
+    `- Load average: ${before.toFixed(1)} at the start, ${after.toFixed(1)} at the end.${isBusy(results) ? ' **The machine was busy with other things: times are too long, and spread.**' : ''}`,
     `- Node starts in ${ms(median(startUp.nodeMs))}, with tsx in ${ms(median(startUp.tsxMs))}.`,
-    ...TOOL_IDS.flatMap((id) =>
-      results.versions[id] === undefined ? [] : [`- ${TITLES[id]}: ${results.versions[id]}`],
-    ),
+    ...versionLines([results]),
   ];
 }
 
-function verdictLines(results: Results): readonly string[] {
+const startOf = ({ started }: Results): string => started.slice(0, 16).replace('T', ' ');
+
+const machineOf = ({ machine }: Results): string =>
+  `${machine.processor}, ${machine.cores} cores, ${Math.round(machine.memory / 2 ** 30)} GiB, Linux ${machine.kernel}, Node ${machine.node}`;
+
+const isBusy = ({ machine }: Results): boolean => Math.max(...machine.load) > machine.cores;
+
+/** A line a tool, with every version that was measured. */
+function versionLines(benches: readonly Results[], tools: readonly ToolId[] = TOOL_IDS): readonly string[] {
+  return tools.flatMap((id) => {
+    const versions = [...new Set(benches.flatMap((bench) => bench.versions[id] ?? []))];
+    return versions.length === 0 ? [] : [`- ${TITLES[id]}: ${versions.join('; ')}`];
+  });
+}
+
+function verdictLines(benches: readonly Results[]): readonly string[] {
   return [
     '| goal | found | met |',
     '|---|---|---|',
-    ...verdicts(results).map(({ goal, found, met }) => `| ${goal} | ${found} | ${met ? 'yes' : '**no**'} |`),
+    ...benches.flatMap(verdicts).map(({ goal, found, met }) => `| ${goal} | ${found} | ${met ? 'yes' : '**no**'} |`),
   ];
 }
 
@@ -115,9 +127,44 @@ export function ratioTable(results: Results): string {
   return table(['', ...peers.map((id: ToolId) => TITLES[id])], rows).join('\n');
 }
 
-/** The paragraph and tables that docs/speed.md holds of one bench. */
-export function speedSection(results: Results): string {
-  return [...aboutLines(results), '', ratioTable(results), '', ...verdictLines(results)].join('\n');
+/**
+ * What docs/speed.md holds of benches.
+ * @param all Their cells together.
+ */
+export function speedSection(benches: readonly Results[], all: Results): string {
+  return [
+    ...new Set(benches.map((bench) => `- Machine: ${machineOf(bench)}.`)),
+    ...versionLines(
+      benches,
+      TOOL_IDS.filter((id) => id !== 'heartwood'),
+    ),
+    '',
+    ratioTable(all),
+    '',
+    ...verdictLines(benches),
+    '',
+    'Each row was measured in one go, the tools in turn; the rows in these parts:',
+    '',
+    ...table(
+      ['begun, UTC', 'Heartwood', 'rows', 'runs of each tool', 'load before', 'after', 'Node', 'with tsx'],
+      benches.map((bench) => [
+        startOf(bench),
+        bench.versions.heartwood ?? '',
+        [...new Set(bench.cells.map(({ workload, rttMs }) => `${workload} ${rttMs} ms`))].join(', '),
+        runsOf(bench),
+        ...bench.machine.load.map((load) => load.toFixed(1)),
+        ms(median(bench.startUp.nodeMs)),
+        ms(median(bench.startUp.tsxMs)),
+      ]),
+    ),
+  ].join('\n');
+}
+
+/** `5`; `1 to 5` where slow tools had fewer. */
+function runsOf({ cells }: Results): string {
+  const runs = cells.flatMap(({ tools }) => tools.map(({ wallMs }) => wallMs.length));
+  const [least, most] = [Math.min(...runs), Math.max(...runs)];
+  return least === most ? `${most}` : `${least} to ${most}`;
 }
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): readonly string[] {

@@ -15,7 +15,7 @@ import { ansibleRenderer } from '../../bench/render/ansible.ts';
 import { heartwoodTasks } from '../../bench/render/heartwood.ts';
 import { pyinfraRenderer } from '../../bench/render/pyinfra.ts';
 import { shellScript } from '../../bench/render/shell.ts';
-import { fullReport, ratioTable } from '../../bench/report.ts';
+import { fullReport, ratioTable, speedSection } from '../../bench/report.ts';
 import { median, type Results } from '../../bench/results.ts';
 import { cellsOf } from '../../bench/scenario.ts';
 import { expectedState } from '../../bench/state.ts';
@@ -164,6 +164,13 @@ t.test('what a later bench measured again replaces what an earlier one had', asy
     [50],
   );
   t.same(later?.cells, [{ ...cell, tools: [] }]);
+  t.equal(withoutOutdated([results, { ...results }]).length, 1, 'one that has nothing left is left out');
+
+  const all = { ...results, cells: [cell, { ...cell, rttMs: 50 }] };
+  const section = speedSection([results, { ...all, cells: all.cells.slice(1), started: '2030-01-02T03:04:05Z' }], all);
+  t.match(section, /\| 60 tasks, nothing to change, 50 ms \|/);
+  t.match(section, /\| 2030-01-02 03:04 \| .* \| nothing 50 ms \| \d/);
+  t.equal(section.match(/^- Machine/gm)?.length, 1);
 });
 
 t.test('a quick bench measures less, and what is named is measured', async (t) => {
