@@ -22,6 +22,8 @@ export class SshLink implements Link {
   readonly gone: Promise<string>;
   readonly #client: Client;
   readonly #target: SshTarget;
+  /** The channels that are open, each until it ends. */
+  readonly #open = new Set<Promise<ChannelEnd>>();
   #lost: string | undefined;
 
   private constructor(client: Client, target: SshTarget, timing: Link['timing'], gone: Promise<string>) {
@@ -100,6 +102,12 @@ export class SshLink implements Link {
       } catch (error) {
         // 2: no further session is granted (MaxSessions).
         const full = error instanceof Error && 'reason' in error && error.reason === 2;
+        if (full && this.#open.size > 1) {
+          // The session's shell stays; one of the others will end.
+          await Promise.race(this.#open);
+          attempt = 0;
+          continue;
+        }
         if (full && attempt < CHANNEL_TRIES) {
           await new Promise((resolve) => setTimeout(resolve, 100 * attempt));
           continue;
@@ -113,7 +121,13 @@ export class SshLink implements Link {
     return new Promise((resolve, reject) => {
       void this.gone.then(reject);
       // Throws at once when the link is gone.
-      this.#client.exec(command, (error, stream) => (error ? reject(error) : resolve(channelOf(stream))));
+      this.#client.exec(command, (error, stream) => {
+        if (error) return reject(error);
+        const channel = channelOf(stream);
+        this.#open.add(channel.ended);
+        void channel.ended.then(() => this.#open.delete(channel.ended));
+        resolve(channel);
+      });
     });
   }
 

@@ -2,6 +2,7 @@
 import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { sessionOpener } from '../../../engine/remote/open.ts';
@@ -167,6 +168,19 @@ t.test('where one channel is all there is, a step that will not end costs the li
   await t.rejects(session.run([step('hangs', sh`exec sleep 2`, { timeout: 0.2 })]), {
     message: /timed out and could not be stopped, while hangs was running/,
   });
+  await session.close();
+});
+
+t.test('where two channels are all there are, uploads take turns', async (t) => {
+  const narrow = await Sshd.start({ config: ['MaxSessions 2'] });
+  t.teardown(() => narrow.stop());
+  const session = await openSession(narrow.connection());
+  const file = join(narrow.folder, 'sent');
+  const uploads = ['a', 'b', 'c', 'd'].map((content) =>
+    session.upload({ id: content, script: sh`sleep 0.7; cat >> ${file}`, timeout: 30 }, () => Readable.from([content])),
+  );
+  t.ok((await Promise.all(uploads)).every(({ outcome, exitCode }) => outcome === 'ran' && exitCode === 0));
+  t.equal(readFileSync(file, 'utf8').split('').sort().join(''), 'abcd');
   await session.close();
 });
 
