@@ -66,6 +66,8 @@ export interface Resource {
    * done. Undefined: there is nothing to send any more.
    */
   upload?(found: State): Upload | undefined;
+  /** Bytes that an upload may have. */
+  readonly uploadSize?: number | undefined;
   /** For a change that fetches something every host would have to fetch: one does, and the others get it from that one. */
   readonly seed?: Seed | undefined;
   /**
@@ -147,6 +149,9 @@ export interface Explanation {
 
 /** Seconds a change may take unless its resource says otherwise: long enough for a package on a slow SD card. */
 export const CHANGE_TIMEOUT = 600;
+
+/** Seconds without headway after which an upload is given up. On a slow line what was read last is still on its way for long. */
+export const UPLOAD_TIMEOUT = 300;
 
 /** Seconds all probes or facts of one script may take, each. A probe only reads; one that takes longer hangs. */
 export const PROBE_TIMEOUT = 60;

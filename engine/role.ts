@@ -2,7 +2,7 @@
  * A role: what to configure. It declares its variables, asks facts, and computes tasks from them with a pure function; it knows
  * no transport and does no I/O.
  */
-import { UserError } from './errors.ts';
+import { type Position, UserError } from './errors.ts';
 import type { FactAnswers, FactRequests } from './fact.ts';
 import { misspelt, type Names } from './misspelt.ts';
 import { callerOf, type Task, type Verdict } from './task.ts';
@@ -158,12 +158,7 @@ const OF_CHECKS: Names<Checks<unknown>> = { facts: true, verdicts: true };
  */
 export function defineRole<const S extends VarsSchema>(declaration: RoleDeclaration<S>): RoleFactory<S> {
   const { name, description, hosts = 'all', vars, tags = [] } = declaration;
-  const at = callerOf(defineRole);
-  const check = (subject: string, given: object, names: Readonly<Record<string, true>>): void => {
-    const problems = misspelt(`${subject} has a keyword`, Object.keys(given), names, at);
-    if (problems.length > 0) throw new UserError(problems);
-  };
-  check(`role ${name}`, declaration, KEYWORDS);
+  check(`role ${name}`, declaration, KEYWORDS, callerOf(defineRole));
   const work = async (): Promise<Work> => {
     const { checks, stages } = 'work' in declaration ? await declaration.work() : declaration;
     const made = { checks: checks?.((made) => made), stages: stages((stage) => stage) };
@@ -173,10 +168,20 @@ export function defineRole<const S extends VarsSchema>(declaration: RoleDeclarat
   };
   let loaded: Promise<Work> | undefined;
   const role: Role<S> = { name, description, hosts, vars, tags, work: () => (loaded ??= work()) };
-  const call = (vars: Partial<Infer<S>> = {}, options: { readonly tags?: readonly string[] } = {}): RoleCall => ({
-    role,
-    vars,
-    tags: options.tags ?? [],
-  });
+  const call = (vars: Partial<Infer<S>> = {}, options: { readonly tags?: readonly string[] } = {}): RoleCall => {
+    check(`the call of role ${name}`, options, { tags: true }, callerOf(call));
+    return { role, vars, tags: options.tags ?? [] };
+  };
   return Object.assign(call, { role });
+}
+
+/** @throws UserError on a keyword that is none. */
+function check(
+  subject: string,
+  given: object,
+  names: Readonly<Record<string, true>>,
+  at?: () => Position | undefined,
+): void {
+  const problems = misspelt(`${subject} has a keyword`, Object.keys(given), names, at);
+  if (problems.length > 0) throw new UserError(problems);
 }

@@ -1,6 +1,8 @@
 /** Roles by name, for scripts: a role is a folder here with a `role.ts` that exports it. */
 import { readdirSync } from 'node:fs';
+import { UserError } from '../engine/errors.ts';
 import type { RoleFactory } from '../engine/role.ts';
+import { problemsOf } from '../engine/role-error.ts';
 import type { VarsSchema } from '../engine/vars/schema.ts';
 
 const HERE = new URL('./', import.meta.url);
@@ -15,10 +17,13 @@ export function roleNames(): readonly string[] {
 
 /**
  * Loads a role.
- * @throws Error when its `role.ts` exports no role of its folder's name.
+ * @throws UserError when its `role.ts` does not load; Error when it exports no role of its folder's name.
  */
 export async function loadRole(name: string): Promise<RoleFactory<VarsSchema>> {
-  const exported: Readonly<Record<string, unknown>> = await import(new URL(`${name}/role.ts`, HERE).href);
+  const loading: Promise<Readonly<Record<string, unknown>>> = import(new URL(`${name}/role.ts`, HERE).href);
+  const exported = await loading.catch((error) => {
+    throw new UserError(problemsOf(error, name));
+  });
   const found = Object.values(exported).find((value): value is RoleFactory<VarsSchema> => isRole(value, name));
   if (!found) throw new Error(`roles/${name}/role.ts exports no role called ${name}`);
   return found;

@@ -30,7 +30,7 @@ Commands:
     restore [HOST]                     end every fault of a host, or of all
 
 Options:
-  --name NAME    which lab; several can be up at once (otherwise "default", or the only one that is up; up and down: "default")
+  --name NAME    which lab; several can be up at once (otherwise "default"; to look into one, the only one will do)
   --shape FILE   up: the hosts to boot, in YAML (see lab/shapes/)
   --no-k3s       up: serve no k3s from the lab's mirror (where it can't be downloaded, building it takes minutes)
   --all          down: every lab below .lab (or HEARTWOOD_LAB_DIR)
@@ -94,6 +94,12 @@ function parse(argv: readonly string[]): CommandLine {
 /** What a lab is called that was given no name. */
 const DEFAULT = 'default';
 
+/** The lab that is named, else the default one. What takes something away asks for this: the only lab may be that of a test that runs. */
+async function openNamed(line: CommandLine): Promise<Lab> {
+  const { Lab } = await import('../lab/lab.ts');
+  return Lab.open(line.options.name ?? DEFAULT);
+}
+
 /** The lab that is named, else the default one, else the only one. */
 async function openLab(line: CommandLine): Promise<Lab> {
   const [{ Lab }, { allStates }] = await Promise.all([import('../lab/lab.ts'), import('../lab/names.ts')]);
@@ -126,12 +132,11 @@ async function up(line: CommandLine): Promise<number> {
 }
 
 async function down(line: CommandLine): Promise<number> {
-  const [{ Lab }, { allStates }] = await Promise.all([import('../lab/lab.ts'), import('../lab/names.ts')]);
   if (!line.options.all) {
-    // The only lab may be that of a test that runs: what is taken away is named.
-    await Lab.open(line.options.name ?? DEFAULT).down();
+    await (await openNamed(line)).down();
     return ExitCode.ok;
   }
+  const [{ Lab }, { allStates }] = await Promise.all([import('../lab/lab.ts'), import('../lab/names.ts')]);
   for (const { name } of allStates()) await Lab.open(name).down();
   return ExitCode.ok;
 }
@@ -203,7 +208,7 @@ async function fault(line: CommandLine): Promise<number> {
   const kind = word(line, 1, `which: ${Object.keys(faults).join(', ')}`);
   const work = faults[kind];
   if (!work) throw unknown('fault', kind, Object.keys(faults));
-  await work(await openLab(line), line);
+  await work(await openNamed(line), line);
   return ExitCode.ok;
 }
 

@@ -4,7 +4,6 @@ import { helpText, PLAYBOOK_OPTIONS, parseCommandLine } from '../engine/cli/opti
 import { runPlaybook } from '../engine/cli/playbook.ts';
 import { didYouMean, ExitCode, UserError } from '../engine/errors.ts';
 import { play } from '../engine/play.ts';
-import { problemsOf } from '../engine/run/role-error.ts';
 import { loadRole, roleNames } from '../roles/load.ts';
 
 const argv = process.argv.slice(2);
@@ -34,9 +33,7 @@ async function runRole(): Promise<ExitCode> {
       ExitCode.usage,
     );
   }
-  const role = await loadRole(name).catch((error) => {
-    throw new UserError(problemsOf(error, name));
-  });
+  const role = await loadRole(name);
   const call = role();
   const title = `Role ${name}`;
   return runPlaybook({ title, plays: [play({ name: title, hosts: call.role.hosts, roles: [call] })] }, values, argv);

@@ -25,13 +25,16 @@ function isFor({ hosts }: Role, host: InventoryHost, inventory: Inventory): bool
   }
 }
 
-/** What roles fall back to for a variable. */
-function defaultsOf(name: string, roles: readonly Role[]): readonly Located[] {
-  return roles.flatMap((role) => {
+/** What roles fall back to for a variable: first those that are for this host, unless a play says otherwise. */
+function defaultsOf(name: string, roles: readonly Role[], host: InventoryHost, inventory: Inventory): Located[] {
+  const rows = roles.flatMap((role) => {
     const declared = role.vars.properties[name];
     if (declared?.default === undefined) return [];
-    return [{ value: declared.default, at: undefined, source: `default of role ${role.name}` }];
+    const isOwn = isFor(role, host, inventory);
+    const source = `default of role ${role.name}${isOwn ? '' : `, which is for ${role.hosts}`}`;
+    return [{ isOwn, value: declared.default, at: undefined, source }];
   });
+  return rows.sort((a, b) => Number(b.isOwn) - Number(a.isOwn));
 }
 
 await main(async () => {
@@ -52,8 +55,7 @@ await main(async () => {
   const roles = await Promise.all(roleNames().map(async (role) => (await loadRole(role)).role));
   const secrets = secretNames(roles.map((role) => role.vars));
   const answers = inventory.select(pattern).map((host) => {
-    const theirs = roles.filter((role) => isFor(role, host, inventory));
-    return whyLines(host, name, defaultsOf(name, theirs), secrets);
+    return whyLines(host, name, defaultsOf(name, roles, host, inventory), secrets);
   });
   const told = answers.filter((lines) => lines.length > 0);
   if (told.length === 0) {
@@ -63,11 +65,9 @@ await main(async () => {
       name,
       known.filter((each) => each !== name),
     );
-    const users = roles.filter((role) => Object.hasOwn(role.vars.properties, name));
     throw new UserError({
       what: `${name} is set nowhere for ${pattern}`,
-      allowed: users.map((role) => `role ${role.name} has it, for ${role.hosts}`).join('; '),
-      tryThis: users.length > 0 ? undefined : near && `did you mean "${near}"?`,
+      tryThis: near && `did you mean "${near}"?`,
     });
   }
   console.log(told.map((lines) => lines.join('\n')).join('\n\n'));

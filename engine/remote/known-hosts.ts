@@ -68,6 +68,8 @@ export class KnownHosts {
     if (before?.stamps === stamps) return before.known;
     const known = Promise.all(files.map(readLines)).then((lines) => new KnownHosts(lines.flat()));
     loaded.set(files.join('\0'), { stamps, known });
+    // What could not be read this time may be read the next.
+    known.catch(() => loaded.delete(files.join('\0')));
     return known;
   }
 
@@ -88,11 +90,13 @@ export class KnownHosts {
     if (revoked) return { status: 'revoked', line: revoked };
     const plain = naming.filter(({ marker }) => marker === undefined);
     if (plain.some((line) => line.key.equals(key))) return { status: 'known' };
-    if (plain.length > 0) return { status: 'changed', lines: plain };
+    // What is known of another port is no claim on this one.
+    const exact = this.#linesNaming(hostName(host, port)).filter(({ marker }) => marker === undefined);
+    if (exact.length > 0) return { status: 'changed', lines: exact };
     return { status: 'unknown', authority: naming.find(({ marker }) => marker === 'cert-authority') };
   }
 
-  /** Lines that name the host. As in ssh, a line without port speaks for other ports where none names them. */
+  /** Lines that name the host. As in ssh, a line without port may vouch for a key of another port that no line names. */
   #linesFor(host: string, port: number): readonly KnownHostsLine[] {
     const exact = this.#linesNaming(hostName(host, port));
     if (port === 22 || exact.some(({ marker }) => marker === undefined)) return exact;

@@ -75,6 +75,12 @@ export interface Step {
   readonly stopIf?: Script;
 }
 
+/** A script that gets content on its stdin. */
+export interface Transfer extends Pick<Step, 'id' | 'script' | 'timeout'> {
+  /** Read as it is sent. */
+  content(): Readable;
+}
+
 /** What one step left behind. */
 export interface StepResult {
   readonly id: string;
@@ -124,12 +130,12 @@ export interface Session {
    */
   run(steps: readonly Step[], listener?: BatchListener): Promise<readonly StepResult[]>;
   /**
-   * Runs a script with content on its stdin, over a channel of its own beside the shell, behind the batches given so far: one
-   * round trip. Several that follow one another go together, a few at once. A transfer that makes no headway for the step's timeout is given up, and its result says so; content that
+   * Runs scripts with content on their stdin, each over a channel of its own beside the shell, a few at once, behind what was
+   * given so far: one round trip each. A transfer that makes no headway for the step's timeout is given up, and its result says so; content that
    * cannot be read ends it with exit code 1 and the reason on stderr.
    * @throws LinkError when the link is lost.
    */
-  upload(step: Pick<Step, 'id' | 'script' | 'timeout'>, content: () => Readable): Promise<StepResult>;
+  upload(transfers: readonly Transfer[]): Promise<readonly StepResult[]>;
   /**
    * What a script prints, byte for byte, over a channel of its own, at once: whatever the shell is at meanwhile. It is not among
    * the {@link traffic}. For scripts that only read. The stream fails where the script does or the link is lost; who has enough of it destroys it.

@@ -22,6 +22,7 @@ import {
   type Step,
   type StepResult,
   type Traffic,
+  type Transfer,
 } from './session.ts';
 import { killStepScript, type RunningStep, stopBatchScript } from './stop-script.ts';
 
@@ -36,11 +37,18 @@ const LONGEST_TIMER = 2 ** 31 - 1;
 
 /**
  * Transfers at once. Several go faster than one over a distance: a channel has no more than 2 MB on its way (sshd's window).
- * sshd grants ten channels (MaxSessions): with the shell, one to stop it, and what others read there, these are enough.
+ * sshd grants ten channels (MaxSessions), the shell's among them; where it grants fewer, they take turns.
  */
 const TRANSFERS_AT_ONCE = 3;
 
 type Ending = 'timed out' | 'interrupted';
+
+/** A row of transfers: once stopped, none begins. */
+interface Row {
+  stopped: boolean;
+  /** Those that are under way. */
+  readonly going: Set<{ end(how: Ending): void; refresh(): void }>;
+}
 
 /** The only {@link Session}. */
 export class ShellSession implements Session {
@@ -58,22 +66,17 @@ export class ShellSession implements Session {
   /** Sent with the first batch. */
   #preludeText: string;
   #lockRequest: LockRequest | undefined;
-  /** The lock taken for a transfer; where it was refused, no later transfer goes either. */
-  #transferLock: Promise<unknown> | undefined;
-  /** The batches given so far, one after the other. */
-  #batches: Promise<unknown> = Promise.resolve();
-  /** These, and the transfers given so far. */
+  /** The batches and rows of transfers given so far, one after the other. */
   #queue: Promise<unknown> = Promise.resolve();
   #queued = 0;
-  readonly #transferSlot = pLimit(TRANSFERS_AT_ONCE);
   /** Batches to be left out, from the next on: the user asked to stop. */
   #leaveOut = 0;
   /** Of the batch at hand. */
   #running: RunningStep | undefined;
   #ending: Ending | undefined;
   #giveUp: ((error: LinkError) => void) | undefined;
-  /** Each ends one of the transfers at hand. */
-  readonly #transferring = new Set<() => void>();
+  /** The row of transfers at hand. */
+  #row: Row | undefined;
   #broken: LinkError | undefined;
   #closed = false;
 
@@ -111,7 +114,6 @@ export class ShellSession implements Session {
 
   lock(request: LockRequest): void {
     this.#lockRequest = request;
-    this.#transferLock = undefined;
   }
 
   run(steps: readonly Step[], listener?: BatchListener): Promise<readonly StepResult[]> {
@@ -120,12 +122,11 @@ export class ShellSession implements Session {
     const result = this.#queue
       .then(() => (this.#leaveOut > 0 ? this.#leaveOutBatch(steps, listener) : this.#runBatch(steps, listener)))
       .finally(() => this.#queued--);
-    this.#batches = result.catch(() => {});
-    this.#queue = this.#batches;
+    this.#queue = result.catch(() => {});
     return result;
   }
 
-  #leaveOutBatch(steps: readonly Step[], listener: BatchListener | undefined): readonly StepResult[] {
+  #leaveOutBatch(steps: readonly Pick<Step, 'id'>[], listener?: BatchListener): readonly StepResult[] {
     this.#leaveOut--;
     return steps.map((step) => {
       const result = skipped(step);
@@ -205,35 +206,38 @@ export class ShellSession implements Session {
     this.#shell.channel.stdin.write(bytes);
   }
 
-  upload(step: Pick<Step, 'id' | 'script' | 'timeout'>, content: () => Readable): Promise<StepResult> {
+  upload(transfers: readonly Transfer[]): Promise<readonly StepResult[]> {
+    if (transfers.length === 0) return Promise.resolve([]);
     this.#queued++;
-    // Nothing is sent to a host that another run holds.
-    const locked = this.#batches.then(async () => {
-      if (this.#leaveOut > 0) return;
-      if (this.#lockRequest) {
-        this.#transferLock = this.#runBatch([{ id: 'lock', script: sh`:`, timeout: step.timeout }], undefined);
-      }
-      await this.#transferLock;
-    });
-    const result = locked
-      .then(() =>
-        this.#transferSlot(async () => {
-          if (this.#leaveOut > 0) return this.#leaveOutBatch([step], undefined)[0] ?? skipped(step);
-          return this.#transfer(step, content);
-        }),
-      )
+    const result = this.#queue
+      .then(() => (this.#leaveOut > 0 ? this.#leaveOutBatch(transfers) : this.#transferRow(transfers)))
       .finally(() => this.#queued--);
-    this.#batches = locked.catch(() => {});
-    this.#queue = Promise.all([this.#queue, result.catch(() => {})]);
+    this.#queue = result.catch(() => {});
     return result;
   }
 
-  async #transfer(
-    { id, script, timeout }: Pick<Step, 'id' | 'script' | 'timeout'>,
-    content: () => Readable,
-  ): Promise<StepResult> {
+  async #transferRow(transfers: readonly Transfer[]): Promise<readonly StepResult[]> {
+    const row: Row = { stopped: false, going: new Set() };
+    this.#row = row;
+    try {
+      // Nothing is sent to a host that another run holds.
+      const timeout = Math.max(...transfers.map((transfer) => transfer.timeout));
+      if (this.#lockRequest) await this.#runBatch([{ id: 'lock', script: sh`:`, timeout }], undefined);
+      const slot = pLimit(TRANSFERS_AT_ONCE);
+      const begin = (transfer: Transfer) => (row.stopped ? skipped(transfer) : this.#transfer(transfer, row));
+      const ended = await Promise.allSettled(transfers.map((transfer) => slot(begin, transfer)));
+      return ended.map((end) => {
+        if (end.status === 'rejected') throw end.reason;
+        return end.value;
+      });
+    } finally {
+      this.#row = undefined;
+    }
+  }
+
+  async #transfer({ id, script, timeout, content }: Transfer, row: Row): Promise<StepResult> {
     if (this.#broken) throw this.#broken;
-    const { name, become, connectTimeout } = this.#connection;
+    const { name, become } = this.#connection;
     const start = performance.now();
     let ending: Ending | undefined;
     let close = (): void => {};
@@ -241,15 +245,17 @@ export class ShellSession implements Session {
       ending ??= how;
       close();
     };
-    const interrupt = (): void => end('interrupted');
-    this.#transferring.add(interrupt);
-    const stalled = setTimeout(() => end('timed out'), Math.min(timeout * 1000, LONGEST_TIMER));
+    let stalled: NodeJS.Timeout | undefined;
+    const own = { end, refresh: () => void stalled?.refresh() };
+    row.going.add(own);
     const [stdout, stderr] = [new KeptOutput(), new KeptOutput()];
     let unread: Error | undefined;
     let code: number | undefined;
     try {
       this.#traffic.roundTrips++;
-      const { channel } = await openShell(this.#link, name, become, connectTimeout, evaluated(script));
+      // What others of the row send is before it in the line: it may take as long as headway may.
+      const { channel } = await openShell(this.#link, name, become, timeout, evaluated(script));
+      stalled = setTimeout(() => end('timed out'), Math.min(timeout * 1000, LONGEST_TIMER));
       close = () => channel.close();
       if (ending) close();
       channel.stdout.on('data', (chunk: Buffer) => stdout.add(chunk)).resume();
@@ -260,14 +266,14 @@ export class ShellSession implements Session {
       });
       source.on('data', (chunk: Buffer) => {
         this.#traffic.bytesOut += chunk.length;
-        stalled.refresh();
+        for (const each of row.going) each.refresh();
       });
       // The far side may end before it has read all; how it ended says why.
       await pipeline(source, channel.stdin).catch(() => {});
       code = (await channel.ended).code;
     } finally {
       clearTimeout(stalled);
-      this.#transferring.delete(interrupt);
+      row.going.delete(own);
     }
     if (unread) {
       stderr.add(Buffer.from(`${unread.message}\n`));
@@ -321,11 +327,11 @@ export class ShellSession implements Session {
   async interrupt(how: 'after this step' | 'now'): Promise<void> {
     if (this.#broken || this.#closed) return;
     const busy = this.#queued > 0;
-    const begun = Math.max(this.#transferring.size, busy ? 1 : 0);
-    this.#leaveOut = Math.max(1, this.#queued) - begun;
+    this.#leaveOut = Math.max(1, this.#queued) - (busy ? 1 : 0);
     if (!busy) return;
-    if (this.#transferring.size > 0) {
-      if (how === 'now') for (const end of this.#transferring) end();
+    if (this.#row) {
+      this.#row.stopped = true;
+      if (how === 'now') for (const each of this.#row.going) each.end('interrupted');
       return;
     }
     const running = how === 'now' ? this.#running : undefined;

@@ -38,7 +38,7 @@ export class HostKeyCheck {
       throw new LinkError('host key', {
         what: `known_hosts cannot be read: ${error instanceof Error ? error.message : String(error)}`,
         host: target.name,
-        tryThis: 'mend its permissions, or name another with -o UserKnownHostsFile=...',
+        tryThis: 'mend its permissions, or name another: --ssh-common-args="-o UserKnownHostsFile=..."',
       });
     }
   }

@@ -90,6 +90,9 @@ export class SshLink implements Link {
       if (handshake !== undefined) throw authError(target, first ?? error, auth.tried, auth.accepted);
       throw first ?? error;
     }
+    // ssh2 takes only answers for signs of life, and its question stands behind what is being sent: minutes, on a slow line.
+    const isAlive: unknown = Reflect.get(client, '_resetKA');
+    if (typeof isAlive === 'function') stream.on('data', () => isAlive());
     const ready = performance.now();
     const timing = { connect: (handshake ?? ready) - start, authenticate: ready - (handshake ?? ready) };
     return new SshLink(client, target, timing, gone);

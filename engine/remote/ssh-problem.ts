@@ -93,7 +93,7 @@ export function authError(
   tried: readonly string[],
   accepted: readonly string[],
 ): LinkError {
-  const { name, host, port, user, origins, connectTimeout } = target;
+  const { name, isJump, host, port, user, origins, connectTimeout } = target;
   const fault = faultOf(error);
   const list = tried.length > 0 ? tried.join(', ') : 'nothing, for there is no key, agent or password';
   if (fault.level === 'client-timeout') {
@@ -112,16 +112,21 @@ export function authError(
     host: name,
     allowed: accepted.length > 0 ? accepted.join(', ') : undefined,
     tryThis: tooMany
-      ? `${named('the key', origins.privateKeyFile, '--private-key')}; add -o IdentitiesOnly=yes, so that no others are offered`
+      ? `${named('the key', origins.privateKeyFile, '--private-key')}; add -o IdentitiesOnly=yes to ${sshArgs}, so that no others are offered`
       : [
-          named('the user', origins.user, '-u'),
+          isJump ? 'name the user where the jump host is named: user@host' : named('the user', origins.user, '-u'),
           named('the key', origins.privateKeyFile, '--private-key'),
-          origins.password
-            ? named('the password', origins.password, '-k')
-            : 'be asked for a password with -k, where the host takes one',
+          isJump
+            ? 'no password is offered to a jump host'
+            : origins.password
+              ? named('the password', origins.password, '-k')
+              : 'be asked for a password with -k, where the host takes one',
         ].join('; '),
   });
 }
+
+/** Where options for ssh go. */
+const sshArgs = '--ssh-common-args, or ansible_ssh_common_args';
 
 /** How to name something: on the command line, or where the inventory says it. */
 function named(what: string, origin: string | undefined, option: string): string {

@@ -14,6 +14,8 @@ import { parseSshArgs, parseSshConfigDump, type SshOptions } from './ssh-args.ts
 export interface SshTarget {
   /** The inventory's name, or a jump host's, for messages. */
   readonly name: string;
+  /** A host to go through. */
+  readonly isJump: boolean;
   readonly host: string;
   readonly port: number;
   readonly user: string;
@@ -73,7 +75,7 @@ export async function targetOf(connection: Connection): Promise<SshTarget> {
   const { name, address, sshArgs = [], privateKeyFile } = connection;
   const given = parseSshArgs(sshArgs, name);
   const options = await withConfig(given, connection);
-  return build(name, address, options, { ...connection, key: privateKeyFile });
+  return build(name, address, options, { ...connection, key: privateKeyFile, isJump: false });
 }
 
 /**
@@ -106,6 +108,8 @@ export async function jumpTarget(spec: string, behind: Connection): Promise<SshT
   return build(connection.name, host, await withConfig(kept, connection), {
     ...connection,
     key: behind.privateKeyFile,
+    origins: { privateKeyFile: behind.origins?.privateKeyFile },
+    isJump: true,
   });
 }
 
@@ -142,6 +146,7 @@ function build(
   options: SshOptions,
   own: Pick<Connection, 'port' | 'user' | 'password' | 'origins' | 'connectTimeout' | 'hostKeys'> & {
     key: string | undefined;
+    isJump: boolean;
   },
 ): SshTarget {
   const one = (option: string): string | undefined => options.get(option)?.[0];
@@ -176,6 +181,7 @@ function build(
   const interval = seconds('serveraliveinterval');
   return {
     name,
+    isJump: own.isJump,
     host,
     port,
     user,

@@ -81,6 +81,7 @@ export function copied(options: CopiedOptions): Resource {
     id: path,
     probe: sh`${hwFile} ${path} ${statFormat(own)} ''\n${hwReceived} ${next}`,
     wanted: { type: 'file', ...own, sha256: sum, leftover: 'no' },
+    uploadSize: size,
     upload: (found) => (found['sha256'] === sum ? undefined : rest({ from, size, path, next }, resumeAt(from, found))),
     change: () => sh`
 if ${hwSame} ${path} ${sum}; then

@@ -76,6 +76,7 @@ function ready(kubectl: Script, objects: readonly KubernetesManifest[], conditio
  */
 export function kubernetesObject(options: KubernetesObjectOptions): Resource {
   checkOptions('kubernetesObject', options, OPTIONS);
+  checkOptions('waitFor of kubernetesObject', options.waitFor ?? {}, { condition: true, deadline: true });
   const { manifest, kubectl, waitFor } = options;
   const objects = [manifest].flat();
   const text = serialise({ apiVersion: 'v1', kind: 'List', items: objects });

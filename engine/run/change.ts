@@ -4,7 +4,15 @@
  */
 import type { TaskFailure, TaskStatus } from '../events.ts';
 import type { StepResult } from '../remote/session.ts';
-import { CHANGE_TIMEOUT, PROBE_TIMEOUT, type Resource, type Seed, UNCHANGED, type Upload } from '../resource.ts';
+import {
+  CHANGE_TIMEOUT,
+  PROBE_TIMEOUT,
+  type Resource,
+  type Seed,
+  UNCHANGED,
+  UPLOAD_TIMEOUT,
+  type Upload,
+} from '../resource.ts';
 import { Script, sh } from '../script.ts';
 import { differences, holds, type State } from '../state.ts';
 import type { Disruption } from '../task.ts';
@@ -13,6 +21,9 @@ import type { ProbeStep } from './looks.ts';
 import { isOwed, owing, paid, paying } from './owed.ts';
 import { isSuccess, SUCCEEDED, Together, wasTogether } from './together.ts';
 import { hasResource, type ResourceUnit, type Unit } from './units.ts';
+
+/** What may be sent before any of it has its place. */
+const ROW_BYTES = 256e6;
 
 /** Units that run as one script: on one host's session, disrupting one thing or none. */
 export interface Segment {
@@ -56,26 +67,27 @@ export function segmentsOf(decisions: readonly Decision[]): readonly Segment[] {
 function mayFollow(decision: Decision, before: readonly Decision[]): boolean {
   const { unit, what } = decision;
   if (!hasResource(unit)) return false;
-  if (isSent(decision))
-    return [...before, decision].every(isInRow) && before.every((other) => idOf(other) !== idOf(decision));
+  if (isSent(decision)) return isRow([...before, decision]);
   if (what === 'change' && unit.task.action.seed) return false;
   const previous = before.at(-1)?.unit;
   const confirmed = previous && hasResource(previous) && previous.task.action.confirm;
   return !confirmed || unit.task.action.confirm !== undefined;
 }
 
-/** Does something travel before its change is made? */
+/** May something travel ahead of its change? That is then made without another look. */
 function isSent({ unit, what }: Decision): boolean {
   return what === 'change' && hasResource(unit) && unit.task.action.upload !== undefined;
 }
 
-/** May it be sent together with others, since nothing is made of its failing alone? */
-function isInRow(decision: Decision): boolean {
-  const { disrupts, ignoreErrors } = decision.unit.task.options;
-  return isSent(decision) && !disrupts && !ignoreErrors;
+/** May these be sent together? To a place each, none of them free to fail, and not more than a host has room for beside what they replace. */
+function isRow(decisions: readonly Decision[]): boolean {
+  const actions = decisions.flatMap(({ unit }) => (hasResource(unit) ? unit.task.action : []));
+  return (
+    decisions.every((decision) => isSent(decision) && !decision.unit.task.options.ignoreErrors) &&
+    new Set(actions.map(({ id }) => id)).size === decisions.length &&
+    actions.reduce((sum, { uploadSize = 0 }) => sum + uploadSize, 0) <= ROW_BYTES
+  );
 }
-
-const idOf = ({ unit: { task } }: Decision): string => ('id' in task.action ? task.action.id : '');
 
 /** Something to be uploaded, and for whose change. */
 export interface Sending {
@@ -115,7 +127,7 @@ interface Change {
   readonly timeout: number;
   /** Did the check find that it is to be made, and does nobody else make it? */
   readonly isExpected: boolean;
-  /** Has something been sent for it, so that it is to be made without another look? */
+  /** Is it to be made without another look, as {@link isSent} says? */
   readonly isSent: boolean;
 }
 
@@ -324,26 +336,29 @@ export function unconfirmed(outcome: Outcome, why: string): Outcome {
 /** An upload that was not taken: what becomes of its unit. */
 export function uploadFailed({ unit, found }: Decision, result: StepResult): Outcome {
   if (!hasResource(unit)) throw new TypeError('a unit without a resource uploads nothing');
-  const failure = changeFailure(unit.task.action, result, unit.task.action.change(found ?? {}));
+  const failure = changeFailure(unit.task.action, result, undefined);
   const status = unit.task.options.ignoreErrors ? 'ignored' : 'failed';
   return { unit, status, ms: Math.round(result.duration * 1000), found, failure, unrecovered: undefined };
 }
 
-function changeFailure(resource: Resource, change: StepResult, script: Script): TaskFailure {
+/** @param script What ran; undefined: what was sent before it was not taken. */
+function changeFailure(resource: Resource, change: StepResult, script: Script | undefined): TaskFailure {
   const stdout = change.stdout.toString();
   const stderr = change.stderr.toString();
   const explained =
     change.outcome === 'ran' ? resource.explain?.({ exitCode: change.exitCode, stdout, stderr }) : undefined;
   const how = {
     ran: `exit code ${change.exitCode}`,
-    'timed out': `not done within ${resource.timeout ?? CHANGE_TIMEOUT} s, and stopped`,
+    'timed out': script
+      ? `not done within ${resource.timeout ?? CHANGE_TIMEOUT} s, and stopped`
+      : `made no headway for ${UPLOAD_TIMEOUT} s, and was given up`,
     interrupted: 'stopped by you',
     skipped: 'not run',
   }[change.outcome];
   return {
     what: explained?.what ?? how,
     tryThis: explained?.tryThis,
-    script: script.shown,
+    script: script?.shown,
     exitCode: change.exitCode,
     stderr: lastLines(change.stderr),
     stdout: lastLines(change.stdout),

@@ -3,10 +3,10 @@
  * one round trip per host, before the first play.
  */
 import type { Checks, Role, RoleCall } from '../role.ts';
+import { problemsOf } from '../role-error.ts';
 import { isWaived } from '../verdict.ts';
 import type { PlayRun, RunContext } from './context.ts';
 import { type Asker, askerOf, askFacts } from './facts.ts';
-import { problemsOf } from './role-error.ts';
 import { selectedCalls } from './units.ts';
 
 /** A role's checks on one host. */

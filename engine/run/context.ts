@@ -4,7 +4,7 @@ import type { EventStream, HostRecap, Phase, TaskStatus } from '../events.ts';
 import type { Inventory, InventoryHost } from '../inventory/inventory.ts';
 import type { Play } from '../play.ts';
 import type { BatchListener, Session, Step, StepResult } from '../remote/session.ts';
-import type { Upload } from '../resource.ts';
+import { UPLOAD_TIMEOUT, type Upload } from '../resource.ts';
 import type { AskContext, RoleCall, Work } from '../role.ts';
 import { definition, Script } from '../script.ts';
 import type { Disruptions } from './disruption.ts';
@@ -21,9 +21,6 @@ export interface PlayRun {
   /** In inventory order, after `--limit`. */
   readonly hosts: readonly InventoryHost[];
 }
-
-/** Seconds without headway after which an upload is given up. */
-const UPLOAD_TIMEOUT = 120;
 
 /** What a batch is sent for. */
 export interface Errand {
@@ -183,15 +180,8 @@ export class RunContext {
     to: Errand,
   ): Promise<readonly StepResult[] | undefined> {
     this.#endForesight();
-    const transfers = uploads.map(({ script, content }, i) => ({
-      step: { id: `upload${i}`, script, timeout: UPLOAD_TIMEOUT },
-      content,
-    }));
-    const steps = transfers.map(({ step }) => step);
-    const work = (session: Session) =>
-      this.#counted(session, host, steps, to, () =>
-        Promise.all(transfers.map(({ step, content }) => session.upload(step, content))),
-      );
+    const transfers = uploads.map((upload, i) => ({ ...upload, id: `upload${i}`, timeout: UPLOAD_TIMEOUT }));
+    const work = (session: Session) => this.#counted(session, host, transfers, to, () => session.upload(transfers));
     return this.pool.use(host, to.become, work, true);
   }
 

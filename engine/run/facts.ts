@@ -4,9 +4,9 @@ import type { FactAnswers, FactRequests } from '../fact.ts';
 import type { InventoryHost } from '../inventory/inventory.ts';
 import type { Step, StepResult } from '../remote/session.ts';
 import type { AskContext, TaskContext } from '../role.ts';
+import { problemsOf } from '../role-error.ts';
 import type { Errand, RunContext } from './context.ts';
 import { type Answers, Questions } from './questions.ts';
-import { problemsOf } from './role-error.ts';
 
 /** A role's stage, or its checks, on one host, and what it wants to know. */
 export interface Asker {

@@ -3,7 +3,8 @@
  * link broke, stays out for the rest of the run.
  */
 import { setMaxListeners } from 'node:events';
-import { Readable } from 'node:stream';
+import { PassThrough, type Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import type { LimitFunction } from 'p-limit';
 import type { Problem } from '../errors.ts';
 import type { EventStream } from '../events.ts';
@@ -137,7 +138,7 @@ export class SessionPool {
     const { events, changeable } = this.#options;
     if (changeable.has(host.name)) events.emit({ type: 'host-unreachable', host: host.name, problem });
     else {
-      const what = `${problem.what}; this run is not for it, and goes on without asking it`;
+      const what = `${problem.what}; this run is not for it, but asks it, or does something there for another host`;
       events.emit({ type: 'warning', problem: { ...problem, host: host.name, what } });
     }
   }
@@ -191,18 +192,21 @@ export class SessionPool {
    * that fails.
    */
   read(host: InventoryHost, become: boolean, script: Script): Readable {
-    return Readable.from(this.#give(host, become, script), { objectMode: false });
+    const out = new PassThrough();
+    void this.#give(host, become, script, out).catch((error) => out.destroy(error));
+    return out;
   }
 
-  async *#give(host: InventoryHost, become: boolean, script: Script): AsyncGenerator<Buffer> {
+  async #give(host: InventoryHost, become: boolean, script: Script, out: PassThrough): Promise<void> {
     const session = await this.#session(host, become);
     const start = performance.now();
     let bytesIn = 0;
+    const content = session.read(script);
+    content.on('data', (chunk: Buffer) => {
+      bytesIn += chunk.length;
+    });
     try {
-      for await (const chunk of session.read(script)) {
-        bytesIn += chunk.length;
-        yield chunk;
-      }
+      await pipeline(content, out);
     } finally {
       const cost = { ms: Math.round(performance.now() - start), roundTrips: 1, bytesOut: 0, bytesIn };
       const errand = { role: undefined, stage: undefined };

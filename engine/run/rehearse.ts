@@ -10,12 +10,12 @@ import type { InventoryHost } from '../inventory/inventory.ts';
 import { MisspeltOption } from '../misspelt.ts';
 import type { StepResult } from '../remote/session.ts';
 import type { TaskContext } from '../role.ts';
+import { problemsOf } from '../role-error.ts';
 import { probeSteps } from './check.ts';
 import { checkAskers, checksBecome } from './checks.ts';
 import type { PlayRun, RunContext } from './context.ts';
 import { type Asker, askerOf, contextOf, Inquiry } from './facts.ts';
 import type { ProbeStep } from './looks.ts';
-import { problemsOf } from './role-error.ts';
 import { batches } from './serial.ts';
 import { type StagePlace, selectedCalls, unitsOf } from './units.ts';
 

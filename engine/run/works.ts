@@ -1,8 +1,8 @@
 /** What the roles of a run do: their modules, loaded once it is clear that they run. */
 import { UserError } from '../errors.ts';
 import type { Role, Work } from '../role.ts';
+import { problemsOf } from '../role-error.ts';
 import type { PlayRun } from './context.ts';
-import { problemsOf } from './role-error.ts';
 import type { TagSelection } from './tags.ts';
 import { selectedCalls } from './units.ts';
 

@@ -364,11 +364,9 @@ class Trial {
   async #change(found: State): Promise<Text> {
     const upload = this.#resource.upload?.(found);
     if (upload) {
-      const { exitCode, stdout, stderr } = await this.#session.upload(
-        { id: 'upload', script: upload.script, timeout: 60 },
-        upload.content,
-      );
-      if (exitCode !== 0) return { exitCode, stdout: stdout.toString(), stderr: stderr.toString() };
+      const [sent] = await this.#session.upload([{ ...upload, id: 'upload', timeout: 60 }]);
+      if (sent && sent.exitCode !== 0)
+        return { exitCode: sent.exitCode, stdout: sent.stdout.toString(), stderr: sent.stderr.toString() };
     }
     const result = await one(this.#session, this.#resource.change(found), this.#resource.timeout ?? 120);
     this.#seen.push(result.stdout, result.stderr);
@@ -399,7 +397,7 @@ function kept(session: Session): Session {
       return session.traffic;
     },
     run: (steps, listener) => session.run(steps, listener),
-    upload: (step, content) => session.upload(step, content),
+    upload: (transfers) => session.upload(transfers),
     read: (script) => session.read(script),
     lock: () => {},
     interrupt: (how) => session.interrupt(how),

@@ -260,52 +260,52 @@ export function sessionSuite(t: Test, open: OpenHere): void {
     const takes = shellFunction('hw_takes', 'cat > "$1"; echo taken >&2; return 7');
     const [, uploaded, after] = await Promise.all([
       session.run([step('before', sh`sleep 0.2; echo early > ${path}`)]),
-      session.upload({ id: 'up', script: sh`${takes} ${path}`, timeout: 30 }, () => Readable.from([content])),
+      session.upload([
+        { id: 'up', script: sh`${takes} ${path}`, timeout: 30, content: () => Readable.from([content]) },
+      ]),
       session.run([step('after', sh`wc -c < ${path}`)]),
     ]);
-    t.match(uploaded, { id: 'up', outcome: 'ran', exitCode: 7 });
-    t.equal(uploaded.stderr.toString(), 'taken\n');
+    t.match(uploaded, [{ id: 'up', outcome: 'ran', exitCode: 7 }]);
+    t.equal(uploaded[0]?.stderr.toString(), 'taken\n');
     t.equal(text(after[0]).trim(), '3000000');
     t.ok(readFileSync(path).equals(content));
     t.equal(session.traffic.roundTrips, before + 3);
     t.ok(session.traffic.bytesOut >= content.length);
-    const refused = await session.upload({ id: 'no', script: sh`exit 3`, timeout: 30 }, () => Readable.from([content]));
-    t.match(refused, { outcome: 'ran', exitCode: 3 });
+    const no = { id: 'no', script: sh`exit 3`, timeout: 30, content: () => Readable.from([content]) };
+    t.match(await session.upload([no]), [{ outcome: 'ran', exitCode: 3 }]);
   });
 
-  t.test('uploads in a row go together, a few at once, and what is given behind them waits for all', async (t) => {
+  t.test('a row of uploads goes together, a few at once, and what is given behind it waits for all', async (t) => {
     const session = await opened(t, open);
     const log = join(temporary(t), 'log');
-    const upload = (i: number) =>
-      session.upload(
-        { id: `up${i}`, script: sh`echo + >> ${log}; cat >/dev/null; sleep 0.3; echo - >> ${log}`, timeout: 30 },
-        () => Readable.from([Buffer.alloc(100_000)]),
-      );
-    const uploads = [0, 1, 2, 3, 4].map(upload);
+    const row = (...ids: number[]) =>
+      ids.map((i) => ({
+        id: `up${i}`,
+        script: sh`echo + >> ${log}; cat >/dev/null; sleep 0.3; echo - >> ${log}`,
+        timeout: 30,
+        content: () => Readable.from([Buffer.alloc(100_000)]),
+      }));
+    const uploads = session.upload(row(0, 1, 2, 3, 4));
     const [behind] = await session.run([step('behind', sh`cat ${log}`)]);
     const signs = text(behind).trim().split('\n');
     t.equal(signs.filter((sign) => sign === '-').length, 5);
     const depths = signs.map((_, i) => signs.slice(0, i + 1).reduce((sum, sign) => sum + (sign === '+' ? 1 : -1), 0));
     t.equal(Math.max(...depths), 3);
-    t.ok((await Promise.all(uploads)).every(({ outcome, exitCode }) => outcome === 'ran' && exitCode === 0));
+    t.ok((await uploads).every(({ outcome, exitCode }) => outcome === 'ran' && exitCode === 0));
 
-    const cut = [5, 6, 7, 8].map(upload);
+    const outcomes = async (results: Promise<readonly StepResult[]>) => (await results).map(({ outcome }) => outcome);
+    const cut = session.upload(row(5, 6, 7, 8));
     await sleep(150);
     const left = session.run([step('left', sh`:`)]);
     await session.interrupt('after this step');
-    t.strictSame(
-      (await Promise.all(cut)).map(({ outcome }) => outcome),
-      ['ran', 'ran', 'ran', 'skipped'],
-      'those at hand end, the others are left out',
-    );
+    t.strictSame(await outcomes(cut), ['ran', 'ran', 'ran', 'skipped'], 'those at hand end, the others are left out');
     t.match(await left, [{ outcome: 'skipped' }]);
-    const killed = [9, 10, 11, 12].map(upload);
+    const killed = session.upload(row(9, 10, 11, 12));
     await sleep(150);
     await session.interrupt('now');
-    t.strictSame(
-      (await Promise.all(killed)).map(({ outcome }) => outcome),
-      ['interrupted', 'interrupted', 'interrupted', 'skipped'],
-    );
+    t.strictSame(await outcomes(killed), ['interrupted', 'interrupted', 'interrupted', 'skipped']);
+    await session.interrupt('after this step');
+    t.strictSame(await outcomes(session.upload(row(13, 14))), ['skipped', 'skipped'], 'a row is left out whole');
     t.equal(text((await session.run([step('on', sh`echo on`)]))[0]), 'on\n');
   });
 
@@ -314,13 +314,14 @@ export function sessionSuite(t: Test, open: OpenHere): void {
     async (t) => {
       const session = await opened(t, open);
       const stuck = () => Readable.from([Buffer.alloc(10_000_000)]);
-      const late = await session.upload({ id: 'late', script: sh`sleep 3`, timeout: 0.5 }, stuck);
-      t.equal(late.outcome, 'timed out');
-      const running = session.upload({ id: 'now', script: sh`exec sleep 3`, timeout: 60 }, stuck);
+      const one = async (id: string, script: Script, timeout: number, content: () => Readable) =>
+        (await session.upload([{ id, script, timeout, content }]))[0];
+      t.equal((await one('late', sh`sleep 3`, 0.5, stuck))?.outcome, 'timed out');
+      const running = one('now', sh`exec sleep 3`, 60, stuck);
       await sleep(500);
       await session.interrupt('now');
-      t.equal((await running).outcome, 'interrupted');
-      const unread = session.upload({ id: 'bad', script: sh`cat >/dev/null`, timeout: 60 }, () =>
+      t.equal((await running)?.outcome, 'interrupted');
+      const unread = await one('bad', sh`cat >/dev/null`, 60, () =>
         Readable.from(
           (async function* () {
             yield Buffer.from('some');
@@ -328,8 +329,8 @@ export function sessionSuite(t: Test, open: OpenHere): void {
           })(),
         ),
       );
-      t.match(await unread, { outcome: 'ran', exitCode: 1 });
-      t.equal((await unread).stderr.toString(), 'the disk broke\n');
+      t.match(unread, { outcome: 'ran', exitCode: 1 });
+      t.equal(unread?.stderr.toString(), 'the disk broke\n');
       t.equal(text((await session.run([step('on', sh`echo on`)]))[0]), 'on\n');
     },
   );
@@ -493,12 +494,14 @@ export function heldSuite(t: Test, open: OpenHere, connection: Connection): void
     t.equal((await second.run([step('read', sh`echo fine`)]))[0]?.outcome, 'ran', 'it can still look');
     second.lock({ runId: 'run-2', holder: 'bob@desk', controller: '-' });
     const sent = join(temporary(t), 'sent');
-    const uploads = [1, 2].map((i) =>
-      second.upload({ id: `up${i}`, script: sh`cat > ${sent}`, timeout: 30 }, () => Readable.from(['x'])),
-    );
-    const ended = await Promise.allSettled(uploads);
-    t.ok(ended.every((end) => end.status === 'rejected' && end.reason instanceof LockError));
-    t.notOk(existsSync(sent), 'no upload of a row is taken where the lock is not had');
+    const row = ['up1', 'up2'].map((id) => ({
+      id,
+      script: sh`cat > ${sent}`,
+      timeout: 30,
+      content: () => Readable.from(['x']),
+    }));
+    await t.rejects(second.upload(row), LockError);
+    t.notOk(existsSync(sent), 'nothing of a row is sent where the lock is not had');
     second.lock({ runId: 'run-2', holder: 'bob@desk', controller: '-' });
     const waiting = second.run([step('change', sh`readlink ${LOCK}`)]);
     await sleep(300);

@@ -122,6 +122,7 @@ t.test('known_hosts is read as ssh reads it', async (t) => {
     [`[web]:2222 ${a}`, 'web', 2222, 'known'],
     [`[web]:2222 ${a}`, 'web', 22, 'unknown'],
     [`web ${a}`, 'web', 2222, 'known'],
+    [`web ${b}`, 'web', 2222, 'unknown'],
     [`web ${a}\n[web]:2222 ${b}`, 'web', 2222, 'changed'],
     [`*.example.org ${a}`, 'web.example.org', 22, 'known'],
     [`*.example.org ${a}`, 'example.org', 22, 'unknown'],

@@ -176,10 +176,13 @@ t.test('where two channels are all there are, uploads take turns', async (t) => 
   t.teardown(() => narrow.stop());
   const session = await openSession(narrow.connection());
   const file = join(narrow.folder, 'sent');
-  const uploads = ['a', 'b', 'c', 'd'].map((content) =>
-    session.upload({ id: content, script: sh`sleep 0.7; cat >> ${file}`, timeout: 30 }, () => Readable.from([content])),
-  );
-  t.ok((await Promise.all(uploads)).every(({ outcome, exitCode }) => outcome === 'ran' && exitCode === 0));
+  const row = ['a', 'b', 'c', 'd'].map((id) => ({
+    id,
+    script: sh`sleep 0.7; cat >> ${file}`,
+    timeout: 2,
+    content: () => Readable.from([id]),
+  }));
+  t.ok((await session.upload(row)).every(({ outcome, exitCode }) => outcome === 'ran' && exitCode === 0));
   t.equal(readFileSync(file, 'utf8').split('').sort().join(''), 'abcd');
   await session.close();
 });
@@ -218,6 +221,21 @@ t.test('a link that breaks is named with its step, and the host goes on to the e
     await sleep(500);
     t.equal(readFileSync(file, 'utf8'), 'ended\nended\n');
   }
+});
+
+t.test('a slow line is no lost one: what is being sent stands before the question for a sign of life', async (t) => {
+  const relay = await Relay.start(t, sshd.port, 500_000);
+  const known = sshd.knownHosts([`[127.0.0.1]:${relay.port} ${sshd.publicKey('ed25519')}`], 'slow');
+  const sshArgs = [...known, '-o', 'ServerAliveInterval=1', '-o', 'ServerAliveCountMax=1'];
+  const session = await openSession(sshd.connection({ port: relay.port, sshArgs }));
+  const content = () => Readable.from([Buffer.alloc(1_500_000)]);
+  const row = ['a', 'b', 'c'].map((id) => ({ id, script: sh`wc -c`, timeout: 30, content }));
+  const sent = await session.upload(row);
+  t.strictSame(
+    sent.map((result) => text(result).trim()),
+    ['1500000', '1500000', '1500000'],
+  );
+  await session.close();
 });
 
 t.test('a long batch is packed, and is a batch like any other', async (t) => {
@@ -338,16 +356,23 @@ class Relay {
     this.port = port;
   }
 
-  static async start(t: Test, target: number): Promise<Relay> {
+  /** @param rate Bytes a second that it passes on to the host. */
+  static async start(t: Test, target: number, rate = Number.POSITIVE_INFINITY): Promise<Relay> {
     const server = createServer();
     const relay = new Relay(await listening(t, server));
-    server.on('connection', (near) => relay.#join(near, connect(target, '127.0.0.1')));
+    server.on('connection', (near) => relay.#join(near, connect(target, '127.0.0.1'), rate));
     return relay;
   }
 
-  #join(near: Socket, far: Socket): void {
+  #join(near: Socket, far: Socket, rate: number): void {
     this.connections++;
     this.#sockets.push(near, far);
+    if (Number.isFinite(rate)) {
+      near.on('data', (data) => {
+        near.pause();
+        setTimeout(() => near.resume(), (data.length / rate) * 1000);
+      });
+    }
     for (const [from, to] of [
       [near, far],
       [far, near],

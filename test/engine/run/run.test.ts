@@ -459,6 +459,27 @@ t.test('a misspelt option is refused with its place, before an earlier task has 
   }
 });
 
+t.test('misspelt keywords of roles, stages, calls and verdicts are refused', async (t) => {
+  const declaration = { name: 'x', description: 'A role.', vars: { properties: {} }, stages: () => [] };
+  t.throws(() => defineRole({ ...declaration, ...{ check: () => [] } }), {
+    message: /run\.test\.ts:.*role x has a keyword that is none: check\n.*\n {2}try: did you mean checks\?/,
+  });
+  const role = defineRole(declaration);
+  t.throws(() => role({}, { tags: [], ...{ tag: ['net'] } }), {
+    message: /run\.test\.ts:.*the call of role x .*: tag\n/,
+  });
+  const wrong = defineRole({
+    ...declaration,
+    stages: (stage) => [stage({ name: 'main', tasks: () => [], ...{ handler: () => ({}) } })],
+  });
+  await t.rejects(wrong.role.work(), {
+    message: /stage main of role x .*: handler\n.*\n {2}try: did you mean handlers\?/,
+  });
+  t.throws(() => refuse('clock', { evidence: 'e', what: 'w', ...{ finl: true } }), {
+    message: /refuse\("clock"\) .*: finl/,
+  });
+});
+
 t.test('a secret that comes in two pieces is masked, and no character is cut in two', async (t) => {
   const world = worldOf(t, ['node-1']);
   const word = new Secret('two-halves-of-it');

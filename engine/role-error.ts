@@ -1,6 +1,6 @@
 /** What a role's own functions throw, as what is wrong and where: a refusal of theirs, or a mistake in the role. */
 import { fileURLToPath } from 'node:url';
-import { type Position, type Problem, UserError } from '../errors.ts';
+import { type Position, type Problem, UserError } from './errors.ts';
 
 /** The problems that an error of `role` stands for. */
 export function problemsOf(error: unknown, role: string): readonly Problem[] {
@@ -31,13 +31,13 @@ function compileErrors(said: string): readonly { readonly text: string; readonly
 /** The module whose import leads nowhere. Of an export that is not there, Node names it in the stack alone, with a line of what tsx made of it. */
 function importerOf(error: unknown): string | undefined {
   if (!(error instanceof Error)) return undefined;
-  return (
-    /^(\/.*):\d+\n/.exec(error.stack ?? '')?.[1] ?? /^Cannot find .* imported from (\/.*)$/m.exec(error.message)?.[1]
-  );
+  const { message, stack = '' } = error;
+  if (message.startsWith('The requested module')) return /^(\/.*):\d+\n/.exec(stack)?.[1];
+  return /^Cannot find .* imported from (\/.*)$/m.exec(message)?.[1];
 }
 
 /** The engine's own folder: a mistake is where the role called it. */
-const ENGINE = fileURLToPath(new URL('..', import.meta.url));
+const ENGINE = fileURLToPath(new URL('.', import.meta.url));
 
 /** The line that threw, or that called what threw. */
 function placeOf(error: unknown): Position | undefined {
