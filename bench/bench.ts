@@ -21,6 +21,7 @@ const OPTIONS = {
   peers: { kind: 'list', value: 'TOOLS', help: `beside Heartwood: of ${TOOL_IDS.slice(1).join(', ')}; default: all` },
   runs: { kind: 'number', value: 'N', help: 'timed runs of each tool in each cell (default 5; 3 with --quick)' },
   rtt: { kind: 'list', value: 'MS', help: 'distances: of 0, 20, 50; default: all that the workload is measured at' },
+  rc: { kind: 'list', value: 'RC', help: 'login rc files: of light, heavy; default: both' },
   python: { kind: 'text', value: 'PATH', help: 'for the peers; default: the newest that has a name on the PATH' },
   publish: {
     kind: 'list',
@@ -67,8 +68,9 @@ await main(async () => {
     quick: values.quick,
     only: chosen('only', values.only, WORKLOAD_IDS),
     rtts: chosen('rtt', values.rtt, ['0', '20', '50']).map(Number),
+    rcs: chosen('rc', values.rc, ['light', 'heavy'] as const),
   });
-  if (cells.length === 0) throw new UserError({ what: 'no workload is measured at these distances' }, ExitCode.usage);
+  if (cells.length === 0) throw new UserError({ what: 'none of these workloads is measured there' }, ExitCode.usage);
   const ready = await tools(wanted, values.python, say);
   for (const { title, version } of ready) say(`${title}: ${version}`);
   const interruption = new Promise<never>((_, reject) => {

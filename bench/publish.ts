@@ -44,7 +44,7 @@ const cellName = ({ workload, rttMs, rc }: Pick<Cell, 'workload' | 'rttMs' | 'rc
 
 /** As one whole bench measures them, whichever was measured first. */
 function inOrder(cells: readonly Cell[]): readonly Cell[] {
-  const order = cellsOf({ quick: false, only: [], rtts: [] }).map(({ workload, rttMs, rc }) =>
+  const order = cellsOf({ quick: false, only: [], rtts: [], rcs: [] }).map(({ workload, rttMs, rc }) =>
     cellName({ workload: workload.id, rttMs, rc }),
   );
   return [...cells].sort((a, b) => order.indexOf(cellName(a)) - order.indexOf(cellName(b)));

@@ -62,6 +62,7 @@ export function cellsOf(asked: {
   readonly quick: boolean;
   readonly only: readonly WorkloadId[];
   readonly rtts: readonly number[];
+  readonly rcs: readonly LoginRc[];
 }): readonly CellPlan[] {
   return workloads()
     .filter(({ id }) => asked.only.length === 0 || asked.only.includes(id))
@@ -70,5 +71,6 @@ export function cellsOf(asked: {
       const places = some.length === 0 && asked.only.length > 0 ? WHOLE[workload.id] : some;
       return places.map(([rttMs, rc]) => ({ workload, rttMs, rc }));
     })
-    .filter(({ rttMs }) => asked.rtts.length === 0 || asked.rtts.includes(rttMs));
+    .filter(({ rttMs }) => asked.rtts.length === 0 || asked.rtts.includes(rttMs))
+    .filter(({ rc }) => asked.rcs.length === 0 || asked.rcs.includes(rc));
 }

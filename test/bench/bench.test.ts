@@ -174,11 +174,12 @@ t.test('what a later bench measured again replaces what an earlier one had', asy
 });
 
 t.test('a quick bench measures less, and what is named is measured', async (t) => {
-  const all = { quick: false, only: [], rtts: [] } as const;
+  const all = { quick: false, only: [], rtts: [], rcs: [] } as const;
   t.ok(cellsOf({ ...all, quick: true }).length < cellsOf(all).length);
   t.same(
     cellsOf({ ...all, quick: true, only: ['connect'] }).map(({ workload }) => workload.id),
     ['connect'],
   );
   t.same([...new Set(cellsOf({ ...all, rtts: [20] }).map(({ rttMs }) => rttMs))], [20]);
+  t.same([...new Set(cellsOf({ ...all, rcs: ['heavy'] }).map(({ rc }) => rc))], ['heavy']);
 });
