@@ -35,7 +35,7 @@ export function misspelt(
 /** What a role throws that misspells an option: whatever the facts, so that it is known before its time has come. */
 export class MisspeltOption extends UserError {}
 
-/** The options of a resource or a verdict, checked. @throws MisspeltOption on those that are none. */
+/** The options of a resource, checked. @throws MisspeltOption on those that are none. */
 export function checkOptions<T extends object>(subject: string, given: T, names: Names<T>): void {
   const problems = misspelt(`${subject} has an option`, Object.keys(given), names);
   if (problems.length > 0) throw new MisspeltOption(problems);

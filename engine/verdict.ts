@@ -1,5 +1,4 @@
 /** The three outcomes of a check made from facts, and who waives one. A role's `checks` return them; a stage may hold them as tasks too. */
-import { checkOptions, type Names } from './misspelt.ts';
 import type { HostView } from './role.ts';
 import type { Verdict } from './task.ts';
 
@@ -17,8 +16,6 @@ export interface Finding {
   readonly final?: boolean;
 }
 
-const FINDING: Names<Finding> = { evidence: true, what: true, allowed: true, tryThis: true, final: true };
-
 /** The check is satisfied, by this evidence. */
 export function pass(id: string, evidence: string): Verdict {
   return { kind: 'verdict', id, verdict: 'pass', evidence };
@@ -26,13 +23,11 @@ export function pass(id: string, evidence: string): Verdict {
 
 /** Shown, and the run goes on. */
 export function warn(id: string, finding: Finding): Verdict {
-  checkOptions(`warn("${id}")`, finding, FINDING);
   return { ...finding, kind: 'verdict', id, verdict: 'warn' };
 }
 
 /** The run stops before it changes anything, unless the check is waived by its name, where that can be. */
 export function refuse(id: string, finding: Finding): Verdict {
-  checkOptions(`refuse("${id}")`, finding, FINDING);
   return { ...finding, kind: 'verdict', id, verdict: 'refuse' };
 }
 
