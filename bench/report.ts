@@ -152,7 +152,7 @@ export function speedSection(benches: readonly Results[], all: Results): string 
         bench.versions.heartwood ?? '',
         [...new Set(bench.cells.map(({ workload, rttMs }) => `${workload} ${rttMs} ms`))].join(', '),
         runsOf(bench),
-        ...bench.machine.load.map((load) => load.toFixed(1)),
+        ...bench.machine.load.map((load) => `${load.toFixed(1)}${load > bench.machine.cores ? ' (busy)' : ''}`),
         ms(median(bench.startUp.nodeMs)),
         ms(median(bench.startUp.tsxMs)),
       ]),

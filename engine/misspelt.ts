@@ -18,19 +18,22 @@ export function misspelt(
   names: Readonly<Record<string, true>>,
   at?: () => Position | undefined,
 ): readonly Problem[] {
+  const strays = given.filter((name) => !Object.hasOwn(names, name));
+  // Asked for every task of every host.
+  if (strays.length === 0) return NONE;
   const known = Object.keys(names);
-  return given
-    .filter((name) => !Object.hasOwn(names, name))
-    .map((name): Problem => {
-      const near = didYouMean(name, known);
-      return {
-        what: `${subject} that is none: ${name}`,
-        at: at?.(),
-        allowed: known.join(', '),
-        ...(near ? { tryThis: `did you mean ${near}?` } : {}),
-      };
-    });
+  return strays.map((name): Problem => {
+    const near = didYouMean(name, known);
+    return {
+      what: `${subject} that is none: ${name}`,
+      at: at?.(),
+      allowed: known.join(', '),
+      ...(near ? { tryThis: `did you mean ${near}?` } : {}),
+    };
+  });
 }
+
+const NONE: readonly Problem[] = [];
 
 /** What a role throws that misspells an option: whatever the facts, so that it is known before its time has come. */
 export class MisspeltOption extends UserError {}

@@ -15,26 +15,34 @@ const OPTIONS = {
   help: { kind: 'flag', short: 'h', help: 'show this' },
 } as const satisfies OptionTable;
 
-/** Is the role for this host? */
-function isFor({ hosts }: Role, host: InventoryHost, inventory: Inventory): boolean {
+/** The hosts a role is for where no play says otherwise. */
+function hostsOf({ hosts }: Role, inventory: Inventory): readonly InventoryHost[] {
   try {
-    return inventory.select(hosts).includes(host);
+    return inventory.select(hosts);
   } catch {
     // The inventory has no such group.
-    return false;
+    return [];
   }
 }
 
-/** What roles fall back to for a variable: first those that are for this host, unless a play says otherwise. */
-function defaultsOf(name: string, roles: readonly Role[], host: InventoryHost, inventory: Inventory): Located[] {
-  const rows = roles.flatMap((role) => {
-    const declared = role.vars.properties[name];
-    if (declared?.default === undefined) return [];
-    const isOwn = isFor(role, host, inventory);
-    const source = `default of role ${role.name}${isOwn ? '' : `, which is for ${role.hosts}`}`;
-    return [{ isOwn, value: declared.default, at: undefined, source }];
+/** What roles fall back to for a variable: told by host, first those of the roles that are for it. */
+function defaultsOf(
+  name: string,
+  roles: readonly Role[],
+  inventory: Inventory,
+): (host: InventoryHost) => readonly Located[] {
+  const having = roles.flatMap((role) => {
+    const value = role.vars.properties[name]?.default;
+    return value === undefined ? [] : [{ role, value, hosts: new Set(hostsOf(role, inventory)) }];
   });
-  return rows.sort((a, b) => Number(b.isOwn) - Number(a.isOwn));
+  return (host) =>
+    [...having]
+      .sort((a, b) => Number(b.hosts.has(host)) - Number(a.hosts.has(host)))
+      .map(({ role, value, hosts }) => ({
+        value,
+        at: undefined,
+        source: `default of role ${role.name}${hosts.has(host) ? '' : `, which is for ${role.hosts}`}`,
+      }));
 }
 
 await main(async () => {
@@ -54,9 +62,8 @@ await main(async () => {
   const inventory = await loadInventory({ sources: values.inventory, extraVars: values['extra-vars'] });
   const roles = await Promise.all(roleNames().map(async (role) => (await loadRole(role)).role));
   const secrets = secretNames(roles.map((role) => role.vars));
-  const answers = inventory.select(pattern).map((host) => {
-    return whyLines(host, name, defaultsOf(name, roles, host, inventory), secrets);
-  });
+  const defaults = defaultsOf(name, roles, inventory);
+  const answers = inventory.select(pattern).map((host) => whyLines(host, name, defaults(host), secrets));
   const told = answers.filter((lines) => lines.length > 0);
   if (told.length === 0) {
     const declared = roles.flatMap((role) => Object.keys(role.vars.properties));

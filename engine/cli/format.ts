@@ -174,32 +174,19 @@ export class TextFormat {
   }
 
   #failure(failure: TaskFailure, { task, host }: RunEvent & { type: 'task-finished' }): readonly string[] {
-    const block = (title: string, text: string): string[] =>
-      text.trim() === ''
-        ? []
-        : [
-            `      ${title}:`,
-            ...printable(text)
-              .split('\n')
-              .map((line) => `        ${line}`),
-          ];
     return [
       `      ${this.#style('red', failure.what)}`,
       ...(failure.tryThis ? [`      try: ${failure.tryThis}`] : []),
       `      ${this.#style('dim', `in ${[task.play, task.role, task.stage, task.name].join(' / ')}`)}`,
       ...(task.at ? [`      ${this.#style('dim', `at ${formatPosition(task.at)}`)}`] : []),
-      ...this.#script(failure, host, block),
+      ...this.#script(failure, host),
       ...block('stdout', failure.stdout),
       ...block('stderr', failure.stderr),
     ];
   }
 
   /** The script, where nothing says more than it does: once for all hosts that it failed on. */
-  #script(
-    { script, exitCode, tryThis }: TaskFailure,
-    host: string,
-    block: (title: string, text: string) => string[],
-  ): readonly string[] {
+  #script({ script, exitCode, tryThis }: TaskFailure, host: string): readonly string[] {
     if (script === undefined || (tryThis !== undefined && this.#options.verbosity === 0)) return [];
     const code = exitCode === undefined ? '' : ` (exit code ${exitCode})`;
     const before = this.#shown.get(script);
@@ -249,6 +236,13 @@ function firstLines(script: string): string {
         ...lines.slice(0, SCRIPT_LINES),
         `... ${lines.length - SCRIPT_LINES} more lines (--show-scripts shows all)`,
       ].join('\n');
+}
+
+/** What a host said, under a title; nothing where it said nothing. */
+function block(title: string, text: string): readonly string[] {
+  if (text.trim() === '') return [];
+  const lines = printable(text).split('\n');
+  return [`      ${title}:`, ...lines.map((line) => `        ${line}`)];
 }
 
 function indent(text: string): string[] {

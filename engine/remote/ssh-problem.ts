@@ -112,7 +112,7 @@ export function authError(
     host: name,
     allowed: accepted.length > 0 ? accepted.join(', ') : undefined,
     tryThis: tooMany
-      ? `${named('the key', origins.privateKeyFile, '--private-key')}; add -o IdentitiesOnly=yes to ${sshArgs}, so that no others are offered`
+      ? `${named('the key', origins.privateKeyFile, '--private-key')}; add -o IdentitiesOnly=yes to --ssh-common-args, or ansible_ssh_common_args, so that no others are offered`
       : [
           isJump ? 'name the user where the jump host is named: user@host' : named('the user', origins.user, '-u'),
           named('the key', origins.privateKeyFile, '--private-key'),
@@ -124,9 +124,6 @@ export function authError(
         ].join('; '),
   });
 }
-
-/** Where options for ssh go. */
-const sshArgs = '--ssh-common-args, or ansible_ssh_common_args';
 
 /** How to name something: on the command line, or where the inventory says it. */
 function named(what: string, origin: string | undefined, option: string): string {

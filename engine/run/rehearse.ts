@@ -2,7 +2,7 @@
  * The rehearsal: what the whole run is going to ask is asked at once, before its first play. Until something differs nothing has
  * changed, so all plays' facts and probes are one script each per host, and a run that finds nothing to do is over with that:
  * plays, roles and stages then find every answer in the run's {@link Foresight}. The first change ends it, and from there on
- * each stage asks for itself. Nothing is decided here and nothing said; what can't be computed yet is left to its own time.
+ * each stage asks for itself. Nothing is decided here, and nothing said but of a misspelt option; what can't be computed yet is left to its own time.
  */
 import { UserError } from '../errors.ts';
 import type { FactRequests } from '../fact.ts';

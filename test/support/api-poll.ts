@@ -44,8 +44,12 @@ export function pollApi(
       };
       const options = { ...credentials, rejectUnauthorized: false, agent: false, timeout: REQUEST_TIMEOUT };
       const call = request(`https://${address}:6443/readyz`, options, (response) => {
-        response.resume().on('end', () => {
-          if (response.statusCode !== 200) return fail(`HTTP ${response.statusCode}`);
+        let said = '';
+        response.setEncoding('utf8').on('data', (text: string) => {
+          said += text;
+        });
+        response.on('end', () => {
+          if (response.statusCode !== 200) return fail(`HTTP ${response.statusCode}: ${said.slice(0, 300)}`);
           const now = performance.now();
           longestGap = Math.max(longestGap, now - lastAnswer);
           lastAnswer = now;

@@ -7,6 +7,7 @@ import type { Connection } from '../../../engine/remote/session.ts';
 import { openSession } from '../../support/open-session.ts';
 import { heldSuite, sessionSuite } from '../../support/session-suite.ts';
 import { Sshd } from '../../support/sshd.ts';
+import { transferSuite } from '../../support/transfer-suite.ts';
 
 const here: Connection = {
   name: 'here',
@@ -39,6 +40,7 @@ for (const [name, path] of Object.entries(shells)) {
       }
     };
     sessionSuite(t, open);
+    transferSuite(t, open);
     if (name === 'busybox') heldSuite(t, open, here);
     t.end();
   });
@@ -49,5 +51,6 @@ t.test('ssh', async (t) => {
   t.teardown(() => sshd.stop());
   const open = () => openSession(sshd.connection());
   sessionSuite(t, open);
+  transferSuite(t, open);
   heldSuite(t, open, sshd.connection());
 });

@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import t from 'tap';
 import { fact, fromEach } from '../../../engine/fact.ts';
 import { play, playProblems } from '../../../engine/play.ts';
@@ -226,6 +227,28 @@ t.test(
     ]);
   },
 );
+
+t.test('what is sent goes in a row: not too much at once, no place twice, nothing that may fail', async (t) => {
+  const upload = (id: string, megabytes: number): Resource =>
+    resource(id, undefined, {
+      uploadSize: megabytes * 1e6,
+      upload: () => ({ script: sh`cat`, content: () => Readable.from([]) }),
+    });
+  const rows = (...tasks: Task[]) => {
+    const decisions = decide(
+      units(tasks),
+      tasks.map((_, i) => answer(`t${i}`, 'value=no')),
+    );
+    return segmentsOf(decisions).map((segment) => segment.decisions.map(({ unit }) => unit.task.name).join(' '));
+  };
+  const [a, b, c] = [task('a', upload('a', 100)), task('b', upload('b', 100)), task('c', upload('c', 100))];
+  const small = task('small', resource('small'));
+  t.strictSame(rows(a, b, small, c), ['a b small', 'c']);
+  t.strictSame(rows(a, b, c, small), ['a b', 'c small'], 'up to 256 MB');
+  t.strictSame(rows(task('all', upload('all', 1000)), a), ['all', 'a']);
+  t.strictSame(rows(a, task('again', upload('a', 1))), ['a', 'again']);
+  t.strictSame(rows(a, task('may fail', upload('x', 1), { ignoreErrors: true }), b), ['a', 'may fail', 'b']);
+});
 
 t.test('a handler is due when notified or owed from a run that was cut, and else not', async (t) => {
   const handlers = { 'reload it': task('Reload it', resource('reload', { done: 'yes' }, { verify: 'exit code' })) };

@@ -8,14 +8,13 @@ import { loadInventory } from '../../../engine/inventory/load.ts';
 import { play } from '../../../engine/play.ts';
 import { LinkError, type OpenSession } from '../../../engine/remote/session.ts';
 import { command } from '../../../engine/resources/command.ts';
-import { directory } from '../../../engine/resources/directory.ts';
 import { file } from '../../../engine/resources/file.ts';
 import { waitFor } from '../../../engine/resources/wait.ts';
 import { defineRole } from '../../../engine/role.ts';
 import type { Interruption } from '../../../engine/run/options.ts';
 import { sh } from '../../../engine/script.ts';
 import { maskData, Secret } from '../../../engine/secret.ts';
-import { type Task, task } from '../../../engine/task.ts';
+import { task } from '../../../engine/task.ts';
 import { pass, refuse } from '../../../engine/verdict.ts';
 import { openSession } from '../../support/open-session.ts';
 import { roleOf, statuses, type Tasks, trips, World } from '../../support/world.ts';
@@ -429,53 +428,6 @@ t.test(
     }
   },
 );
-
-t.test('a misspelt option is refused with its place, before an earlier task has changed anything', async (t) => {
-  const world = worldOf(t, ['node-1']);
-  const first = roleOf(() => [task('First', command(sh`touch ${world.path('node-1', 'changed')}`))]);
-  const mistakes: [() => Task, RegExp, string][] = [
-    [
-      () => task('Config', command(sh`true`), { when: true, ...{ notfy: 'restart' } }),
-      /task "Config" .*: notfy/,
-      'notify',
-    ],
-    [
-      () => task('Config', command(sh`true`), { disrupts: { thing: 'etcd', ...{ befor: command(sh`true`) } } }),
-      /task "Config" disrupts .*: befor/,
-      'before',
-    ],
-    [
-      () => task('Config', directory({ path: '/srv/x', ...{ mod: '0700' } })),
-      /directory has an option .*: mod/,
-      'mode',
-    ],
-  ];
-  for (const [mistaken, what, near] of mistakes) {
-    const second = roleOf(() => [mistaken()]);
-    const plays = [play({ name: 'All', hosts: 'all', roles: [first(), second()] })];
-    const error: unknown = await world.run(plays).catch((thrown: unknown) => thrown);
-    t.match(error, { problems: [{ what, at: { file: /run.test.ts/ }, tryThis: `did you mean ${near}?` }] });
-    t.notOk(existsSync(world.path('node-1', 'changed')));
-  }
-});
-
-t.test('misspelt keywords of roles, stages and calls are refused', async (t) => {
-  const declaration = { name: 'x', description: 'A role.', vars: { properties: {} }, stages: () => [] };
-  t.throws(() => defineRole({ ...declaration, ...{ check: () => [] } }), {
-    message: /run\.test\.ts:.*role x has a keyword that is none: check\n.*\n {2}try: did you mean checks\?/,
-  });
-  const role = defineRole(declaration);
-  t.throws(() => role({}, { tags: [], ...{ tag: ['net'] } }), {
-    message: /run\.test\.ts:.*the call of role x .*: tag\n/,
-  });
-  const wrong = defineRole({
-    ...declaration,
-    stages: (stage) => [stage({ name: 'main', tasks: () => [], ...{ handler: () => ({}) } })],
-  });
-  await t.rejects(wrong.role.work(), {
-    message: /stage main of role x .*: handler\n.*\n {2}try: did you mean handlers\?/,
-  });
-});
 
 t.test('a secret that comes in two pieces is masked, and no character is cut in two', async (t) => {
   const world = worldOf(t, ['node-1']);

@@ -1,0 +1,112 @@
+/** What every session promises of content that goes beside its shell: run against each of them, as the session suite is. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Test } from 'tap';
+import type { StepResult } from '../../engine/remote/session.ts';
+import { type Script, sh, shellFunction } from '../../engine/script.ts';
+import { type OpenHere, opened, step, temporary, text } from './session-suite.ts';
+
+/** Defines the tests. */
+export function transferSuite(t: Test, open: OpenHere): void {
+  t.test('content is uploaded byte for byte, in its turn, and counted', async (t) => {
+    const session = await opened(t, open);
+    const path = join(temporary(t), 'up');
+    const content = Buffer.from(Array.from({ length: 3_000_000 }, (_, i) => (i * 7919) % 256));
+    const before = session.traffic.roundTrips;
+    const takes = shellFunction('hw_takes', 'cat > "$1"; echo taken >&2; return 7');
+    const [, uploaded, after] = await Promise.all([
+      session.run([step('before', sh`sleep 0.2; echo early > ${path}`)]),
+      session.upload([
+        { id: 'up', script: sh`${takes} ${path}`, timeout: 30, content: () => Readable.from([content]) },
+      ]),
+      session.run([step('after', sh`wc -c < ${path}`)]),
+    ]);
+    t.match(uploaded, [{ id: 'up', outcome: 'ran', exitCode: 7 }]);
+    t.equal(uploaded[0]?.stderr.toString(), 'taken\n');
+    t.equal(text(after[0]).trim(), '3000000');
+    t.ok(readFileSync(path).equals(content));
+    t.equal(session.traffic.roundTrips, before + 3);
+    t.ok(session.traffic.bytesOut >= content.length);
+    const no = { id: 'no', script: sh`exit 3`, timeout: 30, content: () => Readable.from([content]) };
+    t.match(await session.upload([no]), [{ outcome: 'ran', exitCode: 3 }]);
+  });
+
+  t.test('a row of uploads goes together, a few at once, and what is given behind it waits for all', async (t) => {
+    const session = await opened(t, open);
+    const log = join(temporary(t), 'log');
+    const row = (...ids: number[]) =>
+      ids.map((i) => ({
+        id: `up${i}`,
+        script: sh`echo + >> ${log}; cat >/dev/null; sleep 0.3; echo - >> ${log}`,
+        timeout: 30,
+        content: () => Readable.from([Buffer.alloc(100_000)]),
+      }));
+    const uploads = session.upload(row(0, 1, 2, 3, 4));
+    const [behind] = await session.run([step('behind', sh`cat ${log}`)]);
+    const signs = text(behind).trim().split('\n');
+    t.equal(signs.filter((sign) => sign === '-').length, 5);
+    const depths = signs.map((_, i) => signs.slice(0, i + 1).reduce((sum, sign) => sum + (sign === '+' ? 1 : -1), 0));
+    t.equal(Math.max(...depths), 3);
+    t.ok((await uploads).every(({ outcome, exitCode }) => outcome === 'ran' && exitCode === 0));
+
+    const outcomes = async (results: Promise<readonly StepResult[]>) => (await results).map(({ outcome }) => outcome);
+    const cut = session.upload(row(5, 6, 7, 8));
+    await sleep(150);
+    const left = session.run([step('left', sh`:`)]);
+    await session.interrupt('after this step');
+    t.strictSame(await outcomes(cut), ['ran', 'ran', 'ran', 'skipped'], 'those at hand end, the others are left out');
+    t.match(await left, [{ outcome: 'skipped' }]);
+    const killed = session.upload(row(9, 10, 11, 12));
+    await sleep(150);
+    await session.interrupt('now');
+    t.strictSame(await outcomes(killed), ['interrupted', 'interrupted', 'interrupted', 'skipped']);
+    await session.interrupt('after this step');
+    t.strictSame(await outcomes(session.upload(row(13, 14))), ['skipped', 'skipped'], 'a row is left out whole');
+    t.equal(text((await session.run([step('on', sh`echo on`)]))[0]), 'on\n');
+  });
+
+  t.test(
+    'an upload that makes no headway is given up, one is interrupted at once, and one that cannot be read fails',
+    async (t) => {
+      const session = await opened(t, open);
+      const stuck = () => Readable.from([Buffer.alloc(10_000_000)]);
+      const one = async (id: string, script: Script, timeout: number, content: () => Readable) =>
+        (await session.upload([{ id, script, timeout, content }]))[0];
+      t.equal((await one('late', sh`sleep 3`, 0.5, stuck))?.outcome, 'timed out');
+      const running = one('now', sh`exec sleep 3`, 60, stuck);
+      await sleep(500);
+      await session.interrupt('now');
+      t.equal((await running)?.outcome, 'interrupted');
+      const unread = await one('bad', sh`cat >/dev/null`, 60, () =>
+        Readable.from(
+          (async function* () {
+            yield Buffer.from('some');
+            throw new Error('the disk broke');
+          })(),
+        ),
+      );
+      t.match(unread, { outcome: 'ran', exitCode: 1 });
+      t.equal(unread?.stderr.toString(), 'the disk broke\n');
+      t.equal(text((await session.run([step('on', sh`echo on`)]))[0]), 'on\n');
+    },
+  );
+
+  t.test('what a script prints is read byte for byte, whatever the shell is at meanwhile', async (t) => {
+    const session = await opened(t, open);
+    const path = join(temporary(t), 'large');
+    const content = Buffer.from(Array.from({ length: 3_000_000 }, (_, i) => (i * 7919) % 256));
+    writeFileSync(path, content);
+    const go = join(temporary(t), 'go');
+    const busy = session.run([step('busy', sh`while [ ! -e ${go} ]; do sleep 0.05; done`)]);
+    t.ok(Buffer.concat(await session.read(sh`cat -- ${path}`).toArray()).equals(content));
+    await t.rejects(session.read(sh`echo no >&2; exit 3`).toArray(), /no/);
+    await t.rejects(session.read(sh`cat -- ${path}; exit 3`).toArray(), /exit code 3/, 'not taken for whole');
+    const enough = session.read(sh`cat /dev/zero`);
+    await new Promise((resolve) => enough.once('data', resolve));
+    enough.destroy();
+    writeFileSync(go, '');
+    t.match((await busy)[0], { outcome: 'ran', exitCode: 0 });
+  });
+}
