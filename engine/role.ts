@@ -2,7 +2,7 @@
  * A role: what to configure. It declares its variables, asks facts, and computes tasks from them with a pure function; it knows
  * no transport and does no I/O.
  */
-import { type Position, UserError } from './errors.ts';
+import { didYouMean, type Position, UserError } from './errors.ts';
 import type { FactAnswers, FactRequests } from './fact.ts';
 import { misspelt, type Names } from './misspelt.ts';
 import { callerOf, type Task, type Verdict } from './task.ts';
@@ -160,7 +160,7 @@ export function defineRole<const S extends VarsSchema>(declaration: RoleDeclarat
   const { name, description, hosts = 'all', vars, tags = [] } = declaration;
   check(`role ${name}`, declaration, KEYWORDS, callerOf(defineRole));
   const work = async (): Promise<Work> => {
-    const { checks, stages } = 'work' in declaration ? await declaration.work() : declaration;
+    const { checks, stages } = 'work' in declaration ? declaredBy(name, await declaration.work()) : declaration;
     const made = { checks: checks?.((made) => made), stages: stages((stage) => stage) };
     if (made.checks) check(`the checks of role ${name}`, made.checks, OF_CHECKS);
     for (const stage of made.stages) check(`stage ${stage.name} of role ${name}`, stage, OF_STAGE);
@@ -173,6 +173,24 @@ export function defineRole<const S extends VarsSchema>(declaration: RoleDeclarat
     return { role, vars, tags: options.tags ?? [] };
   };
   return Object.assign(call, { role });
+}
+
+/**
+ * What the module of a role's work declares. It may export other things, but none that has almost the name of what is not there.
+ * @throws UserError where it does, or declares no stages.
+ */
+function declaredBy<S extends VarsSchema>(role: string, module: WorkDeclaration<S>): WorkDeclaration<S> {
+  const missing = ['stages', 'checks'].filter((name) => !Object.hasOwn(module, name));
+  for (const name of Object.keys(module)) {
+    const near = didYouMean(name, missing);
+    if (near === undefined) continue;
+    throw new UserError({ what: `the work of role ${role} exports ${name}`, tryThis: `did you mean ${near}?` });
+  }
+  if (!missing.includes('stages')) return module;
+  throw new UserError({
+    what: `the work of role ${role} exports no stages`,
+    allowed: 'stages: RoleStages, checks: RoleChecks (which need not be there)',
+  });
 }
 
 /** @throws UserError on a keyword that is none. */

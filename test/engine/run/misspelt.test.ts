@@ -55,3 +55,21 @@ t.test('misspelt keywords of roles, stages and calls are refused', async (t) => 
     message: /stage main of role x .*: handler\n.*\n {2}try: did you mean handlers\?/,
   });
 });
+
+t.test('the module of a role is refused where it exports almost what is missing, or no stages', async (t) => {
+  const stages = () => [];
+  const checks = () => ({ facts: () => ({}), verdicts: () => [] });
+  const cases: [object, RegExp | undefined][] = [
+    [{ stages, check: checks }, /^the work of role x exports check\n {2}try: did you mean checks\?$/],
+    [{ stage: stages }, /^the work of role x exports stage\n {2}try: did you mean stages\?$/],
+    [{ helper: stages }, /^the work of role x exports no stages\n/],
+    [{ stages, checks, check: checks }, undefined],
+    [{ stages, skewVerdict: checks }, undefined],
+  ];
+  for (const [module, message] of cases) {
+    const work = async () => module as { stages: typeof stages };
+    const { role } = defineRole({ name: 'x', description: 'A role.', vars: { properties: {} }, work });
+    if (message) await t.rejects(role.work(), { message });
+    else await t.resolves(role.work());
+  }
+});
