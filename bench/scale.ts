@@ -13,6 +13,7 @@ import { defineRole } from '../engine/role.ts';
 import { run } from '../engine/run/run.ts';
 import { formatState } from '../engine/state.ts';
 import { task } from '../engine/task.ts';
+import { FREE, NO_TRAFFIC } from '../engine/traffic.ts';
 import { resolverFor } from '../engine/vars/resolve.ts';
 import { place } from './places.ts';
 import { median } from './results.ts';
@@ -65,11 +66,11 @@ function answering(answers: ReadonlyMap<string, Buffer>): OpenSession {
     arrived: 0,
   });
   return async ({ name }): Promise<Session> => {
-    const traffic = { roundTrips: 0, bytesOut: 0, bytesIn: 0 };
+    const traffic = { ...NO_TRAFFIC };
     return {
       name,
       traffic,
-      timing: { connect: 0, authenticate: 0, become: 0 },
+      opening: { connect: FREE, authenticate: FREE, become: FREE },
       lock: () => {},
       run: async (steps) => {
         traffic.roundTrips++;
@@ -80,7 +81,7 @@ function answering(answers: ReadonlyMap<string, Buffer>): OpenSession {
         throw new Error('nothing is read here');
       },
       interrupt: async () => {},
-      close: async () => {},
+      close: async () => NO_TRAFFIC,
     };
   };
 }

@@ -5,6 +5,7 @@
 import type { ExitCode, Position, Problem } from './errors.ts';
 import { maskData } from './secret.ts';
 import type { State } from './state.ts';
+import type { Cost } from './traffic.ts';
 
 /** What became of a task on a host. */
 export type TaskStatus =
@@ -40,10 +41,23 @@ export interface TaskRef {
 }
 
 /**
- * The phases a host's time goes to, once it is connected. `wait`: until another host has, and can give, what this one is to
- * get from it; `give`: what it gives to another, beside whatever else it is at.
+ * The phases a host's time goes to. `connect`: until its identity is known; `authenticate`: until it has let us in; `become`:
+ * until there is a shell; `wait`: until another host has, and can give, what this one is to get from it; `confirm`: a new
+ * connection that proves the way in to be open still; `give`: what it gives to another, beside whatever else it is at.
  */
-export type Phase = 'checks' | 'facts' | 'check' | 'diff' | 'wait' | 'change' | 'give' | 'close';
+export type Phase =
+  | 'connect'
+  | 'authenticate'
+  | 'become'
+  | 'checks'
+  | 'facts'
+  | 'check'
+  | 'diff'
+  | 'wait'
+  | 'change'
+  | 'confirm'
+  | 'give'
+  | 'close';
 
 /** Recap of one host: Ansible's line. */
 export interface HostRecap {
@@ -54,15 +68,6 @@ export interface HostRecap {
   readonly failed: number;
   readonly skipped: number;
   readonly ignored: number;
-}
-
-/** What travelled in a phase. Bytes as the session counts them, before encryption. */
-export interface PhaseCost {
-  /** Milliseconds, by the controller's clock. */
-  readonly ms: number;
-  readonly roundTrips: number;
-  readonly bytesOut: number;
-  readonly bytesIn: number;
 }
 
 /** What came before a run began, in milliseconds. */
@@ -92,9 +97,8 @@ export type RunEventBody =
   | {
       readonly type: 'host-connected';
       readonly host: string;
-      /** All in all; the parts are in `timing`. */
+      /** All in all; its phases have events of their own. */
       readonly ms: number;
-      readonly timing: { readonly connect: number; readonly authenticate: number; readonly become: number };
     }
   | { readonly type: 'host-unreachable'; readonly host: string; readonly problem: Problem }
   | { readonly type: 'checks-started'; readonly hosts: readonly string[] }
@@ -120,10 +124,14 @@ export type RunEventBody =
       readonly type: 'phase-finished';
       readonly host: string;
       readonly phase: Phase;
-      /** The stage it was for; undefined for checks, and for what was asked ahead. */
+      /** The stage it was for; undefined for checks, for what was asked ahead, and where it is for none. */
       readonly role: string | undefined;
       readonly stage: string | undefined;
-      readonly cost: PhaseCost;
+      /**
+       * Bytes before ssh encrypts them. But of `connect`, `authenticate`, `become`, `confirm` and `close` all that crosses the
+       * wire, and a round trip each time that the host answers (a wire is none for this machine itself).
+       */
+      readonly cost: Cost;
     }
   | { readonly type: 'task-started'; readonly host: string; readonly task: TaskRef }
   | {
@@ -138,6 +146,7 @@ export type RunEventBody =
       readonly host: string;
       readonly task: TaskRef;
       readonly status: TaskStatus;
+      /** What its change took on the host; where nothing was changed, the look at it. */
       readonly ms: number;
       /** What the probe printed before; undefined where it did not run. */
       readonly found: State | undefined;

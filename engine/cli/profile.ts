@@ -1,10 +1,14 @@
 /** `--profile`: where a run's time went, from its events. */
-import type { PhaseCost, RunEvent } from '../events.ts';
+import type { RunEvent } from '../events.ts';
+import { type Cost, NO_TRAFFIC, sumOf } from '../traffic.ts';
 
 /** How many of the slowest tasks are named. */
 const SLOWEST = 10;
 
-/** In the order in which they come. Handlers are part of their stage's change. */
+/** Part of their stage's change, whose script they end. */
+const HANDLERS = 'of it, handlers';
+
+/** In the order in which they come. */
 const PHASES = [
   'connect',
   'authenticate',
@@ -15,7 +19,8 @@ const PHASES = [
   'diff',
   'wait',
   'change',
-  'of it, handlers',
+  HANDLERS,
+  'confirm',
   'give',
   'close',
 ] as const;
@@ -25,18 +30,12 @@ type PhaseName = (typeof PHASES)[number];
 /** What came before the run; phases of each host with time, round trips and bytes; then the slowest tasks. */
 export function profileText(events: readonly RunEvent[]): string {
   // In the inventory's order.
-  const hosts = new Map<string, Map<PhaseName, PhaseCost>>();
-  const add = (host: string, phase: PhaseName, cost: Partial<PhaseCost>): void => {
-    const phases = hosts.get(host) ?? new Map<PhaseName, PhaseCost>();
+  const hosts = new Map<string, Map<PhaseName, Cost>>();
+  const add = (host: string, phase: PhaseName, cost: Cost): void => {
+    const phases = hosts.get(host) ?? new Map<PhaseName, Cost>();
     hosts.set(host, phases);
-    const sum = phases.get(phase);
-    const total = (what: keyof PhaseCost): number => (sum?.[what] ?? 0) + (cost[what] ?? 0);
-    phases.set(phase, {
-      ms: total('ms'),
-      roundTrips: total('roundTrips'),
-      bytesOut: total('bytesOut'),
-      bytesIn: total('bytesIn'),
-    });
+    const before = phases.get(phase);
+    phases.set(phase, before ? sumOf([before, cost]) : cost);
   };
   let before = '';
   for (const event of events) {
@@ -44,22 +43,17 @@ export function profileText(events: readonly RunEvent[]): string {
       for (const host of event.hosts) hosts.set(host, new Map());
       before = `start ${event.startUp.start} ms, inventory ${event.startUp.inventory} ms`;
     }
-    if (event.type === 'host-connected') {
-      for (const phase of ['connect', 'authenticate', 'become'] as const) {
-        add(event.host, phase, { ms: event.timing[phase] });
-      }
-    }
     if (event.type === 'phase-finished') add(event.host, event.phase, event.cost);
     if (event.type === 'task-finished' && event.task.handler && event.ms > 0) {
-      add(event.host, 'of it, handlers', { ms: event.ms });
+      add(event.host, HANDLERS, { ms: event.ms, ...NO_TRAFFIC });
     }
   }
   const rows = [...hosts].flatMap(([host, phases]) =>
     PHASES.flatMap((phase) => {
       const cost = phases.get(phase);
-      return cost
-        ? [[host, phase, `${cost.ms} ms`, ...[cost.roundTrips, cost.bytesOut, cost.bytesIn].map(String)]]
-        : [];
+      if (!cost) return [];
+      const traffic = phase === HANDLERS ? [] : [cost.roundTrips, cost.bytesOut, cost.bytesIn].map(String);
+      return [[host, phase, `${cost.ms} ms`, ...traffic]];
     }),
   );
   const slowest = events
@@ -67,12 +61,12 @@ export function profileText(events: readonly RunEvent[]): string {
     .filter(({ ms }) => ms > 0)
     .sort((a, b) => b.ms - a.ms)
     .slice(0, SLOWEST)
-    .map(({ ms, host, task }) => [`${ms} ms`, host, `${task.role}: ${task.name}`]);
+    .map(({ ms, host, task, status }) => [`${ms} ms`, host, `${task.role}: ${task.name}`, status]);
   return [
     '',
     `PROFILE (${before})`,
     ...table([['host', 'phase', 'time', 'round trips', 'bytes out', 'bytes in'], ...rows]),
-    ...(slowest.length > 0 ? ['', 'slowest changes', ...table(slowest)] : []),
+    ...(slowest.length > 0 ? ['', 'slowest tasks', ...table(slowest)] : []),
   ].join('\n');
 }
 

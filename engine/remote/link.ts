@@ -3,6 +3,7 @@
  * the lock) is the same for every transport.
  */
 import type { Readable, Writable } from 'node:stream';
+import type { Cost, Traffic } from '../traffic.ts';
 
 /** A command on the host, with its three streams apart. */
 export interface Channel {
@@ -25,8 +26,10 @@ export interface ChannelEnd {
 export interface Link {
   /** Who its commands run as. */
   readonly user: string;
-  /** Milliseconds until the host's identity was known, and from there until it had let us in. */
-  readonly timing: { readonly connect: number; readonly authenticate: number };
+  /** What it cost until the host's identity was known, and from there until it had let us in. */
+  readonly opening: { readonly connect: Cost; readonly authenticate: Cost };
+  /** What has crossed the wire so far. Nothing, where there is none. */
+  readonly traffic: Traffic;
   /** Settles when the link is gone, with the reason as a clause: `no answer for 10 s`. Never rejects. */
   readonly gone: Promise<string>;
   /**

@@ -1,13 +1,15 @@
 /** The transport for the machine we are on: commands are child processes. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { FREE, NO_TRAFFIC } from '../traffic.ts';
 import { userName } from '../user-name.ts';
 import type { Channel, ChannelEnd, Link } from './link.ts';
 
 /** A {@link Link} to this machine. */
 export class LocalLink implements Link {
   readonly user = userName();
-  readonly timing = { connect: 0, authenticate: 0 };
+  readonly opening = { connect: FREE, authenticate: FREE };
+  readonly traffic = NO_TRAFFIC;
   readonly gone: Promise<string>;
   readonly #channels = new Set<Channel>();
   #leave: (why: string) => void = () => {};

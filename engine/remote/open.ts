@@ -1,5 +1,6 @@
 /** Opens sessions, over the transport that a connection names. */
 import { UserError } from '../errors.ts';
+import { between } from '../traffic.ts';
 import { openShell } from './become.ts';
 import { LocalLink } from './local.ts';
 import { LinkError, type OpenSession, type Session } from './session.ts';
@@ -24,11 +25,12 @@ export function sessionOpener(): OpenSession {
     const give = (): void => void link.close();
     signal?.addEventListener('abort', give);
     try {
-      const start = performance.now();
+      const [start, before] = [performance.now(), link.traffic];
       // Sudo is left out where we are that user already: hosts one logs in to as root often have none.
       const become = connection.become?.user === link.user ? undefined : connection.become;
       const shell = await openShell(link, connection.name, become, connection.connectTimeout);
-      return new ShellSession(link, shell, { ...connection, become }, performance.now() - start);
+      const cost = { ms: performance.now() - start, ...between(before, link.traffic) };
+      return new ShellSession(link, shell, { ...connection, become }, cost);
     } catch (error) {
       await link.close();
       throw error;

@@ -6,6 +6,7 @@ import type { Readable } from 'node:stream';
 import type { Problem } from '../errors.ts';
 import type { Script } from '../script.ts';
 import type { Secret } from '../secret.ts';
+import type { Cost, Traffic } from '../traffic.ts';
 
 /** How to get root, or another user. */
 export interface Become {
@@ -111,19 +112,16 @@ export interface BatchListener {
   finished?(result: StepResult): void;
 }
 
-/** What travelled. One round trip is one batch out and its answer back; connecting is counted apart. */
-export interface Traffic {
-  readonly roundTrips: number;
-  readonly bytesOut: number;
-  readonly bytesIn: number;
-}
+/** Round trips of a script over a channel of its own: the channel is opened, a shell begins there, the script is answered. */
+export const CHANNEL_TRIPS = 3;
 
 /** One long-lived shell on one host. Batches run one at a time, in the order they were given. */
 export interface Session {
   readonly name: string;
+  /** What batches and transfers have cost so far, before ssh encrypts it. */
   readonly traffic: Traffic;
-  /** Milliseconds to connect, authenticate and become. */
-  readonly timing: { readonly connect: number; readonly authenticate: number; readonly become: number };
+  /** What it cost until it was open, on the wire. */
+  readonly opening: { readonly connect: Cost; readonly authenticate: Cost; readonly become: Cost };
   /**
    * Runs a batch: one round trip.
    * @throws LinkError when the link is lost before every step is answered for.
@@ -131,7 +129,7 @@ export interface Session {
   run(steps: readonly Step[], listener?: BatchListener): Promise<readonly StepResult[]>;
   /**
    * Runs scripts with content on their stdin, each over a channel of its own beside the shell, a few at once, behind what was
-   * given so far: one round trip each. A transfer that makes no headway for the step's timeout is given up, and its result says so; content that
+   * given so far: {@link CHANNEL_TRIPS} each. A transfer that makes no headway for the step's timeout is given up, and its result says so; content that
    * cannot be read ends it with exit code 1 and the reason on stderr.
    * @throws LinkError when the link is lost.
    */
@@ -148,8 +146,11 @@ export interface Session {
    * given is left out, so that none slips through between a look and a request. Later ones run.
    */
   interrupt(how: 'after this step' | 'now'): Promise<void>;
-  /** Ends the shell, which then gives up its lock, and the link. An idle shell on another host is not waited for. Never throws. */
-  close(): Promise<void>;
+  /**
+   * Ends the shell, which then gives up its lock, and the link. An idle shell on another host is not waited for. Never throws.
+   * @returns what crossed the wire.
+   */
+  close(): Promise<Traffic>;
 }
 
 /** Where a link broke. `unreachable` in recaps. */

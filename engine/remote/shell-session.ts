@@ -4,6 +4,7 @@ import { PassThrough, type Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import pLimit from 'p-limit';
 import { type Script, sh } from '../script.ts';
+import { between, type Cost, NO_TRAFFIC, type Traffic } from '../traffic.ts';
 import { BatchReader, skipped } from './batch-reader.ts';
 import { batchText } from './batch-text.ts';
 import { openShell, type Shell } from './become.ts';
@@ -15,13 +16,13 @@ import { packed } from './packed.ts';
 import { prelude } from './prelude.ts';
 import {
   type BatchListener,
+  CHANNEL_TRIPS,
   type Connection,
   LinkError,
   type LockRequest,
   type Session,
   type Step,
   type StepResult,
-  type Traffic,
   type Transfer,
 } from './session.ts';
 import { killStepScript, type RunningStep, stopBatchScript } from './stop-script.ts';
@@ -53,14 +54,14 @@ interface Row {
 /** The only {@link Session}. */
 export class ShellSession implements Session {
   readonly name: string;
-  readonly timing: Session['timing'];
+  readonly opening: Session['opening'];
   readonly #link: Link;
   readonly #shell: Shell;
   readonly #connection: Connection;
   readonly #reader: BatchReader;
   /** The functions defined on the host: see {@link batchText}. */
   readonly #defined = new Map<string, string>();
-  readonly #traffic = { roundTrips: 0, bytesOut: 0, bytesIn: 0 };
+  readonly #traffic = { ...NO_TRAFFIC };
   /** Are long batches packed? Not for ourselves, nor for a host without gzip. */
   #unpacks: boolean;
   /** Sent with the first batch. */
@@ -81,9 +82,9 @@ export class ShellSession implements Session {
   #closed = false;
 
   /** Takes over a link and the shell on it; {@link openShell} made the shell. */
-  constructor(link: Link, shell: Shell, connection: Connection, becomeTime: number) {
+  constructor(link: Link, shell: Shell, connection: Connection, become: Cost) {
     this.name = connection.name;
-    this.timing = { ...link.timing, become: becomeTime };
+    this.opening = { ...link.opening, become };
     this.#link = link;
     this.#shell = shell;
     this.#connection = connection;
@@ -252,14 +253,18 @@ export class ShellSession implements Session {
     let unread: Error | undefined;
     let code: number | undefined;
     try {
-      this.#traffic.roundTrips++;
+      this.#traffic.roundTrips += CHANNEL_TRIPS;
       // What others of the row send is before it in the line: it may take as long as headway may.
       const { channel } = await openShell(this.#link, name, become, timeout, evaluated(script));
       stalled = setTimeout(() => end('timed out'), Math.min(timeout * 1000, LONGEST_TIMER));
       close = () => channel.close();
       if (ending) close();
-      channel.stdout.on('data', (chunk: Buffer) => stdout.add(chunk)).resume();
-      channel.stderr.on('data', (chunk: Buffer) => stderr.add(chunk)).resume();
+      const listen = (kept: KeptOutput) => (chunk: Buffer) => {
+        this.#traffic.bytesIn += chunk.length;
+        kept.add(chunk);
+      };
+      channel.stdout.on('data', listen(stdout)).resume();
+      channel.stderr.on('data', listen(stderr)).resume();
       const source = content();
       source.once('error', (error) => {
         unread = error;
@@ -384,9 +389,10 @@ export class ShellSession implements Session {
     this.#giveUp?.(this.#broken);
   }
 
-  async close(): Promise<void> {
-    if (this.#closed) return;
+  async close(): Promise<Traffic> {
+    if (this.#closed) return NO_TRAFFIC;
     this.#closed = true;
+    const before = this.#link.traffic;
     const { channel } = this.#shell;
     channel.stdin.end();
     // An idle shell on another host reads the end of its stdin and goes, its lock with it, though nobody is there any more.
@@ -399,6 +405,7 @@ export class ShellSession implements Session {
       clearTimeout(timer);
     }
     await this.#link.close();
+    return between(before, this.#link.traffic);
   }
 }
 

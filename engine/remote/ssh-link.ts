@@ -2,12 +2,14 @@
 import type { Duplex } from 'node:stream';
 import type { Client, ClientChannel } from 'ssh2';
 import { ssh2, ssh2Promise } from '../late-packages.ts';
+import { between, type Traffic } from '../traffic.ts';
 import type { Channel, ChannelEnd, Link } from './link.ts';
 import { LinkError } from './session.ts';
 import { SshAuth } from './ssh-auth.ts';
 import { HostKeyCheck } from './ssh-host-key.ts';
 import { authError, lossOf } from './ssh-problem.ts';
 import type { SshTarget } from './ssh-target.ts';
+import { Wire } from './wire.ts';
 
 /** Tries to open a channel where the host has none left: a slot gets free a little after the last channel's end. */
 const CHANNEL_TRIES = 5;
@@ -18,19 +20,21 @@ const END_GRACE = 1000;
 /** A {@link Link} over ssh. */
 export class SshLink implements Link {
   readonly user: string;
-  readonly timing: Link['timing'];
+  readonly opening: Link['opening'];
   readonly gone: Promise<string>;
   readonly #client: Client;
+  readonly #wire: Wire;
   readonly #target: SshTarget;
   /** The channels that are open, each until it ends. */
   readonly #open = new Set<Promise<ChannelEnd>>();
   #lost: string | undefined;
 
-  private constructor(client: Client, target: SshTarget, timing: Link['timing'], gone: Promise<string>) {
+  private constructor(client: Client, wire: Wire, target: SshTarget, opening: Link['opening'], gone: Promise<string>) {
     this.#client = client;
+    this.#wire = wire;
     this.#target = target;
     this.user = target.user;
-    this.timing = timing;
+    this.opening = opening;
     this.gone = gone;
     void gone.then((why) => {
       this.#lost = why;
@@ -48,6 +52,7 @@ export class SshLink implements Link {
       SshAuth.prepare(target, (data) => ssh2().utils.parseKey(data)),
     ]);
     const { alive, auth: how } = target;
+    const wire = new Wire(stream);
     const connection = new (ssh2Promise().SSH)({
       host: target.host,
       port: target.port,
@@ -71,7 +76,7 @@ export class SshLink implements Link {
     // The raw client, private in the types alone.
     const client: Client = connection['sshConnection'];
     let first: unknown;
-    let handshake: number | undefined;
+    let handshake: { readonly at: number; readonly traffic: Traffic } | undefined;
     // For ever: an 'error' without a listener would end the process.
     client.on('error', (error) => {
       // An agent that cannot be asked is no error yet; the next method is tried.
@@ -79,7 +84,7 @@ export class SshLink implements Link {
       first ??= error;
     });
     client.once('handshake', () => {
-      handshake = performance.now();
+      handshake = { at: performance.now(), traffic: wire.traffic };
     });
     const gone = new Promise<string>((resolve) => client.once('close', () => resolve(lossOf(first, target))));
     try {
@@ -93,9 +98,17 @@ export class SshLink implements Link {
     // ssh2 takes only answers for signs of life, and its question stands behind what is being sent: minutes, on a slow line.
     const isAlive: unknown = Reflect.get(client, '_resetKA');
     if (typeof isAlive === 'function') stream.on('data', () => isAlive());
-    const ready = performance.now();
-    const timing = { connect: (handshake ?? ready) - start, authenticate: ready - (handshake ?? ready) };
-    return new SshLink(client, target, timing, gone);
+    const ready = { at: performance.now(), traffic: wire.traffic };
+    const known = handshake ?? ready;
+    const opening = {
+      connect: { ms: known.at - start, ...known.traffic },
+      authenticate: { ms: ready.at - known.at, ...between(known.traffic, ready.traffic) },
+    };
+    return new SshLink(client, wire, target, opening, gone);
+  }
+
+  get traffic(): Traffic {
+    return this.#wire.traffic;
   }
 
   async open(command: string): Promise<Channel> {

@@ -16,6 +16,8 @@ export interface Decision {
   readonly found: State | undefined;
   readonly differences: readonly Difference[];
   readonly failure: TaskFailure | undefined;
+  /** Milliseconds that its probe took on the host; none for what has no probe. */
+  readonly ms: number;
 }
 
 const OWED = 'owed';
@@ -56,8 +58,8 @@ export function decide(units: readonly Unit[], results: readonly StepResult[]): 
   return decisions;
 }
 
-function decision(unit: Unit, what: Decision['what'], failure?: TaskFailure): Decision {
-  return { unit, what, found: undefined, differences: [], failure };
+function decision(unit: Unit, what: Decision['what'], failure?: TaskFailure, ms = 0): Decision {
+  return { unit, what, found: undefined, differences: [], failure, ms };
 }
 
 function fromVerdict(unit: Unit): Decision {
@@ -76,7 +78,8 @@ function fromVerdict(unit: Unit): Decision {
 function fromProbe(unit: Unit, wanted: State, result: StepResult | undefined): Decision {
   const script = hasResource(unit) ? unit.task.action.probe.shown : undefined;
   const read = readProbe(result, script);
-  if ('what' in read) return decision(unit, 'fail', read);
+  const ms = Math.round((result?.duration ?? 0) * 1000);
+  if ('what' in read) return decision(unit, 'fail', read, ms);
   const differing = differences(read.found, wanted);
   return {
     unit,
@@ -84,6 +87,7 @@ function fromProbe(unit: Unit, wanted: State, result: StepResult | undefined): D
     found: read.found,
     differences: differing,
     failure: undefined,
+    ms,
   };
 }
 

@@ -7,6 +7,7 @@ import type { BatchListener, Session, Step, StepResult } from '../remote/session
 import { UPLOAD_TIMEOUT, type Upload } from '../resource.ts';
 import type { AskContext, RoleCall, Work } from '../role.ts';
 import { definition, Script } from '../script.ts';
+import { between, NO_TRAFFIC } from '../traffic.ts';
 import type { Disruptions } from './disruption.ts';
 import { Foresight } from './foresight.ts';
 import { isLook, withLooks } from './looks.ts';
@@ -187,7 +188,7 @@ export class RunContext {
 
   /** Notes that a host waited for another, from a time by performance.now() on. */
   waited(host: string, since: number, { phase, role, stage }: Errand): void {
-    const cost = { ms: Math.round(performance.now() - since), roundTrips: 0, bytesOut: 0, bytesIn: 0 };
+    const cost = { ms: Math.round(performance.now() - since), ...NO_TRAFFIC };
     this.events.emit({ type: 'phase-finished', host, phase, role, stage, cost });
   }
 
@@ -223,20 +224,8 @@ export class RunContext {
     const before = { ...session.traffic };
     const start = performance.now();
     const results = await work();
-    const { traffic } = session;
-    events.emit({
-      type: 'phase-finished',
-      host: host.name,
-      phase,
-      role,
-      stage,
-      cost: {
-        ms: Math.round(performance.now() - start),
-        roundTrips: traffic.roundTrips - before.roundTrips,
-        bytesOut: traffic.bytesOut - before.bytesOut,
-        bytesIn: traffic.bytesIn - before.bytesIn,
-      },
-    });
+    const cost = { ms: Math.round(performance.now() - start), ...between(before, session.traffic) };
+    events.emit({ type: 'phase-finished', host: host.name, phase, role, stage, cost });
     return results;
   }
 }

@@ -7,9 +7,10 @@ import { PassThrough, type Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { LimitFunction } from 'p-limit';
 import type { Problem } from '../errors.ts';
-import type { EventStream } from '../events.ts';
+import type { EventStream, Phase } from '../events.ts';
 import type { InventoryHost } from '../inventory/inventory.ts';
 import {
+  CHANNEL_TRIPS,
   type Connection,
   LinkError,
   LockError,
@@ -20,6 +21,7 @@ import {
   type StepResult,
 } from '../remote/session.ts';
 import type { Script } from '../script.ts';
+import { type Cost, sumOf } from '../traffic.ts';
 
 /** What {@link SessionPool} needs. */
 export interface PoolOptions {
@@ -152,7 +154,10 @@ export class SessionPool {
       const start = performance.now();
       const session = await open(connect(host, become), this.#connecting.signal);
       const ms = Math.round(performance.now() - start);
-      events.emit({ type: 'host-connected', host: host.name, ms, timing: inWholeMs(session.timing) });
+      events.emit({ type: 'host-connected', host: host.name, ms });
+      for (const phase of ['connect', 'authenticate', 'become'] as const) {
+        this.#tell(host.name, phase, session.opening[phase]);
+      }
       if (changeable.has(host.name)) this.#lock(session);
       if (this.#interrupted) await session.interrupt(this.#interrupted);
       return session;
@@ -175,15 +180,19 @@ export class SessionPool {
    */
   async afresh(host: InventoryHost, become: boolean, steps: readonly Step[]): Promise<readonly StepResult[] | Problem> {
     const { open, connect } = this.#options;
+    const start = performance.now();
+    const costs: Cost[] = [];
     let session: Session | undefined;
     try {
       session = await open(connect(host, become));
+      costs.push(...Object.values(session.opening));
       return await session.run(steps);
     } catch (error) {
       if (error instanceof LinkError) return error.problem;
       throw error;
     } finally {
-      await session?.close();
+      if (session) costs.push({ ms: 0, ...session.traffic }, { ms: 0, ...(await session.close()) });
+      this.#tell(host.name, 'confirm', { ...sumOf(costs), ms: performance.now() - start });
     }
   }
 
@@ -208,9 +217,8 @@ export class SessionPool {
     try {
       await pipeline(content, out);
     } finally {
-      const cost = { ms: Math.round(performance.now() - start), roundTrips: 1, bytesOut: 0, bytesIn };
-      const errand = { role: undefined, stage: undefined };
-      this.#options.events.emit({ type: 'phase-finished', host: host.name, phase: 'give', ...errand, cost });
+      const traffic = { roundTrips: CHANNEL_TRIPS, bytesOut: 0, bytesIn };
+      this.#tell(host.name, 'give', { ms: performance.now() - start, ...traffic });
     }
   }
 
@@ -227,11 +235,20 @@ export class SessionPool {
     this.#connecting.abort();
     await this.#each(async (session) => {
       const start = performance.now();
-      await session.close();
-      const ms = Math.round(performance.now() - start);
-      const cost = { ms, roundTrips: 0, bytesOut: 0, bytesIn: 0 };
-      const errand = { role: undefined, stage: undefined };
-      this.#options.events.emit({ type: 'phase-finished', host: session.name, phase: 'close', ...errand, cost });
+      const traffic = await session.close();
+      this.#tell(session.name, 'close', { ms: performance.now() - start, ...traffic });
+    });
+  }
+
+  /** What a phase cost that is for no stage. Milliseconds are measured in fractions, and told without. */
+  #tell(host: string, phase: Phase, cost: Cost): void {
+    this.#options.events.emit({
+      type: 'phase-finished',
+      host,
+      phase,
+      role: undefined,
+      stage: undefined,
+      cost: { ...cost, ms: Math.round(cost.ms) },
     });
   }
 
@@ -242,8 +259,3 @@ export class SessionPool {
 
 /** A host has a session as root, and one as its own user, where plays want both. */
 const keyOf = (host: InventoryHost, become: boolean): string => `${host.name} ${become}`;
-
-/** Milliseconds are measured in fractions, and told without. */
-function inWholeMs({ connect, authenticate, become }: Session['timing']): Session['timing'] {
-  return { connect: Math.round(connect), authenticate: Math.round(authenticate), become: Math.round(become) };
-}

@@ -174,6 +174,7 @@ t.test(
     t.match(stdout, /^--- script for node-1: check \/ greet \/ greet\n/m);
     t.match(stdout, /^sleep 0; echo said 1 times with '\*\*\*'; echo '\*\*\*' >&2; exit 0$/m);
     t.match(stdout, /^PROFILE \(start [1-9]\d* ms, inventory \d+ ms\)$/m);
+    // Of this machine, to which no wire leads.
     const phases = [...stdout.matchAll(/^ {2}node-1 {2}(\w+) +\d+ ms {2,}(\d+) /gm)].map(([, ...row]) => row.join(' '));
     t.strictSame(phases, [
       'connect 0',

@@ -6,13 +6,14 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { play } from '../../engine/play.ts';
-import type { Session, Step } from '../../engine/remote/session.ts';
+import { CHANNEL_TRIPS, type Session, type Step } from '../../engine/remote/session.ts';
 import type { Resource } from '../../engine/resource.ts';
 import { isLook, type ProbeStep, withLooks } from '../../engine/run/looks.ts';
 import { Script, sh } from '../../engine/script.ts';
 import type { Secret } from '../../engine/secret.ts';
 import { differences, parseState, type State } from '../../engine/state.ts';
 import { task } from '../../engine/task.ts';
+import { between, FREE, NO_TRAFFIC } from '../../engine/traffic.ts';
 import { withFunctions } from '../engine/resources/local-shell.ts';
 import { roleOf, trips, World } from '../support/world.ts';
 
@@ -236,10 +237,10 @@ class Trial {
     return [predicted, idempotent, await this.#costs(end), await this.#cuts(oldWhole, newWhole, end)];
   }
 
-  /** A run of the engine that makes this change: one round trip to look, one to change, and one for what is uploaded. */
+  /** A run of the engine that makes this change: one round trip to look, one to change; before it what is uploaded, behind it a new connection. */
   async #costs(end: string): Promise<Finding> {
     const { found } = await this.#start();
-    const uploads = this.#resource.upload?.(found) ? 1 : 0;
+    const { upload, confirm } = this.#resource;
     const folder = mkdtempSync(join(tmpdir(), 'heartwood-contract-'));
     try {
       const world = new World(folder, [this.#session.name]);
@@ -250,7 +251,8 @@ class Trial {
       this.#seen.push(...events.map((event) => JSON.stringify(event)));
       const { looks } = await this.#end();
       const cost = trips(events, this.#session.name);
-      const wanted = ['check 1', ...Array.from({ length: uploads + 1 }, () => 'change 1')];
+      const sent = upload?.(found) ? [`change ${CHANNEL_TRIPS}`] : [];
+      const wanted = ['check 1', ...sent, 'change 1', ...(confirm ? ['confirm 1'] : [])];
       const failures = events.flatMap((event) =>
         event.type === 'task-finished' && event.failure ? event.failure.what : [],
       );
@@ -390,18 +392,19 @@ class Trial {
 
 /** A session that a run may use and not close; the host is ours alone. */
 function kept(session: Session): Session {
+  const before = { ...session.traffic };
   return {
     name: session.name,
-    timing: session.timing,
+    opening: { connect: FREE, authenticate: FREE, become: FREE },
     get traffic() {
-      return session.traffic;
+      return between(before, session.traffic);
     },
     run: (steps, listener) => session.run(steps, listener),
     upload: (transfers) => session.upload(transfers),
     read: (script) => session.read(script),
     lock: () => {},
     interrupt: (how) => session.interrupt(how),
-    close: async () => {},
+    close: async () => NO_TRAFFIC,
   };
 }
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Test } from 'tap';
-import type { StepResult } from '../../engine/remote/session.ts';
+import { CHANNEL_TRIPS, type StepResult } from '../../engine/remote/session.ts';
 import { type Script, sh, shellFunction } from '../../engine/script.ts';
 import { type OpenHere, opened, step, temporary, text } from './session-suite.ts';
 
@@ -27,7 +27,7 @@ export function transferSuite(t: Test, open: OpenHere): void {
     t.equal(uploaded[0]?.stderr.toString(), 'taken\n');
     t.equal(text(after[0]).trim(), '3000000');
     t.ok(readFileSync(path).equals(content));
-    t.equal(session.traffic.roundTrips, before + 3);
+    t.equal(session.traffic.roundTrips, before + 3 * CHANNEL_TRIPS);
     t.ok(session.traffic.bytesOut >= content.length);
     const no = { id: 'no', script: sh`exit 3`, timeout: 30, content: () => Readable.from([content]) };
     t.match(await session.upload([no]), [{ outcome: 'ran', exitCode: 3 }]);

@@ -1,7 +1,7 @@
 /** Hosts that are folders of this machine: real shells, the real session, no network. For tests of whole runs. */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { EventStream, type RunEvent } from '../../engine/events.ts';
+import { EventStream, type Phase, type RunEvent } from '../../engine/events.ts';
 import { connectionOf } from '../../engine/inventory/connection.ts';
 import { loadInventory } from '../../engine/inventory/load.ts';
 import type { Play } from '../../engine/play.ts';
@@ -77,11 +77,13 @@ export const statuses = (events: readonly RunEvent[], host?: string) =>
     .filter((event) => host === undefined || event.host === host)
     .map(({ task: { name }, status }) => `${name}: ${status}`);
 
+const AROUND: readonly Phase[] = ['connect', 'authenticate', 'become', 'close'];
+
 /** What a host was sent: each phase with its round trips. */
 export const trips = (events: readonly RunEvent[], host: string) =>
   events
     .filter((event) => event.type === 'phase-finished')
-    .filter((event) => event.host === host && event.phase !== 'close')
+    .filter((event) => event.host === host && !AROUND.includes(event.phase))
     .map(({ phase, cost }) => `${phase} ${cost.roundTrips}`);
 
 type Context = TaskContext<unknown>;

@@ -6,9 +6,10 @@ import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { sessionOpener } from '../../../engine/remote/open.ts';
-import { type Connection, LinkError } from '../../../engine/remote/session.ts';
+import { CHANNEL_TRIPS, type Connection, LinkError } from '../../../engine/remote/session.ts';
 import { Script, sh } from '../../../engine/script.ts';
 import { Secret } from '../../../engine/secret.ts';
+import { startRelay } from '../../../lab/relay.ts';
 import { openSession } from '../../support/open-session.ts';
 import { gone, step, text } from '../../support/session-suite.ts';
 import { freePort, newKey, Sshd } from '../../support/sshd.ts';
@@ -278,6 +279,34 @@ t.test('a long batch is packed, and is a batch like any other', async (t) => {
   await session.run([step('without', sh`:`, { onlyIf: sh`gzip() { return 127; }` })]);
   t.match(await outcomes(stopAt('waits', 'now')), { ...stopped, trips: 2, isShort: false });
   t.match(await outcomes(stopAt('waits', 'now')), { ...stopped, isShort: false });
+});
+
+t.test('what is said to have travelled is what a relay saw', async (t) => {
+  const relay = await startRelay({ host: '127.0.0.1', port: sshd.port }, 10);
+  t.teardown(() => relay.close());
+  const known = [`[127.0.0.1]:${relay.port} ${sshd.publicKey('ed25519')}`];
+  const session = await openSession(sshd.connection({ port: relay.port, sshArgs: sshd.knownHosts(known, 'relayed') }));
+  const { connect, authenticate, become } = session.opening;
+  t.match([connect, authenticate, become], [{ bytesIn: Number }, { bytesIn: Number }, { bytesIn: Number }]);
+  // Both sides introduce themselves at once, and so may be counted twice.
+  t.ok(connect.roundTrips <= 4, 'TCP, names, algorithms, keys');
+  t.equal(authenticate.roundTrips, 3, 'the service, the key, its signature');
+  t.ok(become.roundTrips <= 3, 'a channel, a shell, its first words');
+  const opened = relay.traffic;
+  const ownTrips = connect.roundTrips + authenticate.roundTrips + become.roundTrips;
+  t.ok(Math.abs(ownTrips - opened.roundTrips) <= 1, `${ownTrips} round trips, ${opened.roundTrips} seen`);
+  t.equal(connect.bytesOut + authenticate.bytesOut + become.bytesOut, opened.bytesOut);
+  t.equal(connect.bytesIn + authenticate.bytesIn + become.bytesIn, opened.bytesIn);
+
+  await session.run([step('first', sh`echo first`)]);
+  await session.run([step('slow', sh`echo one; sleep 0.3; echo two`)]);
+  t.equal(relay.traffic.roundTrips - opened.roundTrips, 2, 'a batch is one, however long its answer takes');
+  t.equal(session.traffic.roundTrips, 2);
+  const content = () => Readable.from([Buffer.alloc(1000)]);
+  await session.upload([{ id: 'sent', script: sh`cat > /dev/null`, timeout: 10, content }]);
+  t.equal(relay.traffic.roundTrips - opened.roundTrips, 2 + CHANNEL_TRIPS);
+  t.equal(session.traffic.roundTrips, 2 + CHANNEL_TRIPS);
+  t.ok((await session.close()).roundTrips <= 1);
 });
 
 t.test('jump hosts are shared, and their keys verified too', async (t) => {

@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import t from 'tap';
 import { play } from '../../../engine/play.ts';
+import { CHANNEL_TRIPS } from '../../../engine/remote/session.ts';
 import type { Resource } from '../../../engine/resource.ts';
 import { download } from '../../../engine/resources/download.ts';
 import { file } from '../../../engine/resources/file.ts';
@@ -14,7 +15,7 @@ import { Seeds } from '../../../engine/run/seeds.ts';
 import { sh } from '../../../engine/script.ts';
 import { task } from '../../../engine/task.ts';
 import { until } from '../../support/until.ts';
-import { roleOf, statuses, World } from '../../support/world.ts';
+import { roleOf, statuses, trips, World } from '../../support/world.ts';
 
 const content = Buffer.from(Array.from({ length: 2_000_000 }, (_, i) => (i * 7919) % 256));
 const sha256 = createHash('sha256').update(content).digest('hex');
@@ -107,8 +108,13 @@ t.test('of many hosts one downloads; what others send is checked, and made good 
   t.ok(costs('wait').every(({ ms, roundTrips }) => ms >= 250 && roundTrips === 0));
   t.strictSame(
     costs('give').map(({ bytesIn, roundTrips }) => [bytesIn, roundTrips]),
-    Array.from({ length: 3 }, () => [content.length, 1]),
+    Array.from({ length: 3 }, () => [content.length, CHANNEL_TRIPS]),
   );
+  for (const host of world.names) {
+    const had = host === fetched ? [] : ['wait 0', `change ${CHANNEL_TRIPS}`];
+    const own = trips(first.events, host).filter((phase) => !phase.startsWith('give '));
+    t.strictSame(own, ['check 1', ...had, 'change 1'], host);
+  }
 
   // One without it, in a later run: those that have it are asked, not the server, whoever comes first.
   for (const lacking of ['node-1', 'node-3']) {

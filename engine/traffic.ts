@@ -1,0 +1,36 @@
+/** What travels between this machine and a host, counted. */
+
+/** What travelled. */
+export interface Traffic {
+  /** How often an answer was waited for. */
+  readonly roundTrips: number;
+  readonly bytesOut: number;
+  readonly bytesIn: number;
+}
+
+/** What something cost. */
+export interface Cost extends Traffic {
+  /** Milliseconds, by the controller's clock. */
+  readonly ms: number;
+}
+
+/** Nothing. */
+export const NO_TRAFFIC: Traffic = { roundTrips: 0, bytesOut: 0, bytesIn: 0 };
+
+/** What costs nothing. */
+export const FREE: Cost = { ms: 0, ...NO_TRAFFIC };
+
+/** What travelled between two counts. */
+export function between(before: Traffic, after: Traffic): Traffic {
+  return {
+    roundTrips: after.roundTrips - before.roundTrips,
+    bytesOut: after.bytesOut - before.bytesOut,
+    bytesIn: after.bytesIn - before.bytesIn,
+  };
+}
+
+/** The sum of costs. */
+export function sumOf(costs: readonly Cost[]): Cost {
+  const sum = (what: keyof Cost): number => costs.reduce((total, cost) => total + cost[what], 0);
+  return { ms: sum('ms'), roundTrips: sum('roundTrips'), bytesOut: sum('bytesOut'), bytesIn: sum('bytesIn') };
+}
