@@ -20,8 +20,16 @@ const OPTIONS = {
   only: { kind: 'list', value: 'WORKLOADS', help: `of ${WORKLOAD_IDS.join(', ')}` },
   peers: { kind: 'list', value: 'TOOLS', help: `beside Heartwood: of ${TOOL_IDS.slice(1).join(', ')}; default: all` },
   runs: { kind: 'number', value: 'N', help: 'timed runs of each tool in each cell (default 5; 3 with --quick)' },
-  rtt: { kind: 'list', value: 'MS', help: 'distances: of 0, 20, 50; default: all that the workload is measured at' },
-  rc: { kind: 'list', value: 'RC', help: 'login rc files: of light, heavy; default: both' },
+  rtt: {
+    kind: 'list',
+    value: 'MS',
+    help: 'distances: of 0, 20, 50; default: all that are planned for the workload; with --only, any',
+  },
+  rc: {
+    kind: 'list',
+    value: 'RC',
+    help: 'login rc files: of light, heavy; default: those that are planned for the workload; with --only, any',
+  },
   python: { kind: 'text', value: 'PATH', help: 'for the peers; default: the newest that has a name on the PATH' },
   publish: {
     kind: 'list',

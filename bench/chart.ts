@@ -1,6 +1,6 @@
 /** Results as a picture: how many times as long as Heartwood each tool took, a bar a tool, on a logarithmic scale. */
 import { TITLES, TOOL_IDS, type ToolId } from './peers.ts';
-import { type Results, ratio, resultOf } from './results.ts';
+import { type Results, ratio, resultOf, times } from './results.ts';
 import { workloads } from './workloads.ts';
 
 const COLORS: Readonly<Record<ToolId, string>> = {
@@ -46,7 +46,7 @@ export function chart(results: Results): string {
       const width = Math.max(1, x(value) - x(low));
       marks.push(
         `<rect x="${x(low).toFixed(1)}" y="${y}" width="${width.toFixed(1)}" height="${BAR - 2}" fill="${COLORS[id]}"/>`,
-        text(x(value) + 4, y + BAR - 3, `${value.toFixed(value < 10 ? 1 : 0)}x`, 'start', 10),
+        text(x(value) + 4, y + BAR - 3, times(value), 'start', 10),
       );
       y += BAR;
     }

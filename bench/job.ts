@@ -6,7 +6,7 @@ import type { WorkTask } from './work.ts';
 export type Job =
   /** The tasks of `work.ts`, on the hosts of `limit`, or all. */
   | { readonly kind: 'mixed' | 'files'; readonly tasks: readonly WorkTask[]; readonly limit?: string }
-  /** Ask the host who it is: name, kernel, architecture, distribution, user, service manager. */
+  /** Ask the host who it is: name, kernel, architecture, distribution, user. */
   | { readonly kind: 'facts' }
   /** Connect to every host at once and run `true`. */
   | { readonly kind: 'connect'; readonly forks: number }

@@ -1,7 +1,17 @@
 /** Results as Markdown: every number for `bench/results`, ratios for README and docs/speed.md. */
 import { verdicts } from './goals.ts';
 import { TITLES, TOOL_IDS, type ToolId } from './peers.ts';
-import { type Cell, LEAST_ROUND_TRIPS, median, physicalFloor, type Results, ratio, resultOf } from './results.ts';
+import {
+  type Cell,
+  LEAST_ROUND_TRIPS,
+  median,
+  physicalFloor,
+  type Results,
+  ratio,
+  resultOf,
+  type ToolResult,
+  times,
+} from './results.ts';
 import { workloads } from './workloads.ts';
 
 /** Everything that was measured, a table for each cell. */
@@ -77,8 +87,8 @@ function cellTable(cell: Cell): readonly string[] {
       ms(median(wallMs)),
       `${ms(Math.min(...wallMs))} - ${ms(Math.max(...wallMs))}`,
       `${wallMs.length}`,
-      times(ratio(own, result)),
-      times(ratio(floor, result)),
+      timesBetween(own, result),
+      timesBetween(floor, result),
       ms(median(cpuMs)),
       hostCpuMs.length > 0 ? ms(median(hostCpuMs)) : '',
       counts ? `${(counts.peakMemory / 1e6).toFixed(0)} MB` : '',
@@ -122,7 +132,7 @@ export function ratioTable(results: Results): string {
   const peers = TOOL_IDS.filter((id) => id !== 'heartwood' && results.versions[id] !== undefined);
   const rows = results.cells.map((cell) => [
     `${titles.get(cell.workload)}${placeOf(cell)}`,
-    ...peers.map((id) => times(ratio(resultOf(cell, 'heartwood'), resultOf(cell, id)))),
+    ...peers.map((id) => timesBetween(resultOf(cell, 'heartwood'), resultOf(cell, id))),
   ]);
   return table(['', ...peers.map((id: ToolId) => TITLES[id])], rows).join('\n');
 }
@@ -150,7 +160,7 @@ export function speedSection(benches: readonly Results[], all: Results): string 
       benches.map((bench) => [
         startOf(bench),
         bench.versions.heartwood ?? '',
-        [...new Set(bench.cells.map(({ workload, rttMs }) => `${workload} ${rttMs} ms`))].join(', '),
+        bench.cells.map((cell) => `${cell.workload}${placeOf(cell)}`).join('; '),
         runsOf(bench),
         ...bench.machine.load.map((load) => `${load.toFixed(1)}${load > bench.machine.cores ? ' (busy)' : ''}`),
         ms(median(bench.startUp.nodeMs)),
@@ -177,8 +187,10 @@ function ms(value: number): string {
   return `${(value / 1000).toFixed(value < 10_000 ? 2 : 1)} s`;
 }
 
-function times(value: number | undefined): string {
-  return value === undefined ? '' : `${value.toFixed(value < 10 ? 1 : 0)}x`;
+/** Empty where one of them was not measured. */
+function timesBetween(one: ToolResult | undefined, other: ToolResult | undefined): string {
+  const value = ratio(one, other);
+  return value === undefined ? '' : times(value);
 }
 
 function kilo(bytes: number): string {

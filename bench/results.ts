@@ -24,7 +24,7 @@ export interface Cell {
   readonly rttMs: number;
   readonly rc: LoginRc;
   readonly tools: readonly ToolResult[];
-  /** The hand-made script alone, run on the host without ssh, where the workload has one. */
+  /** The hand-made script alone, run on the host without ssh, where the workload is one. */
   readonly scriptMs?: number;
 }
 
@@ -81,6 +81,12 @@ export function resultOf(cell: Cell | undefined, tool: ToolId): ToolResult | und
 /** How many times as long as `one` the `other` took, by their medians; undefined where one is missing. */
 export function ratio(one: ToolResult | undefined, other: ToolResult | undefined): number | undefined {
   return one && other ? median(other.wallMs) / median(one.wallMs) : undefined;
+}
+
+/** A ratio for people. Close to one, it says who was ahead. */
+export function times(value: number): string {
+  const isEven = value > 0.95 && value < 1.05;
+  return `${value.toFixed(value >= 10 ? 0 : isEven ? 2 : 1)}x`;
 }
 
 /**

@@ -10,7 +10,7 @@ import type { Command } from './job.ts';
 import { counted, cpuOf, type Run, timed } from './measure.ts';
 import type { Tool } from './peers.ts';
 import { folder, repository } from './places.ts';
-import { shellScript } from './render/shell.ts';
+import { FACTS_SCRIPT, shellScript } from './render/shell.ts';
 import { type Cell, load, machine, median, type Results, type ToolResult } from './results.ts';
 import type { CellPlan } from './scenario.ts';
 import { stateCheck, type Workload } from './workloads.ts';
@@ -188,8 +188,8 @@ async function count(workload: Workload, tool: Tool, lab: Lab | undefined): Prom
 async function scriptAlone(workload: Workload, lab: Lab, runs: number): Promise<number | undefined> {
   const [host] = lab.hosts;
   const { job } = workload;
-  if (!host || job.kind !== 'mixed') return undefined;
-  const input = shellScript(job.tasks);
+  if (!host || (job.kind !== 'mixed' && job.kind !== 'facts')) return undefined;
+  const input = job.kind === 'facts' ? FACTS_SCRIPT : shellScript(job.tasks);
   const walls: number[] = [];
   for (let i = 0; i < runs; i++) {
     if (workload.before) await host.read(workload.before);

@@ -1,4 +1,7 @@
-/** Which workloads are measured where: not every one is worth the time at every distance. */
+/**
+ * Which workloads are measured where. A login rc file is run once for each shell, whatever that does then: the two workloads of
+ * many tasks show what it costs. What distance does to a connection is in each of the others.
+ */
 import type { LoginRc } from './hosts.ts';
 import { type Workload, type WorkloadId, workloads } from './workloads.ts';
 
@@ -9,55 +12,39 @@ export interface CellPlan {
   readonly rc: LoginRc;
 }
 
-type Place = readonly [rttMs: number, rc: LoginRc];
+/** At each of these distances, with each of these rc files. */
+interface Places {
+  readonly rtts: readonly number[];
+  readonly rcs: readonly LoginRc[];
+}
 
-const WHOLE: Readonly<Record<WorkloadId, readonly Place[]>> = {
-  nothing: [
-    [0, 'light'],
-    [20, 'light'],
-    [50, 'light'],
-    [0, 'heavy'],
-    [20, 'heavy'],
-    [50, 'heavy'],
-  ],
-  everything: [
-    [0, 'light'],
-    [20, 'light'],
-    [50, 'light'],
-    [0, 'heavy'],
-  ],
-  one: [
-    [0, 'light'],
-    [50, 'light'],
-  ],
-  files: [
-    [0, 'light'],
-    [50, 'light'],
-  ],
-  limit: [[0, 'light']],
-  facts: [
-    [0, 'light'],
-    [50, 'light'],
-  ],
-  connect: [[0, 'light']],
-  inventory: [[0, 'light']],
+const HERE: Places = { rtts: [0], rcs: ['light'] };
+const FAR: Places = { rtts: [0, 20, 50], rcs: ['light'] };
+const EVERYWHERE: Places = { rtts: [0, 20, 50], rcs: ['light', 'heavy'] };
+
+const WHOLE: Readonly<Record<WorkloadId, Places>> = {
+  nothing: EVERYWHERE,
+  everything: EVERYWHERE,
+  one: FAR,
+  files: FAR,
+  limit: HERE,
+  facts: FAR,
+  connect: HERE,
+  inventory: HERE,
 };
 
-const QUICK: Readonly<Record<WorkloadId, readonly Place[]>> = {
-  nothing: [
-    [0, 'light'],
-    [50, 'light'],
-  ],
-  everything: [[0, 'light']],
-  one: [[0, 'light']],
-  files: [],
-  limit: [],
-  facts: [[0, 'light']],
-  connect: [],
-  inventory: [[0, 'light']],
+const QUICK: Readonly<Partial<Record<WorkloadId, Places>>> = {
+  nothing: { rtts: [0, 50], rcs: ['light'] },
+  everything: HERE,
+  one: HERE,
+  facts: HERE,
+  inventory: HERE,
 };
 
-/** The cells to measure. A workload that is named is measured also where a quick bench leaves it out. */
+/**
+ * The cells to measure. A workload that is named is measured also where a quick bench leaves it out, and in every place that is
+ * named with it.
+ */
 export function cellsOf(asked: {
   readonly quick: boolean;
   readonly only: readonly WorkloadId[];
@@ -67,10 +54,16 @@ export function cellsOf(asked: {
   return workloads()
     .filter(({ id }) => asked.only.length === 0 || asked.only.includes(id))
     .flatMap((workload) => {
-      const some = asked.quick ? QUICK[workload.id] : WHOLE[workload.id];
-      const places = some.length === 0 && asked.only.length > 0 ? WHOLE[workload.id] : some;
-      return places.map(([rttMs, rc]) => ({ workload, rttMs, rc }));
-    })
-    .filter(({ rttMs }) => asked.rtts.length === 0 || asked.rtts.includes(rttMs))
-    .filter(({ rc }) => asked.rcs.length === 0 || asked.rcs.includes(rc));
+      const isNamed = asked.only.length > 0;
+      const planned = asked.quick
+        ? (QUICK[workload.id] ?? (isNamed ? WHOLE[workload.id] : undefined))
+        : WHOLE[workload.id];
+      if (!planned) return [];
+      const of = <T>(named: readonly T[], some: readonly T[]): readonly T[] => {
+        if (named.length === 0) return some;
+        return isNamed && !workload.offline ? named : some.filter((one) => named.includes(one));
+      };
+      const rtts = of(asked.rtts, planned.rtts);
+      return of(asked.rcs, planned.rcs).flatMap((rc) => rtts.map((rttMs) => ({ workload, rttMs, rc })));
+    });
 }

@@ -16,7 +16,7 @@ import { heartwoodTasks } from '../../bench/render/heartwood.ts';
 import { pyinfraRenderer } from '../../bench/render/pyinfra.ts';
 import { shellScript } from '../../bench/render/shell.ts';
 import { fullReport, ratioTable, speedSection } from '../../bench/report.ts';
-import { median, type Results } from '../../bench/results.ts';
+import { median, type Results, times } from '../../bench/results.ts';
 import { cellsOf } from '../../bench/scenario.ts';
 import { expectedState } from '../../bench/state.ts';
 import { mixedWork, titleOf } from '../../bench/work.ts';
@@ -143,6 +143,7 @@ t.test('goals are judged by medians, and a miss is told', async (t) => {
 });
 
 t.test('reports show where a peer wins, and that the machine was busy', async (t) => {
+  t.same([0.44, 0.966, 1.04, 1.2, 30.4].map(times), ['0.4x', '0.97x', '1.04x', '1.2x', '30x'], 'also by a hair');
   t.match(ratioTable(results), /\| 60 tasks, nothing to change, 0 ms \| 0.4x \| 30x \|/);
   t.match(fullReport(results), /busy with other things/);
   t.match(fullReport(results), /Physical floor: 6 round trips of 0 ms and the script's own 20 ms: 20 ms/);
@@ -169,7 +170,7 @@ t.test('what a later bench measured again replaces what an earlier one had', asy
   const all = { ...results, cells: [cell, { ...cell, rttMs: 50 }] };
   const section = speedSection([results, { ...all, cells: all.cells.slice(1), started: '2030-01-02T03:04:05Z' }], all);
   t.match(section, /\| 60 tasks, nothing to change, 50 ms \|/);
-  t.match(section, /\| 2030-01-02 03:04 \| .* \| nothing 50 ms \| \d/);
+  t.match(section, /\| 2030-01-02 03:04 \| .* \| nothing, 50 ms \| \d/);
   t.equal(section.match(/^- Machine/gm)?.length, 1);
 });
 
@@ -182,4 +183,8 @@ t.test('a quick bench measures less, and what is named is measured', async (t) =
   );
   t.same([...new Set(cellsOf({ ...all, rtts: [20] }).map(({ rttMs }) => rttMs))], [20]);
   t.same([...new Set(cellsOf({ ...all, rcs: ['heavy'] }).map(({ rc }) => rc))], ['heavy']);
+  const places = (asked: Partial<Parameters<typeof cellsOf>[0]>) =>
+    cellsOf({ ...all, ...asked }).map(({ workload, rttMs, rc }) => `${workload.id} ${rttMs} ${rc}`);
+  t.same(places({ only: ['connect'], rtts: [50], rcs: ['heavy'] }), ['connect 50 heavy'], 'what is named is measured');
+  t.same(places({ only: ['inventory'], rtts: [50] }), [], 'but where there is no host');
 });
