@@ -67,9 +67,9 @@ export function version(): string {
 /** Runs a playbook with a parsed command line. */
 export async function runPlaybook(book: Playbook, values: PlaybookValues, argv: readonly string[]): Promise<ExitCode> {
   const start = Math.round(performance.now());
-  const [{ setUp }, { run, playsOf }, { resolverFor }] = await Promise.all([
+  const [{ setUp }, { playsOf }, { resolverFor }] = await Promise.all([
     import('./setup.ts'),
-    import('../run/run.ts'),
+    import('../run/plan.ts'),
     import('../vars/resolve.ts'),
   ]);
   const setup = await setUp(values);
@@ -88,6 +88,7 @@ export async function runPlaybook(book: Playbook, values: PlaybookValues, argv: 
   }
 
   const [
+    { run },
     { EventStream },
     { sessionOpener },
     { controllerId },
@@ -95,6 +96,7 @@ export async function runPlaybook(book: Playbook, values: PlaybookValues, argv: 
     { listenForInterrupts },
     { userName },
   ] = await Promise.all([
+    import('../run/run.ts'),
     import('../events.ts'),
     import('../remote/open.ts'),
     import('../remote/controller.ts'),
