@@ -1,10 +1,13 @@
 /** A file copied from the controller, of any size. */
 import { createHash, type Hash } from 'node:crypto';
 import { closeSync, createReadStream, openSync, readFileSync, readSync, statSync } from 'node:fs';
+import { pipeline, type Readable } from 'node:stream';
+import { createGzip, deflateRawSync } from 'node:zlib';
 import { UserError } from '../errors.ts';
 import { checkOptions, type Names } from '../misspelt.ts';
 import type { Resource, Upload } from '../resource.ts';
 import { type ShellFunction, sh, shellFunction } from '../script.ts';
+import type { State } from '../state.ts';
 import { checked, explainFile, type FileOptions, file, hwFile, hwSame } from './file.ts';
 import {
   absolute,
@@ -34,8 +37,10 @@ const OPTIONS: Names<CopiedOptions> = { path: true, from: true, sha256: true, va
 const SMALL = 256 * 1024;
 /** Bytes of a file that are read at once. */
 const PIECE = 256 * 1024;
+/** Bytes at its beginning, its middle and its end that are compressed to see whether it pays. */
+const SAMPLE = 64 * 1024;
 
-/** `hw_received NEXT`: how much of a large file a cut run left, and which bytes these are. */
+/** `hw_received NEXT`: how much of a large file a cut run left, and which bytes these are; and can the host unpack? */
 const hwReceived: ShellFunction = shellFunction(
   'hw_received',
   `
@@ -43,7 +48,8 @@ if [ -f "$1" ] && [ ! -L "$1" ] && [ -O "$1" ]; then
   hw_sha256 "$1" && printf 'leftover=yes\\nreceived=%s\\nreceived.sha256=%s\\n' "$(stat -c %s -- "$1")" "$hw_sum"
 elif [ -e "$1" ] || [ -L "$1" ]; then printf 'leftover=yes\\nreceived=0\\n'
 else printf 'leftover=no\\nreceived=0\\n'
-fi`,
+fi
+if command -v gzip >/dev/null; then echo unpacks=yes; else echo unpacks=no; fi`,
   [hwSha256],
 );
 
@@ -56,8 +62,8 @@ echo 'heartwood: another run wrote to the copy' >&2; return 1`,
 );
 
 /**
- * A copy of a file of the controller. A large one (a binary or images for hosts without internet) is uploaded, and a copy that was cut is gone on
- * with where it ended. As with {@link file}, it appears at its place complete or not at all.
+ * A copy of a file of the controller. A large one (a binary or images for hosts without internet) is uploaded, compressed where
+ * that halves it, and a copy that was cut is gone on with where it ended. As with {@link file}, it appears at its place complete or not at all.
  * @throws UserError when the file cannot be read or is not what `sha256` says.
  */
 export function copied(options: CopiedOptions): Resource {
@@ -82,7 +88,7 @@ export function copied(options: CopiedOptions): Resource {
     probe: sh`${hwFile} ${path} ${statFormat(own)} ''\n${hwReceived} ${next}`,
     wanted: { type: 'file', ...own, sha256: sum, leftover: 'no' },
     uploadSize: size,
-    upload: (found) => (found['sha256'] === sum ? undefined : rest({ from, size, path, next }, resumeAt(from, found))),
+    upload: (found) => (found['sha256'] === sum ? undefined : rest({ from, size, path, next }, found)),
     change: () => sh`
 if ${hwSame} ${path} ${sum}; then
   ${hwClear} ${next} && ${hwOwn} ${own.mode} ${owner} ${path}; exit
@@ -109,18 +115,38 @@ interface Transfer {
   readonly next: string;
 }
 
-/** What makes `next` complete: the bytes from `start` on. */
-function rest({ from, size, path, next }: Transfer, start: number): Upload | undefined {
+/** What makes `next` complete: the bytes that are not there yet. */
+function rest({ from, size, path, next }: Transfer, found: State): Upload | undefined {
+  const start = resumeAt(from, found);
   if (start === size) return undefined;
   const begin = start === 0 ? sh`${hwStage} ${path} ${next}` : sh`${hwGrown} ${next} ${start}`;
-  return {
-    script: sh`${begin} && cat >> ${next}`,
-    content: () => createReadStream(from, { start, end: size - 1, highWaterMark: PIECE }),
-  };
+  const bytes = (): Readable => createReadStream(from, { start, end: size - 1, highWaterMark: PIECE });
+  if (found['unpacks'] !== 'yes' || !shrinks(from, size))
+    return { script: sh`${begin} && cat >> ${next}`, content: bytes };
+  // A cut leaves what was unpacked by then. Who reads it hears of what could not be read.
+  const packed = (): Readable => pipeline(bytes(), createGzip({ level: 1 }), () => {});
+  return { script: sh`${begin} && gzip -dc >> ${next}`, content: packed };
+}
+
+/**
+ * Does compressing a file halve it? Else it is not worth the time: what is large is mostly compressed already, and a fast network
+ * is as fast as compressing.
+ */
+function shrinks(from: string, size: number): boolean {
+  const fd = openSync(from, 'r');
+  try {
+    const samples = [0, (size - SAMPLE) / 2, size - SAMPLE].map((at) => {
+      const sample = Buffer.alloc(SAMPLE);
+      return sample.subarray(0, readSync(fd, sample, 0, SAMPLE, Math.floor(at)));
+    });
+    return samples.every((sample) => deflateRawSync(sample, { level: 1 }).length < sample.length / 2);
+  } finally {
+    closeSync(fd);
+  }
 }
 
 /** Where to go on: behind what the host has already, when that is the beginning of this very file. */
-function resumeAt(from: string, found: Readonly<Record<string, string>>): number {
+function resumeAt(from: string, found: State): number {
   const received = Number(found['received'] ?? 0);
   if (received === 0) return 0;
   return hashOf(from, received).digest('hex') === found['received.sha256'] ? received : 0;

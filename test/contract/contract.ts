@@ -391,7 +391,7 @@ class Trial {
 }
 
 /** A session that a run may use and not close; the host is ours alone. */
-function kept(session: Session): Session {
+export function kept(session: Session): Session {
   const before = { ...session.traffic };
   return {
     name: session.name,

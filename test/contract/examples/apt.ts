@@ -25,7 +25,10 @@ dpkg --configure -a >/dev/null 2>&1
 dpkg --purge hw-one hw-two hw-slow hw-failing hw-needy hw-wishful hw-gone >/dev/null 2>&1
 [ -e /var/lib/apt/lists/_srv_hw-apt_._Packages ] || apt-get -q update >/dev/null`;
 
-const prepare = (...commands: Script[]): Script => sh`{ ${repository}\n} || exit\n${Script.join(commands)}`;
+/** Makes the repository, the only one, where nothing is installed from it yet. */
+export const freshRepository = sh`{ ${repository}\n} || exit`;
+
+const prepare = (...commands: Script[]): Script => sh`${freshRepository}\n${Script.join(commands)}`;
 const install = (...names: string[]): Script =>
   sh`DEBIAN_FRONTEND=noninteractive apt-get -q -y install ${names} >/dev/null`;
 const noLists = sh`rm -rf /var/lib/apt/lists/*`;

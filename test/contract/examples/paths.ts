@@ -134,20 +134,42 @@ printf 'old\n' > ${WORK}/small/thing`,
   { name: 'a name with blanks and quotes', resource: file({ path: `${WORK}/it's a "thing"`, content: 'new\n' }) },
 ];
 
+const LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
 const local = mkdtempSync(join(tmpdir(), 'hw-contract-'));
 const small = join(local, 'small');
 const large = join(local, 'large');
+const dense = join(local, 'dense');
 writeFileSync(small, Buffer.from([0, 1, 2, 3]));
+writeFileSync(dense, noise(1_300_000));
 writeFileSync(large, Buffer.alloc(1_300_000, 'abcd\0'));
+
+/** Letters that no packer halves (Park and Miller's generator), and a script that prints them too. */
+function noise(length: number): string {
+  let [text, x] = ['', 1];
+  while (text.length < length) {
+    x = (x * 16807) % 2147483647;
+    text += LETTERS[Math.floor(x / 2 ** 25)];
+  }
+  return text;
+}
+const printNoise = (length: number) =>
+  sh`awk -v n=${length} -v s=${LETTERS} 'BEGIN { for (x = 1; n-- > 0; ) { x = (x * 16807) % 2147483647; printf "%s", substr(s, int(x / 33554432) + 1, 1) } }'`;
 
 /** Where the examples' own files are, to be removed in the end. */
 export const localFiles: string = local;
 
 export const copies: readonly Example[] = [
   { name: 'a small one', resource: copied({ path, from: small, mode: '0755' }), prepare: old, whole },
-  { name: 'one that is uploaded', resource: copied({ path, from: large, mode: '0755' }), prepare: old, whole },
+  { name: 'one that is uploaded', resource: copied({ path, from: dense, mode: '0755' }), prepare: old, whole },
   {
     name: 'one that goes on where it was cut',
+    resource: copied({ path, from: dense }),
+    prepare: sh`${printNoise(1_100_001)} > ${WORK}/.thing.hw-new`,
+    whole,
+  },
+  { name: 'a packed one', resource: copied({ path, from: large, mode: '0755' }), prepare: old, whole },
+  {
+    name: 'a packed one that goes on where it was cut',
     resource: copied({ path, from: large }),
     prepare: sh`yes 'abcd' | tr '\n' '\\0' | head -c 1100001 > ${WORK}/.thing.hw-new`,
     whole,

@@ -191,6 +191,7 @@ export const parameters: readonly Example[] = [
   },
 ];
 
+/** None that is loaded: that would change the kernel of this machine, which a lab's hosts share. */
 export const modules: readonly Example[] = [
   { name: 'one the kernel has', resource: kernelModule('overlay'), holds: true },
   { name: 'one that is not there', resource: kernelModule('no-such-module'), fails: /no_such_module/ },

@@ -1,5 +1,6 @@
 /** Large files: those of a row of tasks are sent together, and end as if they had been sent one after the other. */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { play } from '../../../engine/play.ts';
@@ -77,4 +78,29 @@ t.test('the same place twice is not written by two at once', async (t) => {
   const { events } = await world.run(plays(() => [copy('x', 0), copy('y', 1), copy('x', 2)]));
   t.strictSame(statuses(events), ['Copy x: changed', 'Copy y: changed', 'Copy x: changed']);
   t.equal(content('x'), 'c');
+});
+
+t.test('what packing halves travels packed, other content as it is, and of a cut copy only the rest', async (t) => {
+  const dir = t.testdir();
+  const world = new World(join(dir, 'world'), ['node-1']);
+  const sizes = { text: 2_000_000, noise: 1_000_000 };
+  const contents = { text: Buffer.alloc(sizes.text, 'all work and no play\n'), noise: randomBytes(sizes.noise) };
+  const sent = async (name: keyof typeof contents): Promise<number> => {
+    writeFileSync(join(dir, name), contents[name]);
+    const path = world.path('node-1', name);
+    const role = roleOf(() => [task('Copy', copied({ path, from: join(dir, name), ...me }))]);
+    const { events } = await world.run([play({ name: 'All', hosts: 'all', roles: [role()] })]);
+    t.ok(readFileSync(path).equals(contents[name]), name);
+    const [upload] = events.flatMap((event) =>
+      event.type === 'phase-finished' && event.phase === 'change' ? [event.cost] : [],
+    );
+    return upload?.bytesOut ?? 0;
+  };
+  t.ok((await sent('text')) < sizes.text / 20);
+  t.ok((await sent('noise')) >= sizes.noise);
+  for (const name of ['text', 'noise'] as const) {
+    rmSync(world.path('node-1', name));
+    writeFileSync(world.path('node-1', `.${name}.hw-new`), contents[name].subarray(0, sizes[name] - 10_000));
+    t.ok((await sent(name)) < 20_000, `${name}, cut`);
+  }
 });
