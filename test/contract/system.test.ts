@@ -51,6 +51,6 @@ t.test('what a system is made of keeps the contract of resources', async (t) => 
     await sleep(500);
     const after = await seen();
     t.strictSame(after, { transactions: before.transactions + 1, reloads: before.reloads + 1 });
-    t.equal(await host.read(`systemctl is-enabled ${names.join(' ')} | sort -u`), 'enabled\n');
+    t.equal(await host.read(`systemctl is-enabled ${names.join(' ')} | sort -u`), 'enabled');
   });
 });
