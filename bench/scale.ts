@@ -70,6 +70,8 @@ function answering(answers: ReadonlyMap<string, Buffer>): OpenSession {
     return {
       name,
       traffic,
+      channelTrips: 0,
+      wire: NO_TRAFFIC,
       opening: { connect: FREE, authenticate: FREE, become: FREE },
       lock: () => {},
       run: async (steps) => {
@@ -81,7 +83,7 @@ function answering(answers: ReadonlyMap<string, Buffer>): OpenSession {
         throw new Error('nothing is read here');
       },
       interrupt: async () => {},
-      close: async () => NO_TRAFFIC,
+      close: async () => {},
     };
   };
 }

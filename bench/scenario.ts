@@ -1,6 +1,6 @@
 /**
  * Which workloads are measured where. A login rc file is run once for each shell, whatever that does then: the two workloads of
- * many tasks show what it costs. What distance does to a connection is in each of the others.
+ * many tasks show what it costs. What distance does to one connection is in all that are measured there.
  */
 import type { LoginRc } from './hosts.ts';
 import { type Workload, type WorkloadId, workloads } from './workloads.ts';

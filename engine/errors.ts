@@ -96,12 +96,16 @@ export function formatProblem(problem: Problem): string {
 }
 
 /**
- * The candidate that `word` is most likely a misspelling of, or undefined when none is near: at most a third of the
- * letters may differ (insertion, deletion, substitution, swap of neighbours).
+ * The candidate that `word` is most likely a misspelling of, or undefined when none is near.
+ * @param most How many letters may differ (insertion, deletion, substitution, swap of neighbours). Default: a third of them.
  */
-export function didYouMean(word: string, candidates: Iterable<string>): string | undefined {
+export function didYouMean(
+  word: string,
+  candidates: Iterable<string>,
+  most = Math.max(1, Math.floor(word.length / 3)),
+): string | undefined {
   let best: string | undefined;
-  let bestDistance = Math.max(1, Math.floor(word.length / 3)) + 1;
+  let bestDistance = most + 1;
   for (const candidate of candidates) {
     const distance = editDistance(word.toLowerCase(), candidate.toLowerCase());
     if (distance < bestDistance) [best, bestDistance] = [candidate, distance];

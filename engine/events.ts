@@ -124,12 +124,12 @@ export type RunEventBody =
       readonly type: 'phase-finished';
       readonly host: string;
       readonly phase: Phase;
-      /** The stage it was for; undefined for checks, for what was asked ahead, and where it is for none. */
+      /** The stage it was for; undefined for checks, for what was asked ahead, and for connecting and parting. */
       readonly role: string | undefined;
       readonly stage: string | undefined;
       /**
        * Bytes before ssh encrypts them. But of `connect`, `authenticate`, `become`, `confirm` and `close` all that crosses the
-       * wire, and a round trip each time that the host answers (a wire is none for this machine itself).
+       * connection, and a round trip each time that the host answers; nothing for this machine itself.
        */
       readonly cost: Cost;
     }

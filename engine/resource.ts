@@ -105,6 +105,8 @@ export interface Upload {
   readonly script: Script;
   /** The content, read as it is sent. */
   content(): Readable;
+  /** It pays to pack it on its way over a network, and the host has gzip. */
+  readonly packs?: boolean;
 }
 
 /**

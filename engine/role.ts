@@ -182,9 +182,10 @@ export function defineRole<const S extends VarsSchema>(declaration: RoleDeclarat
 function declaredBy<S extends VarsSchema>(role: string, module: WorkDeclaration<S>): WorkDeclaration<S> {
   const missing = ['stages', 'checks'].filter((name) => !Object.hasOwn(module, name));
   for (const name of Object.keys(module)) {
-    const near = didYouMean(name, missing);
+    const near = didYouMean(name, missing, 1);
     if (near === undefined) continue;
-    throw new UserError({ what: `the work of role ${role} exports ${name}`, tryThis: `did you mean ${near}?` });
+    const tryThis = `did you mean ${near}? If not, call it something less like it`;
+    throw new UserError({ what: `the work of role ${role} exports ${name}`, tryThis });
   }
   if (!missing.includes('stages')) return module;
   throw new UserError({

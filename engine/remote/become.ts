@@ -15,6 +15,8 @@ export interface Shell {
   readonly channel: Channel;
   /** Its process id on the host. */
   readonly pid: number;
+  /** Answers that were waited for: that there is a channel, its first line, and sudo's question. */
+  readonly trips: number;
   /** What it printed behind its first line; nothing, unless a login script runs on in the background. */
   readonly rest: Buffer;
 }
@@ -86,7 +88,7 @@ function greet(
       finish();
       pauseBoth(channel.stdout, channel.stderr);
       const rest = Buffer.from(said.slice(found.index + found[0].length), 'latin1');
-      resolve({ channel, pid: Number(found[1]), rest });
+      resolve({ channel, pid: Number(found[1]), trips: 2 + asked, rest });
     };
     const onStderr = (chunk: Buffer): void => {
       complained = (complained + chunk.toString()).slice(-CHATTER_LIMIT);

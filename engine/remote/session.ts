@@ -80,6 +80,8 @@ export interface Step {
 export interface Transfer extends Pick<Step, 'id' | 'script' | 'timeout'> {
   /** Read as it is sent. */
   content(): Readable;
+  /** It pays to pack it, and the host has gzip to unpack it: it is packed on its way where it has one. */
+  readonly packs?: boolean | undefined;
 }
 
 /** What one step left behind. */
@@ -112,14 +114,15 @@ export interface BatchListener {
   finished?(result: StepResult): void;
 }
 
-/** Round trips of a script over a channel of its own: the channel is opened, a shell begins there, the script is answered. */
-export const CHANNEL_TRIPS = 3;
-
 /** One long-lived shell on one host. Batches run one at a time, in the order they were given. */
 export interface Session {
   readonly name: string;
   /** What batches and transfers have cost so far, before ssh encrypts it. */
   readonly traffic: Traffic;
+  /** Round trips until a further channel has a shell: the channel, the shell's first words, sudo's question where it has one. */
+  readonly channelTrips: number;
+  /** What has crossed the wire so far, with all that ssh has to say. Nothing where there is none. */
+  readonly wire: Traffic;
   /** What it cost until it was open, on the wire. */
   readonly opening: { readonly connect: Cost; readonly authenticate: Cost; readonly become: Cost };
   /**
@@ -129,7 +132,7 @@ export interface Session {
   run(steps: readonly Step[], listener?: BatchListener): Promise<readonly StepResult[]>;
   /**
    * Runs scripts with content on their stdin, each over a channel of its own beside the shell, a few at once, behind what was
-   * given so far: {@link CHANNEL_TRIPS} each. A transfer that makes no headway for the step's timeout is given up, and its result says so; content that
+   * given so far: {@link channelTrips} and one more each. A transfer that makes no headway for the step's timeout is given up, and its result says so; content that
    * cannot be read ends it with exit code 1 and the reason on stderr.
    * @throws LinkError when the link is lost.
    */
@@ -146,11 +149,8 @@ export interface Session {
    * given is left out, so that none slips through between a look and a request. Later ones run.
    */
   interrupt(how: 'after this step' | 'now'): Promise<void>;
-  /**
-   * Ends the shell, which then gives up its lock, and the link. An idle shell on another host is not waited for. Never throws.
-   * @returns what crossed the wire.
-   */
-  close(): Promise<Traffic>;
+  /** Ends the shell, which then gives up its lock, and the link. An idle shell on another host is not waited for. Never throws. */
+  close(): Promise<void>;
 }
 
 /** Where a link broke. `unreachable` in recaps. */

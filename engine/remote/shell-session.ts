@@ -2,9 +2,10 @@
 
 import { PassThrough, type Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { createGzip } from 'node:zlib';
 import pLimit from 'p-limit';
 import { type Script, sh } from '../script.ts';
-import { between, type Cost, NO_TRAFFIC, type Traffic } from '../traffic.ts';
+import { type Cost, NO_TRAFFIC, type Traffic } from '../traffic.ts';
 import { BatchReader, skipped } from './batch-reader.ts';
 import { batchText } from './batch-text.ts';
 import { openShell, type Shell } from './become.ts';
@@ -16,7 +17,6 @@ import { packed } from './packed.ts';
 import { prelude } from './prelude.ts';
 import {
   type BatchListener,
-  CHANNEL_TRIPS,
   type Connection,
   LinkError,
   type LockRequest,
@@ -54,6 +54,7 @@ interface Row {
 /** The only {@link Session}. */
 export class ShellSession implements Session {
   readonly name: string;
+  readonly channelTrips: number;
   readonly opening: Session['opening'];
   readonly #link: Link;
   readonly #shell: Shell;
@@ -62,7 +63,7 @@ export class ShellSession implements Session {
   /** The functions defined on the host: see {@link batchText}. */
   readonly #defined = new Map<string, string>();
   readonly #traffic = { ...NO_TRAFFIC };
-  /** Are long batches packed? Not for ourselves, nor for a host without gzip. */
+  /** Is what is long packed? Not for ourselves, nor for a host without gzip. */
   #unpacks: boolean;
   /** Sent with the first batch. */
   #preludeText: string;
@@ -84,6 +85,7 @@ export class ShellSession implements Session {
   /** Takes over a link and the shell on it; {@link openShell} made the shell. */
   constructor(link: Link, shell: Shell, connection: Connection, become: Cost) {
     this.name = connection.name;
+    this.channelTrips = shell.trips;
     this.opening = { ...link.opening, become };
     this.#link = link;
     this.#shell = shell;
@@ -111,6 +113,10 @@ export class ShellSession implements Session {
 
   get traffic(): Traffic {
     return this.#traffic;
+  }
+
+  get wire(): Traffic {
+    return this.#link.traffic;
   }
 
   lock(request: LockRequest): void {
@@ -236,8 +242,9 @@ export class ShellSession implements Session {
     }
   }
 
-  async #transfer({ id, script, timeout, content }: Transfer, row: Row): Promise<StepResult> {
+  async #transfer({ id, script, timeout, content, packs }: Transfer, row: Row): Promise<StepResult> {
     if (this.#broken) throw this.#broken;
+    const isPacked = packs === true && this.#unpacks;
     const { name, become } = this.#connection;
     const start = performance.now();
     let ending: Ending | undefined;
@@ -253,9 +260,10 @@ export class ShellSession implements Session {
     let unread: Error | undefined;
     let code: number | undefined;
     try {
-      this.#traffic.roundTrips += CHANNEL_TRIPS;
       // What others of the row send is before it in the line: it may take as long as headway may.
-      const { channel } = await openShell(this.#link, name, become, timeout, evaluated(script));
+      const unpacked = isPacked ? sh`gzip -dc | {\n${script}\n}` : script;
+      const { channel, trips } = await openShell(this.#link, name, become, timeout, evaluated(unpacked));
+      this.#traffic.roundTrips += trips + 1;
       stalled = setTimeout(() => end('timed out'), Math.min(timeout * 1000, LONGEST_TIMER));
       close = () => channel.close();
       if (ending) close();
@@ -265,16 +273,19 @@ export class ShellSession implements Session {
       };
       channel.stdout.on('data', listen(stdout)).resume();
       channel.stderr.on('data', listen(stderr)).resume();
+      // The far side may end before it has read all, which is no fault of the content's; how it ended says why.
+      let isRead = true;
+      for (const event of ['error', 'close']) channel.stdin.once(event, () => (isRead = false));
       const source = content();
       source.once('error', (error) => {
-        unread = error;
+        if (isRead) unread = error;
       });
-      source.on('data', (chunk: Buffer) => {
+      const sent = isPacked ? [source, createGzip({ level: 1 })] : [source];
+      sent.at(-1)?.on('data', (chunk: Buffer) => {
         this.#traffic.bytesOut += chunk.length;
         for (const each of row.going) each.refresh();
       });
-      // The far side may end before it has read all; how it ended says why.
-      await pipeline(source, channel.stdin).catch(() => {});
+      await pipeline([...sent, channel.stdin]).catch(() => {});
       code = (await channel.ended).code;
     } finally {
       clearTimeout(stalled);
@@ -389,10 +400,9 @@ export class ShellSession implements Session {
     this.#giveUp?.(this.#broken);
   }
 
-  async close(): Promise<Traffic> {
-    if (this.#closed) return NO_TRAFFIC;
+  async close(): Promise<void> {
+    if (this.#closed) return;
     this.#closed = true;
-    const before = this.#link.traffic;
     const { channel } = this.#shell;
     channel.stdin.end();
     // An idle shell on another host reads the end of its stdin and goes, its lock with it, though nobody is there any more.
@@ -405,7 +415,6 @@ export class ShellSession implements Session {
       clearTimeout(timer);
     }
     await this.#link.close();
-    return between(before, this.#link.traffic);
   }
 }
 

@@ -16,13 +16,8 @@ export class Wire {
         return Reflect.apply(write, self, [chunk, ...rest]);
       },
     });
-    // A first listener makes the stream flow, and what flows before the true reader listens is lost to it.
-    const follow = (event: string | symbol): void => {
-      if (event !== 'data') return;
-      stream.off('newListener', follow);
-      stream.on('data', (chunk: Buffer) => this.#hear(chunk));
-    };
-    stream.on('newListener', follow);
+    // Paused again: what comes before the true reader is there is kept for both.
+    stream.on('data', (chunk: Buffer) => this.#hear(chunk)).pause();
   }
 
   /** So far. A round trip is an answer to something that was said; where both speak at once there are more than are waited for. */

@@ -1,8 +1,7 @@
 /** A file copied from the controller, of any size. */
 import { createHash, type Hash } from 'node:crypto';
 import { closeSync, createReadStream, openSync, readFileSync, readSync, statSync } from 'node:fs';
-import { pipeline, type Readable } from 'node:stream';
-import { createGzip, deflateRawSync } from 'node:zlib';
+import { deflateRawSync } from 'node:zlib';
 import { UserError } from '../errors.ts';
 import { checkOptions, type Names } from '../misspelt.ts';
 import type { Resource, Upload } from '../resource.ts';
@@ -37,19 +36,19 @@ const OPTIONS: Names<CopiedOptions> = { path: true, from: true, sha256: true, va
 const SMALL = 256 * 1024;
 /** Bytes of a file that are read at once. */
 const PIECE = 256 * 1024;
-/** Bytes at its beginning, its middle and its end that are compressed to see whether it pays. */
+/** Bytes at its beginning, its middle and its end that are packed to see whether it pays. */
 const SAMPLE = 64 * 1024;
 
 /** `hw_received NEXT`: how much of a large file a cut run left, and which bytes these are; and can the host unpack? */
 const hwReceived: ShellFunction = shellFunction(
   'hw_received',
   `
+if command -v gzip >/dev/null; then echo unpacks=yes; else echo unpacks=no; fi
 if [ -f "$1" ] && [ ! -L "$1" ] && [ -O "$1" ]; then
   hw_sha256 "$1" && printf 'leftover=yes\\nreceived=%s\\nreceived.sha256=%s\\n' "$(stat -c %s -- "$1")" "$hw_sum"
 elif [ -e "$1" ] || [ -L "$1" ]; then printf 'leftover=yes\\nreceived=0\\n'
 else printf 'leftover=no\\nreceived=0\\n'
-fi
-if command -v gzip >/dev/null; then echo unpacks=yes; else echo unpacks=no; fi`,
+fi`,
   [hwSha256],
 );
 
@@ -62,8 +61,8 @@ echo 'heartwood: another run wrote to the copy' >&2; return 1`,
 );
 
 /**
- * A copy of a file of the controller. A large one (a binary or images for hosts without internet) is uploaded, compressed where
- * that halves it, and a copy that was cut is gone on with where it ended. As with {@link file}, it appears at its place complete or not at all.
+ * A copy of a file of the controller. A large one (a binary or images for hosts without internet) is uploaded, packed where that
+ * halves it, and a copy that was cut is gone on with where it ended. As with {@link file}, it appears at its place complete or not at all.
  * @throws UserError when the file cannot be read or is not what `sha256` says.
  */
 export function copied(options: CopiedOptions): Resource {
@@ -88,7 +87,7 @@ export function copied(options: CopiedOptions): Resource {
     probe: sh`${hwFile} ${path} ${statFormat(own)} ''\n${hwReceived} ${next}`,
     wanted: { type: 'file', ...own, sha256: sum, leftover: 'no' },
     uploadSize: size,
-    upload: (found) => (found['sha256'] === sum ? undefined : rest({ from, size, path, next }, found)),
+    upload: (found) => (found['sha256'] === sum ? undefined : rest({ from, sum, size, path, next }, found)),
     change: () => sh`
 if ${hwSame} ${path} ${sum}; then
   ${hwClear} ${next} && ${hwOwn} ${own.mode} ${owner} ${path}; exit
@@ -110,36 +109,51 @@ ${hwSwap} ${next} ${path} || ${hwDrop} ${next}`,
 
 interface Transfer {
   readonly from: string;
+  readonly sum: string;
   readonly size: number;
   readonly path: string;
   readonly next: string;
 }
 
 /** What makes `next` complete: the bytes that are not there yet. */
-function rest({ from, size, path, next }: Transfer, found: State): Upload | undefined {
-  const start = resumeAt(from, found);
+function rest({ from, sum, size, path, next }: Transfer, found: State): Upload | undefined {
+  const start = unlessUnreadable(() => resumeAt(from, found), 0);
   if (start === size) return undefined;
   const begin = start === 0 ? sh`${hwStage} ${path} ${next}` : sh`${hwGrown} ${next} ${start}`;
-  const bytes = (): Readable => createReadStream(from, { start, end: size - 1, highWaterMark: PIECE });
-  if (found['unpacks'] !== 'yes' || !shrinks(from, size))
-    return { script: sh`${begin} && cat >> ${next}`, content: bytes };
-  // A cut leaves what was unpacked by then. Who reads it hears of what could not be read.
-  const packed = (): Readable => pipeline(bytes(), createGzip({ level: 1 }), () => {});
-  return { script: sh`${begin} && gzip -dc >> ${next}`, content: packed };
+  return {
+    script: sh`${begin} && cat >> ${next}`,
+    content: () => createReadStream(from, { start, end: size - 1, highWaterMark: PIECE }),
+    packs: found['unpacks'] === 'yes' && unlessUnreadable(() => shrinks(from, sum, size), false),
+  };
 }
 
+/** A look at a file that may be gone by now: who sends it then hears why. */
+function unlessUnreadable<T>(look: () => T, otherwise: T): T {
+  try {
+    return look();
+  } catch {
+    return otherwise;
+  }
+}
+
+const shrinking = new Map<string, boolean>();
+
 /**
- * Does compressing a file halve it? Else it is not worth the time: what is large is mostly compressed already, and a fast network
- * is as fast as compressing.
+ * Does packing a file halve it? Else it is not worth the time: what is large is mostly packed already, and a fast network is as
+ * fast as packing. Asked for by every host, and looked at once.
  */
-function shrinks(from: string, size: number): boolean {
+function shrinks(from: string, sum: string, size: number): boolean {
+  const known = shrinking.get(sum);
+  if (known !== undefined) return known;
   const fd = openSync(from, 'r');
   try {
     const samples = [0, (size - SAMPLE) / 2, size - SAMPLE].map((at) => {
       const sample = Buffer.alloc(SAMPLE);
       return sample.subarray(0, readSync(fd, sample, 0, SAMPLE, Math.floor(at)));
     });
-    return samples.every((sample) => deflateRawSync(sample, { level: 1 }).length < sample.length / 2);
+    const found = samples.every((sample) => deflateRawSync(sample, { level: 1 }).length < sample.length / 2);
+    shrinking.set(sum, found);
+    return found;
   } finally {
     closeSync(fd);
   }

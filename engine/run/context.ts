@@ -12,7 +12,7 @@ import type { Disruptions } from './disruption.ts';
 import { Foresight } from './foresight.ts';
 import { isLook, withLooks } from './looks.ts';
 import type { RunOptions } from './options.ts';
-import type { SessionPool } from './pool.ts';
+import type { Purpose, SessionPool } from './pool.ts';
 import { Seeds } from './seeds.ts';
 import { loadWorks, type Works } from './works.ts';
 
@@ -24,12 +24,8 @@ export interface PlayRun {
 }
 
 /** What a batch is sent for. */
-export interface Errand {
+export interface Errand extends Purpose {
   readonly phase: Phase;
-  readonly become: boolean;
-  /** The stage it is for; none for checks, and for what is asked ahead. */
-  readonly role?: string;
-  readonly stage?: string;
 }
 
 /** State of a run. */

@@ -39,7 +39,7 @@ export class Messenger {
 
   /** Steps over a new connection. @returns the answers, or why there is no such connection. */
   afresh(target: string, steps: readonly Step[]): ReturnType<RunContext['pool']['afresh']> {
-    return this.#run.pool.afresh(this.#hostNamed(target), this.#run.becomes(this.#place.play), steps);
+    return this.#run.pool.afresh(this.#hostNamed(target), steps, this.errand('confirm'));
   }
 
   /** How a target gives what is fetched once for all. */
@@ -49,7 +49,8 @@ export class Messenger {
 
   /** What a giver has, to be sent to another. */
   gift({ host, become, give }: Giver, take: Seed['take']): Upload {
-    return { script: take, content: () => this.#run.pool.read(this.#hostNamed(host), become, give) };
+    const to = { ...this.errand('give'), become };
+    return { script: take, content: () => this.#run.pool.read(this.#hostNamed(host), give, to) };
   }
 
   /** What is sent in a phase is for this. */

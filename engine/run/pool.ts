@@ -10,7 +10,6 @@ import type { Problem } from '../errors.ts';
 import type { EventStream, Phase } from '../events.ts';
 import type { InventoryHost } from '../inventory/inventory.ts';
 import {
-  CHANNEL_TRIPS,
   type Connection,
   LinkError,
   LockError,
@@ -21,7 +20,7 @@ import {
   type StepResult,
 } from '../remote/session.ts';
 import type { Script } from '../script.ts';
-import { type Cost, sumOf } from '../traffic.ts';
+import { between, type Cost, NO_TRAFFIC } from '../traffic.ts';
 
 /** What {@link SessionPool} needs. */
 export interface PoolOptions {
@@ -35,6 +34,13 @@ export interface PoolOptions {
   readonly lock: LockRequest | undefined;
   /** Hosts that are locked from the first batch on. Others are only read, and locked when a task delegated to them changes something. */
   readonly changeable: ReadonlySet<string>;
+}
+
+/** What something is done for: as root or as the host's own user, and for which stage; none for checks, and for what is asked ahead. */
+export interface Purpose {
+  readonly become: boolean;
+  readonly role?: string;
+  readonly stage?: string;
 }
 
 /** Opens, keeps and closes sessions. */
@@ -176,23 +182,22 @@ export class SessionPool {
 
   /**
    * Runs steps over a connection of their own, opened now and closed after: proof that the way in is open.
+   * @param to What for.
    * @returns the answers, or why there is no such connection.
    */
-  async afresh(host: InventoryHost, become: boolean, steps: readonly Step[]): Promise<readonly StepResult[] | Problem> {
+  async afresh(host: InventoryHost, steps: readonly Step[], to: Purpose): Promise<readonly StepResult[] | Problem> {
     const { open, connect } = this.#options;
     const start = performance.now();
-    const costs: Cost[] = [];
     let session: Session | undefined;
     try {
-      session = await open(connect(host, become));
-      costs.push(...Object.values(session.opening));
+      session = await open(connect(host, to.become));
       return await session.run(steps);
     } catch (error) {
       if (error instanceof LinkError) return error.problem;
       throw error;
     } finally {
-      if (session) costs.push({ ms: 0, ...session.traffic }, { ms: 0, ...(await session.close()) });
-      this.#tell(host.name, 'confirm', { ...sumOf(costs), ms: performance.now() - start });
+      await session?.close();
+      this.#tell(host.name, 'confirm', { ms: performance.now() - start, ...(session?.wire ?? NO_TRAFFIC) }, to);
     }
   }
 
@@ -200,14 +205,14 @@ export class SessionPool {
    * What a script prints on a host, for another one, beside whatever it is at, and beyond `--forks`. The stream fails where
    * that fails.
    */
-  read(host: InventoryHost, become: boolean, script: Script): Readable {
+  read(host: InventoryHost, script: Script, to: Purpose): Readable {
     const out = new PassThrough();
-    void this.#give(host, become, script, out).catch((error) => out.destroy(error));
+    void this.#give(host, script, to, out).catch((error) => out.destroy(error));
     return out;
   }
 
-  async #give(host: InventoryHost, become: boolean, script: Script, out: PassThrough): Promise<void> {
-    const session = await this.#session(host, become);
+  async #give(host: InventoryHost, script: Script, to: Purpose, out: PassThrough): Promise<void> {
+    const session = await this.#session(host, to.become);
     const start = performance.now();
     let bytesIn = 0;
     const content = session.read(script);
@@ -217,8 +222,8 @@ export class SessionPool {
     try {
       await pipeline(content, out);
     } finally {
-      const traffic = { roundTrips: CHANNEL_TRIPS, bytesOut: 0, bytesIn };
-      this.#tell(host.name, 'give', { ms: performance.now() - start, ...traffic });
+      const traffic = { roundTrips: session.channelTrips, bytesOut: 0, bytesIn };
+      this.#tell(host.name, 'give', { ms: performance.now() - start, ...traffic }, to);
     }
   }
 
@@ -234,20 +239,20 @@ export class SessionPool {
     // Nobody is going to use what is not open by now.
     this.#connecting.abort();
     await this.#each(async (session) => {
-      const start = performance.now();
-      const traffic = await session.close();
-      this.#tell(session.name, 'close', { ms: performance.now() - start, ...traffic });
+      const [start, before] = [performance.now(), session.wire];
+      await session.close();
+      this.#tell(session.name, 'close', { ms: performance.now() - start, ...between(before, session.wire) });
     });
   }
 
-  /** What a phase cost that is for no stage. Milliseconds are measured in fractions, and told without. */
-  #tell(host: string, phase: Phase, cost: Cost): void {
+  /** What a phase cost. Milliseconds are measured in fractions, and told without. */
+  #tell(host: string, phase: Phase, cost: Cost, to?: Purpose): void {
     this.#options.events.emit({
       type: 'phase-finished',
       host,
       phase,
-      role: undefined,
-      stage: undefined,
+      role: to?.role,
+      stage: to?.stage,
       cost: { ...cost, ms: Math.round(cost.ms) },
     });
   }

@@ -1,5 +1,5 @@
 /** What a command loads: what it needs, and nothing else. Start-up is part of the product; times are the bench's. */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { program, REPOSITORY } from '../support/program.ts';
@@ -39,7 +39,8 @@ t.test('a command loads what it needs: options, then the inventory, then roles, 
   t.strictSame(tasks.packages, ['ajv', 'handlebars', 'yaml']);
 
   const some = ({ own }: typeof help, pattern: RegExp) => own.filter((file) => pattern.test(file)).length > 0;
-  const [running, listing, roles] = [/\/engine\/(run\/run|remote\/ssh)/, /\/engine\/run\/plan/, /\/stages\.ts/];
+  for (const file of ['engine/run/run.ts', 'engine/remote/ssh.ts']) t.ok(existsSync(join(REPOSITORY, file)), file);
+  const [running, listing, roles] = [/\/engine\/(run\/run|remote\/ssh)\.ts/, /\/engine\/run\/plan/, /\/stages\.ts/];
   t.strictSame(
     [help, hosts, tasks].map((loaded) => [roles, listing, running].map((pattern) => some(loaded, pattern))),
     [

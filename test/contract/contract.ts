@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { play } from '../../engine/play.ts';
-import { CHANNEL_TRIPS, type Session, type Step } from '../../engine/remote/session.ts';
+import type { Session, Step } from '../../engine/remote/session.ts';
 import type { Resource } from '../../engine/resource.ts';
 import { isLook, type ProbeStep, withLooks } from '../../engine/run/looks.ts';
 import { Script, sh } from '../../engine/script.ts';
@@ -251,8 +251,8 @@ class Trial {
       this.#seen.push(...events.map((event) => JSON.stringify(event)));
       const { looks } = await this.#end();
       const cost = trips(events, this.#session.name);
-      const sent = upload?.(found) ? [`change ${CHANNEL_TRIPS}`] : [];
-      const wanted = ['check 1', ...sent, 'change 1', ...(confirm ? ['confirm 1'] : [])];
+      const sent = upload?.(found) ? [`change ${this.#session.channelTrips + 1}`] : [];
+      const wanted = ['check 1', ...sent, 'change 1', ...(confirm ? ['confirm 0'] : [])];
       const failures = events.flatMap((event) =>
         event.type === 'task-finished' && event.failure ? event.failure.what : [],
       );
@@ -395,6 +395,8 @@ export function kept(session: Session): Session {
   const before = { ...session.traffic };
   return {
     name: session.name,
+    channelTrips: session.channelTrips,
+    wire: NO_TRAFFIC,
     opening: { connect: FREE, authenticate: FREE, become: FREE },
     get traffic() {
       return between(before, session.traffic);
@@ -404,7 +406,7 @@ export function kept(session: Session): Session {
     read: (script) => session.read(script),
     lock: () => {},
     interrupt: (how) => session.interrupt(how),
-    close: async () => NO_TRAFFIC,
+    close: async () => {},
   };
 }
 

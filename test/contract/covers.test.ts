@@ -9,6 +9,7 @@ const textOf = (folder: string): string =>
     .map((name) => readFileSync(join(REPOSITORY, folder, name), 'utf8'))
     .join('\n');
 
+// As they are written here: functions with a name, the result's type said.
 t.test('every function that makes a resource has an example in the contract', async (t) => {
   const made = [...textOf('engine/resources').matchAll(/^export function (\w+)\([^{}]*\): Resource \{$/gm)];
   const names = made.map(([, name = '']) => name);

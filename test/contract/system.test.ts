@@ -31,7 +31,7 @@ t.test('what a system is made of keeps the contract of resources', async (t) => 
     const seen = async () => {
       const [transactions = 0, reloads = 0] = (
         await host.read(
-          "grep -c ^Start-Date /var/log/apt/history.log; journalctl --sync; journalctl -o cat _PID=1 | grep -c '^Reloading'",
+          "grep -c ^Start-Date /var/log/apt/history.log; journalctl --sync; journalctl -o cat _PID=1 | grep -cE '^Reloading( requested.*)?[.]+$'",
         )
       )
         .trim()

@@ -1,10 +1,10 @@
 /** What every session promises of content that goes beside its shell: run against each of them, as the session suite is. */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { createReadStream, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Test } from 'tap';
-import { CHANNEL_TRIPS, type StepResult } from '../../engine/remote/session.ts';
+import type { StepResult } from '../../engine/remote/session.ts';
 import { type Script, sh, shellFunction } from '../../engine/script.ts';
 import { type OpenHere, opened, step, temporary, text } from './session-suite.ts';
 
@@ -27,7 +27,7 @@ export function transferSuite(t: Test, open: OpenHere): void {
     t.equal(uploaded[0]?.stderr.toString(), 'taken\n');
     t.equal(text(after[0]).trim(), '3000000');
     t.ok(readFileSync(path).equals(content));
-    t.equal(session.traffic.roundTrips, before + 3 * CHANNEL_TRIPS);
+    t.equal(session.traffic.roundTrips, before + 2 + session.channelTrips + 1);
     t.ok(session.traffic.bytesOut >= content.length);
     const no = { id: 'no', script: sh`exit 3`, timeout: 30, content: () => Readable.from([content]) };
     t.match(await session.upload([no]), [{ outcome: 'ran', exitCode: 3 }]);
@@ -92,6 +92,36 @@ export function transferSuite(t: Test, open: OpenHere): void {
       t.equal(text((await session.run([step('on', sh`echo on`)]))[0]), 'on\n');
     },
   );
+
+  t.test('content that packs is packed over a network, and ends as any other', async (t) => {
+    const session = await opened(t, open);
+    const path = join(temporary(t), 'packed');
+    const content = Buffer.alloc(8_000_000, 'all work and no play\n');
+    const one = async (script: Script, source: () => Readable) =>
+      (await session.upload([{ id: 'one', script, timeout: 30, content: source, packs: true }]))[0];
+    const { bytesOut } = session.traffic;
+    t.match(await one(sh`cat > ${path}`, () => Readable.from([content])), { outcome: 'ran', exitCode: 0 });
+    t.ok(readFileSync(path).equals(content));
+    const isNetwork = session.wire.bytesOut > 0;
+    t.equal(session.traffic.bytesOut - bytesOut < content.length / 20, isNetwork);
+
+    writeFileSync(path, content);
+    const refused = await one(sh`echo full >&2; exit 3`, () => createReadStream(path));
+    t.match(refused, { outcome: 'ran', exitCode: 3 }, 'who does not want it is not taken for content that breaks');
+    t.match(refused?.stderr.toString(), /^full\n/);
+    const broken = await one(sh`cat > ${path}`, () =>
+      Readable.from(
+        (async function* () {
+          for (const start of [0, 2_000_000, 4_000_000]) yield content.subarray(start, start + 2_000_000);
+          throw new Error('the disk broke');
+        })(),
+      ),
+    );
+    t.match(broken, { outcome: 'ran', exitCode: 1 });
+    t.match(broken?.stderr.toString(), /the disk broke\n$/);
+    const arrived = readFileSync(path);
+    t.ok(arrived.length < content.length && arrived.equals(content.subarray(0, arrived.length)), 'what came is right');
+  });
 
   t.test('what a script prints is read byte for byte, whatever the shell is at meanwhile', async (t) => {
     const session = await opened(t, open);

@@ -1,6 +1,6 @@
+import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { gunzipSync } from 'node:zlib';
 import t from 'tap';
 import { UserError } from '../../../engine/errors.ts';
 import { absent } from '../../../engine/resources/absent.ts';
@@ -77,12 +77,28 @@ for (const shell of SHELLS) {
               .map((line) => line.split('=') as [string, string]),
           );
           const uploaded = Buffer.concat((await resource.upload?.(found)?.content().toArray()) ?? []);
-          t.equal(gunzipSync(uploaded).length, sent, `${sent} bytes are sent`);
+          t.equal(uploaded.length, sent, `${sent} bytes are sent`);
           t.strictSame((await apply(resource, shell)).after, []);
           t.ok(readFileSync(join(dir, 'copy')).equals(content));
         }
       },
     );
+
+    await t.test('a copy is packed where that halves it and the host can unpack', async (t) => {
+      const packs = (name: string, content: Buffer, unpacks: string) => {
+        writeFileSync(join(dir, name), content);
+        const resource = copied({ path: join(dir, 'copy'), from: join(dir, name), ...me });
+        return resource.upload?.({ received: '0', unpacks })?.packs;
+      };
+      const text = Buffer.alloc(1_000_000, 'all work and no play\n');
+      const noise = randomBytes(1_000_000);
+      t.equal(packs('text', text, 'yes'), true);
+      t.equal(packs('text', text, 'no'), false);
+      t.equal(packs('noise', noise, 'yes'), false);
+      t.equal(packs('half', Buffer.concat([text, noise]), 'yes'), false);
+      const probe = (await run(copied({ path: join(dir, 'copy'), from: join(dir, 'text') }).probe, shell)).stdout;
+      t.match(probe, /^unpacks=yes$/m);
+    });
 
     await t.test('a copy that does not pass its check leaves the old file, and nothing beside it', async (t) => {
       const from = join(dir, 'program');

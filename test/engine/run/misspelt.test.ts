@@ -60,11 +60,11 @@ t.test('the module of a role is refused where it exports almost what is missing,
   const stages = () => [];
   const checks = () => ({ facts: () => ({}), verdicts: () => [] });
   const cases: [object, RegExp | undefined][] = [
-    [{ stages, check: checks }, /^the work of role x exports check\n {2}try: did you mean checks\?$/],
-    [{ stage: stages }, /^the work of role x exports stage\n {2}try: did you mean stages\?$/],
+    [{ stages, check: checks }, /^the work of role x exports check\n {2}try: did you mean checks\?/],
+    [{ stage: stages }, /^the work of role x exports stage\n {2}try: did you mean stages\?/],
     [{ helper: stages }, /^the work of role x exports no stages\n/],
     [{ stages, checks, check: checks }, undefined],
-    [{ stages, skewVerdict: checks }, undefined],
+    [{ stages, skewVerdict: checks, checker: checks, clocks: checks }, undefined],
   ];
   for (const [module, message] of cases) {
     const work = async () => module as { stages: typeof stages };
