@@ -85,8 +85,8 @@ export function ratio(one: ToolResult | undefined, other: ToolResult | undefined
 
 /** A ratio for people. Close to one, it says who was ahead. */
 export function times(value: number): string {
-  const isEven = value > 0.95 && value < 1.05;
-  return `${value.toFixed(value >= 10 ? 0 : isEven ? 2 : 1)}x`;
+  const isClose = value !== 1 && value > 0.95 && value < 1.05;
+  return `${value.toFixed(value >= 10 ? 0 : isClose ? 2 : 1)}x`;
 }
 
 /**
