@@ -29,7 +29,7 @@ export interface Link {
   /** What it cost until the host's identity was known, and from there until it had let us in. */
   readonly opening: { readonly connect: Cost; readonly authenticate: Cost };
   /** What has crossed the wire so far. Nothing, where there is none. */
-  readonly traffic: Traffic;
+  readonly wire: Traffic;
   /** Settles when the link is gone, with the reason as a clause: `no answer for 10 s`. Never rejects. */
   readonly gone: Promise<string>;
   /**

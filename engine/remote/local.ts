@@ -9,7 +9,7 @@ import type { Channel, ChannelEnd, Link } from './link.ts';
 export class LocalLink implements Link {
   readonly user = userName();
   readonly opening = { connect: FREE, authenticate: FREE };
-  readonly traffic = NO_TRAFFIC;
+  readonly wire = NO_TRAFFIC;
   readonly gone: Promise<string>;
   readonly #channels = new Set<Channel>();
   #leave: (why: string) => void = () => {};

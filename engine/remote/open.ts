@@ -25,11 +25,11 @@ export function sessionOpener(): OpenSession {
     const give = (): void => void link.close();
     signal?.addEventListener('abort', give);
     try {
-      const [start, before] = [performance.now(), link.traffic];
+      const [start, before] = [performance.now(), link.wire];
       // Sudo is left out where we are that user already: hosts one logs in to as root often have none.
       const become = connection.become?.user === link.user ? undefined : connection.become;
       const shell = await openShell(link, connection.name, become, connection.connectTimeout);
-      const cost = { ms: performance.now() - start, ...between(before, link.traffic) };
+      const cost = { ms: performance.now() - start, ...between(before, link.wire) };
       return new ShellSession(link, shell, { ...connection, become }, cost);
     } catch (error) {
       await link.close();

@@ -116,7 +116,7 @@ export class ShellSession implements Session {
   }
 
   get wire(): Traffic {
-    return this.#link.traffic;
+    return this.#link.wire;
   }
 
   lock(request: LockRequest): void {

@@ -107,7 +107,7 @@ export class SshLink implements Link {
     return new SshLink(client, wire, target, opening, gone);
   }
 
-  get traffic(): Traffic {
+  get wire(): Traffic {
     return this.#wire.traffic;
   }
 
