@@ -65,6 +65,15 @@ export function playProblems(play: Play): readonly Problem[] {
 }
 
 function wrongValues(play: Play): readonly Problem[] {
+  const uncalled = play.roles.filter((call: unknown) => typeof call === 'function');
+  if (uncalled.length > 0) {
+    return uncalled.map(({ role }) => ({
+      what: `play "${play.name}" has the role ${role?.name ?? ''} as it is declared, not called`,
+      at: play.at,
+      allowed: 'calls, with variables or without: firewall(), firewall({ firewall_policy: "deny" })',
+      tryThis: `${role?.name ?? 'role'}()`,
+    }));
+  }
   return KEYWORDS.flatMap(({ name, allowed, fits }) => {
     const value: unknown = play[name];
     if (value === undefined || fits(value)) return [];

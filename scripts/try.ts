@@ -42,6 +42,7 @@ The cluster is up; its API answers on https://${vip}:6443. Look around:
   npx tsx ${PLAYBOOK} -i ${hosts}              # again: nothing changes
   npx tsx scripts/run.ts all -i ${hosts} -b -- uptime
   npx tsx ${PLAYBOOK} -i ${hosts} -e '{"k3s_tls_san": ["k3s.example.org"]}'    # a setting: a restart each, one at a time
+                                       # (of files: those of .lab/${NAME}/group_vars; group_vars/ here goes with ./hosts)
   npm run lab -- fault kill node-1 --name ${NAME}                   # pull a plug: the address moves within 22 s
   npm run lab -- ssh node-2 --name ${NAME} -- k3s kubectl get nodes
   npm run lab -- fault start node-1 --name ${NAME}

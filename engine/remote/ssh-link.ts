@@ -51,6 +51,8 @@ export class SshLink implements Link {
       HostKeyCheck.prepare(target),
       SshAuth.prepare(target, (data) => ssh2().utils.parseKey(data)),
     ]);
+    // ssh2 would not notice, and wait as long as a login may take.
+    if (stream.destroyed || stream.readableEnded) throw new Error('Connection lost before handshake');
     const { alive, auth: how } = target;
     const wire = new Wire(stream);
     const connection = new (ssh2Promise().SSH)({
@@ -177,15 +179,11 @@ export class SshLink implements Link {
   }
 }
 
-/**
- * Rejects when the stream closes. ssh2 does not notice a host that hung up before it began to listen, and would wait for ever.
- */
+/** Rejects when the stream closes. */
 function closed(stream: Duplex): Promise<never> {
   const promise = new Promise<never>((_, reject) => {
-    const fail = (): void => reject(new Error('Connection lost before handshake'));
-    if (stream.destroyed || stream.readableEnded) fail();
     // What else ssh2 has to say of it comes first.
-    else stream.once('close', () => setImmediate(fail));
+    stream.once('close', () => setImmediate(() => reject(new Error('Connection lost before handshake'))));
   });
   promise.catch(() => {});
   return promise;

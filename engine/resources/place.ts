@@ -26,8 +26,10 @@ export function ownership(path: string, given: Partial<Ownership>, mode: string)
   // From YAML without quotes it is a number, and 0644 another one than it looks like.
   const wanted: unknown = given.mode ?? mode;
   if (typeof wanted !== 'string' || !/^[0-7]{3,4}$/.test(wanted)) {
+    const said =
+      typeof wanted === 'number' ? `the number ${wanted} (octal ${wanted.toString(8)})` : JSON.stringify(wanted);
     throw new UserError({
-      what: `mode ${JSON.stringify(wanted)} of ${path} is no file mode`,
+      what: `mode ${said} of ${path} is no file mode`,
       allowed: 'three or four octal digits in quotes: "0644"',
     });
   }

@@ -281,6 +281,22 @@ t.test('a long batch is packed, and is a batch like any other', async (t) => {
   t.match(await outcomes(stopAt('waits', 'now')), { ...stopped, isShort: false });
 });
 
+t.test('an attempt that is given up leaves nothing that keeps the process', async (t) => {
+  const timers = () => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length;
+  const before = timers();
+  const open = sessionOpener();
+  for (let ms = 0; ms < 30; ms += 2) {
+    const giveUp = new AbortController();
+    const opening = open(sshd.connection({ connectTimeout: 30 }), giveUp.signal);
+    setTimeout(() => giveUp.abort(), ms);
+    await opening.then(
+      (session) => session.close(),
+      (error: unknown) => t.ok(error instanceof LinkError),
+    );
+  }
+  t.ok(timers() <= before, `${timers()} timers, ${before} before`);
+});
+
 t.test('what is said to have travelled is what a relay saw', async (t) => {
   const relay = await startRelay({ host: '127.0.0.1', port: sshd.port }, 10);
   t.teardown(() => relay.close());

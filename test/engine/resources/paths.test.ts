@@ -142,7 +142,10 @@ t.test('what cannot be meant is refused before any host is asked', async (t) => 
     [() => directory({ path: '/etc/' }), /"\/etc\/" is no path/],
     [() => file({ path: '/x', content: '', mode: '999' }), /mode "999" of \/x/],
     // A number, as YAML without quotes has it: what the types refuse and data from outside may be.
-    [() => file({ path: '/x', content: '', mode: 0o644 as unknown as string }), /mode 420 of \/x/],
+    [
+      () => file({ path: '/x', content: '', mode: 0o644 as unknown as string }),
+      /mode the number 420 \(octal 644\) of \/x/,
+    ],
     [() => absent({ path: '/etc', recursive: true }), /right below the root/],
     [
       () => copied({ path: '/x', from: '/nowhere/at/all' }),

@@ -73,3 +73,48 @@ t.test('the module of a role is refused where it exports almost what is missing,
     else await t.resolves(role.work());
   }
 });
+
+t.test('a variable that a role reads and does not declare is refused with its place', async (t) => {
+  const world = new World(t.testdir(), ['node-1']);
+  const first = roleOf(() => [task('First', command(sh`touch ${world.path('node-1', 'changed')}`))]);
+  const second = defineRole({
+    name: 'motd',
+    description: 'A role.',
+    vars: {
+      properties: {
+        motd_greeting: { type: 'string', default: 'Welcome', description: 'What it says.' },
+        motd_link: { type: 'string', description: 'An address; none by itself.' },
+      },
+    },
+    stages: (stage) => [
+      stage({
+        name: 'main',
+        tasks: ({ vars }) => [
+          task('Unset', command(sh`true`), { when: vars.motd_link !== undefined }),
+          task('Greet', command(sh`echo ${String(Reflect.get(vars, 'motd_greting'))}`)),
+        ],
+      }),
+    ],
+  });
+  const plays = [play({ name: 'All', hosts: 'all', roles: [first(), second()] })];
+  const error: unknown = await world.run(plays).catch((thrown: unknown) => thrown);
+  t.match(error, {
+    problems: [
+      {
+        what: 'the role motd declares no variable motd_greting',
+        at: { file: /misspelt\.test\.ts$/ },
+        tryThis: 'did you mean motd_greeting?',
+      },
+    ],
+  });
+  t.notOk(existsSync(world.path('node-1', 'changed')));
+});
+
+t.test('a role that is named in a play and not called is refused', async (t) => {
+  const world = new World(t.testdir(), ['node-1']);
+  const roles: unknown[] = [roleOf(() => [], undefined, 'motd')];
+  const plays = [play({ name: 'All', hosts: 'all', roles: roles as [] })];
+  await t.rejects(world.run(plays), {
+    message: /misspelt\.test\.ts:.*play "All" has the role motd as it is declared, not called\n.*\n {2}try: motd\(\)/,
+  });
+});
