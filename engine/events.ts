@@ -179,6 +179,8 @@ export type RunEventBody =
       readonly ms: number;
       readonly recap: readonly HostRecap[];
       readonly exitCode: ExitCode;
+      /** Why it ended before its time, where that was no task's doing: a mistake in a role. */
+      readonly problems: readonly Problem[];
     };
 
 /** Why a task failed: enough to act on without running anything again. */

@@ -1,6 +1,6 @@
 /** A run: variables checked, hosts checked, then play by play, batch by batch, role by role. */
 import pLimit from 'p-limit';
-import { ExitCode, UserError } from '../errors.ts';
+import { ExitCode, type Problem, UserError } from '../errors.ts';
 import type { HostRecap } from '../events.ts';
 import type { InventoryHost } from '../inventory/inventory.ts';
 import type { Play } from '../play.ts';
@@ -62,6 +62,7 @@ export async function run(options: RunOptions): Promise<RunResult> {
     void pool.interrupt(how);
   });
   let exitCode: ExitCode = ExitCode.bug;
+  let problems: readonly Problem[] = [];
   try {
     connectAhead(context, plays);
     await context.load(plays);
@@ -69,7 +70,7 @@ export async function run(options: RunOptions): Promise<RunResult> {
     if (!context.stopping && (await runChecks(context, plays))) await runPlays(context, plays);
     exitCode = exitCodeOf(context);
   } catch (error) {
-    if (error instanceof UserError) exitCode = error.exitCode;
+    if (error instanceof UserError) ({ exitCode, problems } = error);
     throw error;
   } finally {
     await pool.close();
@@ -78,6 +79,7 @@ export async function run(options: RunOptions): Promise<RunResult> {
       ms: Math.round(performance.now() - start),
       recap: context.recap(),
       exitCode,
+      problems,
     });
   }
   return { exitCode, recap: context.recap() };

@@ -1,6 +1,7 @@
 /** Options that are none: refused, with their place, before anything is changed. */
 import { existsSync } from 'node:fs';
 import t from 'tap';
+import { EventStream, type RunEvent } from '../../../engine/events.ts';
 import { play } from '../../../engine/play.ts';
 import { command } from '../../../engine/resources/command.ts';
 import { directory } from '../../../engine/resources/directory.ts';
@@ -97,7 +98,11 @@ t.test('a variable that a role reads and does not declare is refused with its pl
     ],
   });
   const plays = [play({ name: 'All', hosts: 'all', roles: [first(), second()] })];
-  const error: unknown = await world.run(plays).catch((thrown: unknown) => thrown);
+  const ended: RunEvent[] = [];
+  const events = new EventStream();
+  events.subscribe((event) => void (event.type === 'run-finished' && ended.push(event)));
+  const error: unknown = await world.run(plays, { events }).catch((thrown: unknown) => thrown);
+  t.match(ended, [{ exitCode: 1, problems: [{ what: /motd_greting/ }] }], 'the record says why');
   t.match(error, {
     problems: [
       {
