@@ -140,8 +140,9 @@ hw_settled() {
   else hw_text=$(${hwLease} "$hw_to" 2>/dev/null) && ! printf '%s' "$hw_text" | grep -q ${`"holderIdentity": *"${self.node}"`}; fi
 }
 [ $hw_rc = 0 ] || kill $hw_renewer
+[ $hw_rc = 0 ] && hw_for='kube-vip to hold it by itself again' || hw_for='another server to take it'
 hw_i=0
-until hw_settled || [ $((hw_i += 1)) -gt ${SETTLE} ]; do sleep 1; done
+until hw_settled || [ $((hw_i += 1)) -gt ${SETTLE} ]; do [ $hw_i -gt 1 ] || echo ${address} "waits for $hw_for"; sleep 1; done
 kill $hw_renewer 2>/dev/null
 # The new holder of the lease tells the network that it has the address within another moment.
 [ $hw_rc = 0 ] || sleep ${ANNOUNCE}
