@@ -55,9 +55,7 @@ export function cellsOf(asked: {
     .filter(({ id }) => asked.only.length === 0 || asked.only.includes(id))
     .flatMap((workload) => {
       const isNamed = asked.only.length > 0;
-      const planned = asked.quick
-        ? (QUICK[workload.id] ?? (isNamed ? WHOLE[workload.id] : undefined))
-        : WHOLE[workload.id];
+      const planned = (asked.quick ? QUICK : WHOLE)[workload.id] ?? (isNamed ? WHOLE[workload.id] : undefined);
       if (!planned) return [];
       const of = <T>(named: readonly T[], some: readonly T[]): readonly T[] => {
         if (named.length === 0) return some;

@@ -10,12 +10,13 @@ export type Names<T> = Readonly<Record<keyof T, true>>;
 /**
  * A problem for each name that is none of `names`.
  * @param subject What it is a name of: `task "motd" has an option`.
+ * @param names Those there are, as keys.
  * @param at Where. Asked only where there is a problem.
  */
 export function misspelt(
   subject: string,
   given: readonly string[],
-  names: Readonly<Record<string, true>>,
+  names: Readonly<Record<string, unknown>>,
   at?: () => Position | undefined,
 ): readonly Problem[] {
   const strays = given.filter((name) => !Object.hasOwn(names, name));

@@ -68,7 +68,7 @@ function wrongValues(play: Play): readonly Problem[] {
   const uncalled = play.roles.filter((call: unknown) => typeof call === 'function');
   if (uncalled.length > 0) {
     return uncalled.map(({ role }) => ({
-      what: `play "${play.name}" has the role ${role?.name ?? ''} as it is declared, not called`,
+      what: `play "${play.name}" has ${role ? `the role ${role.name}` : 'a function'} among its roles that is not called`,
       at: play.at,
       allowed: 'calls, with variables or without: firewall(), firewall({ firewall_policy: "deny" })',
       tryThis: `${role?.name ?? 'role'}()`,

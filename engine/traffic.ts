@@ -29,8 +29,12 @@ export function between(before: Traffic, after: Traffic): Traffic {
   };
 }
 
-/** The sum of costs. */
-export function sumOf(costs: readonly Cost[]): Cost {
-  const sum = (what: keyof Cost): number => costs.reduce((total, cost) => total + cost[what], 0);
-  return { ms: sum('ms'), roundTrips: sum('roundTrips'), bytesOut: sum('bytesOut'), bytesIn: sum('bytesIn') };
+/** Both together. */
+export function plus(one: Cost, other: Cost): Cost {
+  return {
+    ms: one.ms + other.ms,
+    roundTrips: one.roundTrips + other.roundTrips,
+    bytesOut: one.bytesOut + other.bytesOut,
+    bytesIn: one.bytesIn + other.bytesIn,
+  };
 }

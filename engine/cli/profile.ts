@@ -1,6 +1,6 @@
 /** `--profile`: where a run's time went, from its events. */
 import type { RunEvent } from '../events.ts';
-import { type Cost, NO_TRAFFIC, sumOf } from '../traffic.ts';
+import { type Cost, FREE, plus } from '../traffic.ts';
 
 /** How many of the slowest tasks are named. */
 const SLOWEST = 10;
@@ -34,8 +34,7 @@ export function profileText(events: readonly RunEvent[]): string {
   const add = (host: string, phase: PhaseName, cost: Cost): void => {
     const phases = hosts.get(host) ?? new Map<PhaseName, Cost>();
     hosts.set(host, phases);
-    const before = phases.get(phase);
-    phases.set(phase, before ? sumOf([before, cost]) : cost);
+    phases.set(phase, plus(phases.get(phase) ?? FREE, cost));
   };
   let before = '';
   for (const event of events) {
@@ -45,7 +44,7 @@ export function profileText(events: readonly RunEvent[]): string {
     }
     if (event.type === 'phase-finished') add(event.host, event.phase, event.cost);
     if (event.type === 'task-finished' && event.task.handler && event.ms > 0) {
-      add(event.host, HANDLERS, { ms: event.ms, ...NO_TRAFFIC });
+      add(event.host, HANDLERS, { ...FREE, ms: event.ms });
     }
   }
   const rows = [...hosts].flatMap(([host, phases]) =>

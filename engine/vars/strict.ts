@@ -1,6 +1,5 @@
 /** A role's variables as the role itself gets them. */
-import { didYouMean } from '../errors.ts';
-import { MisspeltOption } from '../misspelt.ts';
+import { MisspeltOption, misspelt } from '../misspelt.ts';
 import type { Role } from '../role.ts';
 
 /** What a language or a promise may ask any object for. */
@@ -16,12 +15,7 @@ export function strict(vars: Readonly<Record<string, unknown>>, role: Role): Rea
   return new Proxy(vars, {
     get(target, name, receiver) {
       if (typeof name === 'string' && !(name in target) && !(name in declared) && !ASKED_OF_ALL.includes(name)) {
-        const near = didYouMean(name, Object.keys(declared));
-        throw new MisspeltOption({
-          what: `the role ${role.name} declares no variable ${name}`,
-          allowed: Object.keys(declared).join(', ') || 'none',
-          ...(near ? { tryThis: `did you mean ${near}?` } : {}),
-        });
+        throw new MisspeltOption(misspelt(`the role ${role.name} reads a variable`, [name], declared));
       }
       return Reflect.get(target, name, receiver);
     },

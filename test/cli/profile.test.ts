@@ -2,18 +2,9 @@
 import t from 'tap';
 import { profileText } from '../../engine/cli/profile.ts';
 import type { Phase, RunEventBody, TaskRef, TaskStatus } from '../../engine/events.ts';
+import { runStarted } from '../support/events.ts';
 
-const run: RunEventBody = {
-  type: 'run-started',
-  run: 'x',
-  playbook: 'Title',
-  argv: [],
-  mode: 'apply',
-  diff: false,
-  hosts: ['node-1', 'node-2'],
-  version: '0',
-  startUp: { start: 200, inventory: 5, compiled: true },
-};
+const run = runStarted({ start: 200, inventory: 5, compiled: true });
 
 function phase(host: string, name: Phase, ms: number, roundTrips: number): RunEventBody {
   const cost = { ms, roundTrips, bytesOut: 10 * roundTrips, bytesIn: 100 * roundTrips };

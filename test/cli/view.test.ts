@@ -3,6 +3,7 @@ import { mock } from 'node:test';
 import t, { type Test } from 'tap';
 import { View } from '../../engine/cli/view.ts';
 import type { RunEventBody, TaskRef } from '../../engine/events.ts';
+import { runStarted } from '../support/events.ts';
 
 const task: TaskRef = {
   play: 'P',
@@ -14,17 +15,7 @@ const task: TaskRef = {
   resource: 'x y',
   at: undefined,
 };
-const started: RunEventBody = {
-  type: 'run-started',
-  run: 'x',
-  playbook: 'Title',
-  argv: [],
-  mode: 'apply',
-  diff: false,
-  hosts: ['node-1', 'node-2'],
-  version: '0',
-  startUp: { start: 0, inventory: 0, compiled: false },
-};
+const started = runStarted();
 
 /** A view on a screen that keeps what is written, and a clock that the test turns. */
 function viewOn(t: Test, isTTY: boolean) {

@@ -14,6 +14,7 @@ if (isMainThread) {
   process.on('exit', () => note(...Object.keys(createRequire(import.meta.url).cache)));
 }
 
+/** Node's hook: writes the address down, and leaves the loading to the next. */
 export function load(url, context, next) {
   note(url);
   return next(url, context);

@@ -106,7 +106,7 @@ t.test('a variable that a role reads and does not declare is refused with its pl
   t.match(error, {
     problems: [
       {
-        what: 'the role motd declares no variable motd_greting',
+        what: 'the role motd reads a variable that is none: motd_greting',
         at: { file: /misspelt\.test\.ts$/ },
         tryThis: 'did you mean motd_greeting?',
       },
@@ -120,6 +120,7 @@ t.test('a role that is named in a play and not called is refused', async (t) => 
   const roles: unknown[] = [roleOf(() => [], undefined, 'motd')];
   const plays = [play({ name: 'All', hosts: 'all', roles: roles as [] })];
   await t.rejects(world.run(plays), {
-    message: /misspelt\.test\.ts:.*play "All" has the role motd as it is declared, not called\n.*\n {2}try: motd\(\)/,
+    message:
+      /misspelt\.test\.ts:.*play "All" has the role motd among its roles that is not called\n.*\n {2}try: motd\(\)/,
   });
 });
