@@ -143,7 +143,6 @@ t.test('what cannot be meant is refused before any host is asked', async (t) => 
     [() => file({ path: '/x', content: '', mode: '999' }), /mode "999" of \/x/],
     // A number, as YAML without quotes has it: what the types refuse and data from outside may be.
     [
-      // As from YAML without quotes, which no type keeps away.
       () => file({ path: '/x', content: '', mode: 0o644 as unknown as string }),
       /mode the number 420 \(octal 644\) of \/x/,
     ],
