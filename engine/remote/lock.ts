@@ -21,8 +21,9 @@ export const LOCK_WAIT = 10;
  * `hw_lock WHO [share]` takes the lock or stops the batch, and prints `L ok`, `L held PID START KEEPER RUN CONTROLLER SINCE HOLDER`,
  * `L orphan` and the same, or `L error ...`. KEEPER is the process that started the holder's session (sshd), as its leader's
  * parent; when it goes, the leader gets another parent. A dead lock is removed under a lock of its own (`.over`), so that of
- * two that find it dead neither removes the other's new one. Without a writable /run (not root) it is the user's own lock in
- * /tmp, and root's is respected where another run holds it.
+ * two that find it dead neither removes the other's new one. What was found dead is kept (`$3`) while `.over` is waited for:
+ * the lock that is there afterwards, or none, is another's turn. Without a writable /run (not root) it is the user's own lock
+ * in /tmp, and root's is respected where another run holds it.
  */
 export const LOCK_FUNCTIONS = `
 hw_lock_alive() {
@@ -51,8 +52,9 @@ hw_lock_take() {
       return 2
     fi
     hw_lock_alive "$hw_lock_found" && return 1
+    set -- "$1" "$2" "$hw_lock_found"
     hw_lock_take "$1.over" "$2" || return
-    if [ "$(readlink "$1")" = "$hw_lock_found" ] && ! hw_lock_said=$(rm -f "$1" 2>&1); then
+    if [ "$(readlink "$1")" = "$3" ] && ! hw_lock_said=$(rm -f "$1" 2>&1); then
       rm -f "$1.over"
       return 2
     fi

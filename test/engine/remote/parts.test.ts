@@ -11,7 +11,7 @@ import { FrameParser, newMark } from '../../../engine/remote/framing.ts';
 import { KeptOutput } from '../../../engine/remote/kept-output.ts';
 import { KnownHosts, parseKnownHosts, remember } from '../../../engine/remote/known-hosts.ts';
 import { LocalLink } from '../../../engine/remote/local.ts';
-import { refusalOf } from '../../../engine/remote/lock.ts';
+import { LOCK_FUNCTIONS, refusalOf } from '../../../engine/remote/lock.ts';
 import { packed } from '../../../engine/remote/packed.ts';
 import { prelude } from '../../../engine/remote/prelude.ts';
 import { type Become, type Connection, LinkError } from '../../../engine/remote/session.ts';
@@ -385,4 +385,24 @@ t.test('a lock that this very run holds under another name is told from one of a
   t.match(refusalOf('node-2', words, 'run-1')?.error.problem, { host: 'node-2', what: /two names .* are one machine/ });
   t.match(refusalOf('node-2', words, 'run-2')?.error.problem, { what: /another run .*: run run-1 of ada@laptop/ });
   t.equal(refusalOf('node-2', ['ok'], 'run-2'), undefined);
+});
+
+t.test('a dead lock that another takes over, step by step with this one, is left to it', async (t) => {
+  const lock = join(t.testdir(), 'lock');
+  // The other has found the dead lock first: it removes it and its own `.over` as this one looks at `.over`, and holds the
+  // new one as this one looks whether the dead one is still there.
+  const script = `${LOCK_FUNCTIONS}
+lock=$1
+read -r stat <"/proc/$$/stat"
+set -- \${stat##*)}
+other="$$ \${20} - other"
+ln -s '999999999 1 - dead' "$lock"
+ln -s "$other" "$lock.over"
+readlink() {
+  case $1 in *.over) rm -f "$lock" "$lock.over" ;; esac
+  command readlink "$1" || { [ "$1" != "$lock" ] || ln -s "$other" "$lock"; false; }
+}
+hw_lock_take "$lock" "1 1 - this"
+echo "$? $(command readlink "$lock" | cut -d ' ' -f 4)"`;
+  t.equal(execFileSync('sh', ['-c', script, 'sh', lock], { encoding: 'utf8' }), '1 other\n');
 });
