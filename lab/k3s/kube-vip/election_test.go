@@ -64,6 +64,23 @@ func (s *leaseServer) holder() string {
 	return *s.lease.Spec.HolderIdentity
 }
 
+// rest returns between a renewal, which follows the winning at once, and the next. A lease that is given up while it is renewed may
+// stay as it was: client-go gives up the version it has read, and the renewal on its way makes another.
+func (s *leaseServer) rest(t *testing.T) {
+	t.Helper()
+	renewed := func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.version >= 2
+	}
+	for start := time.Now(); !renewed(); time.Sleep(10 * time.Millisecond) {
+		if time.Since(start) > 30*time.Second {
+			t.Fatal("the lease is not renewed within 30 s")
+		}
+	}
+	time.Sleep(time.Second)
+}
+
 // candidate runs Elect with an address that only tells when it is taken and given up.
 type candidate struct {
 	taken chan struct{}
@@ -94,15 +111,20 @@ func (c *candidate) holds() bool {
 	return c.held
 }
 
-func stand(t *testing.T, name, url string) *candidate {
+// seldom leaves seconds between one renewal and the next.
+var seldom = Config{LeaseDuration: 15 * time.Second, RenewDeadline: 10 * time.Second, RetryPeriod: 5 * time.Second}
+
+// often steps down soon after the API server is gone.
+var often = Config{LeaseDuration: 4 * time.Second, RenewDeadline: 3 * time.Second, RetryPeriod: 200 * time.Millisecond}
+
+func stand(t *testing.T, name, url string, config Config) *candidate {
 	leases, err := coordination.NewForConfig(&rest.Config{Host: url, ContentConfig: rest.ContentConfig{ContentType: "application/json"}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	c := &candidate{taken: make(chan struct{}), ended: make(chan struct{}), stop: stop}
-	config := Config{NodeName: name, Namespace: "kube-system", LeaseName: "plndr-cp-lock", LeaseDuration: 1500 * time.Millisecond,
-		RenewDeadline: time.Second, RetryPeriod: 200 * time.Millisecond}
+	config.NodeName, config.Namespace, config.LeaseName = name, "kube-system", "plndr-cp-lock"
 	go func() {
 		defer close(c.ended)
 		if err := Elect(ctx, config, leases, c, &Metrics{}); err != nil {
@@ -126,8 +148,9 @@ func TestAStoppedLeaderEmptiesTheLeaseAndTheNextTakesTheAddress(t *testing.T) {
 	leases := &leaseServer{}
 	server := httptest.NewServer(leases)
 	defer server.Close()
-	one := stand(t, "node-1", server.URL)
+	one := stand(t, "node-1", server.URL, seldom)
 	wait(t, "node-1 takes the address", one.taken)
+	leases.rest(t)
 	one.stop()
 	wait(t, "node-1 ends", one.ended)
 	if one.holds() {
@@ -136,7 +159,7 @@ func TestAStoppedLeaderEmptiesTheLeaseAndTheNextTakesTheAddress(t *testing.T) {
 	if holder := leases.holder(); holder != "" {
 		t.Errorf("the lease still names %q", holder)
 	}
-	two := stand(t, "node-2", server.URL)
+	two := stand(t, "node-2", server.URL, seldom)
 	wait(t, "node-2 takes the address", two.taken)
 	two.stop()
 	wait(t, "node-2 ends", two.ended)
@@ -145,7 +168,7 @@ func TestAStoppedLeaderEmptiesTheLeaseAndTheNextTakesTheAddress(t *testing.T) {
 func TestALeaderWhoseAPIServerIsGoneGivesTheAddressUpAndEnds(t *testing.T) {
 	leases := &leaseServer{}
 	server := httptest.NewServer(leases)
-	one := stand(t, "node-1", server.URL)
+	one := stand(t, "node-1", server.URL, often)
 	wait(t, "node-1 takes the address", one.taken)
 	server.CloseClientConnections()
 	server.Close()
