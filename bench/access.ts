@@ -4,7 +4,7 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Lab } from '../lab/lab.ts';
-import type { Traffic } from '../lab/relay.ts';
+import type { RelayTraffic } from '../lab/relay.ts';
 import { place, repository } from './places.ts';
 
 /** A host as an inventory names it. */
@@ -57,7 +57,7 @@ export interface Distance {
   /** The same hosts, as they are reached through it. */
   readonly access: Access;
   /** What passed since it was started. */
-  traffic(): Promise<Traffic>;
+  traffic(): Promise<RelayTraffic>;
   close(): void;
 }
 
@@ -103,7 +103,7 @@ export async function through(lab: Lab, { hosts, further = 0, times = 1 }: Wante
   );
   return {
     access: { ...near, targets: [...targets, ...elsewhere(further)], knownHosts },
-    traffic: async () => (await ask('traffic')) as Traffic,
+    traffic: async () => (await ask('traffic')) as RelayTraffic,
     close: () => {
       stdin.end();
       rmSync(knownHosts, { force: true });

@@ -1,6 +1,6 @@
 /** What a bench found out, as it is written to `bench/results/*.json`. */
 import { cpus, loadavg, release, totalmem } from 'node:os';
-import type { Traffic } from '../lab/relay.ts';
+import type { RelayTraffic } from '../lab/relay.ts';
 import type { LoginRc } from './hosts.ts';
 import type { Counts } from './measure.ts';
 import type { ToolId } from './peers.ts';
@@ -15,7 +15,7 @@ export interface ToolResult {
   /** Processor time of the hosts meanwhile; empty where the workload has none. */
   readonly hostCpuMs: readonly number[];
   /** From a run of its own, without distance; undefined where it was not made. */
-  readonly counts?: Counts & Partial<Traffic>;
+  readonly counts?: Counts & Partial<RelayTraffic>;
 }
 
 /** One workload, at one distance, with one login rc file. */

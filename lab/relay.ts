@@ -3,23 +3,18 @@
  * itself (netem is missing from many). It delays bytes, not packets: it stands for distance, not for loss.
  */
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import type { Traffic } from '../engine/traffic.ts';
 
-/** What passed a relay. */
-export interface Traffic {
+/**
+ * What passed a relay. Its round trips: how often the far host spoke after it was spoken to, and once for each connection that
+ * was made, which is what distance is paid for. Where both speak at once it says more than was waited for.
+ */
+export interface RelayTraffic extends Traffic {
   readonly connections: number;
-  /** Bytes to the far host. */
-  readonly bytesOut: number;
-  /** Bytes from it. */
-  readonly bytesIn: number;
-  /**
-   * How often the far host spoke after it was spoken to, and once for each connection that was made: what distance is paid for.
-   * Where both speak at once it says more than was waited for.
-   */
-  readonly roundTrips: number;
 }
 
 /** The sum of what passed several relays. */
-export function sumOf(parts: readonly Traffic[]): Traffic {
+export function sumOf(parts: readonly RelayTraffic[]): RelayTraffic {
   return parts.reduce(
     (sum, part) => ({
       connections: sum.connections + part.connections,
@@ -39,7 +34,7 @@ export interface Relay {
   /** How many connections it has taken so far. */
   readonly connections: number;
   /** What passed so far. */
-  readonly traffic: Traffic;
+  readonly traffic: RelayTraffic;
   /** Ends it, and every connection through it. */
   close(): Promise<void>;
 }
