@@ -1,10 +1,10 @@
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import t, { type Test } from 'tap';
+import t from 'tap';
 import { cacheDirectory } from '../../lab/names.ts';
 
 /** An entry of a docker archive's manifest.json. */
@@ -25,15 +25,6 @@ const k3s = fileURLToPath(new URL('../../lab/k3s/', import.meta.url));
 const output = join(cacheDirectory(), 'k3s', 'images');
 const archive = join(output, 'k3s-airgap-images-amd64.tar.zst');
 const build = (): string => execFileSync(join(k3s, 'images/build.sh'), ['amd64', output], { encoding: 'utf8' });
-/** Runs a folder's Go tests. */
-const goTest = (t: Test, folder: string): void => {
-  const { status, stdout, stderr } = spawnSync('go', ['test', './...'], {
-    cwd: join(k3s, folder),
-    encoding: 'utf8',
-    env: { ...process.env, GOWORK: 'off' },
-  });
-  t.equal(status, 0, `${folder}: ${stdout}${stderr}`);
-};
 
 t.test(
   'the archive has every image under its name, for its architecture, with its program where manifests expect it',
@@ -127,11 +118,3 @@ t.test('an architecture that is not built is refused with the usage', async (t) 
     /usage: build\.sh amd64\|arm64 OUTDIR/,
   );
 });
-
-t.test(
-  'the same files give the same archive, and the kube-vip stand-in reads its environment and holds its address',
-  async (t) => {
-    goTest(t, 'images');
-    goTest(t, 'kube-vip');
-  },
-);
