@@ -8,6 +8,9 @@ export interface Traffic {
   readonly bytesIn: number;
 }
 
+/** A count that goes on. */
+export type Tally = { -readonly [Count in keyof Traffic]: Traffic[Count] };
+
 /** What something cost. */
 export interface Cost extends Traffic {
   /** Milliseconds, by the controller's clock. */

@@ -1,16 +1,12 @@
 /** A session: one framed shell on one link. */
 
 import { PassThrough, type Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
-import { createGzip } from 'node:zlib';
-import pLimit from 'p-limit';
 import { type Script, sh } from '../script.ts';
-import { type Cost, NO_TRAFFIC, type Traffic } from '../traffic.ts';
+import { type Cost, NO_TRAFFIC, type Tally, type Traffic } from '../traffic.ts';
 import { BatchReader, skipped } from './batch-reader.ts';
 import { batchText } from './batch-text.ts';
 import { openShell, type Shell } from './become.ts';
 import { newMark } from './framing.ts';
-import { KeptOutput } from './kept-output.ts';
 import type { Link } from './link.ts';
 import { lockCommand, type Refusal, refusalOf } from './lock.ts';
 import { packed } from './packed.ts';
@@ -26,30 +22,14 @@ import {
   type Transfer,
 } from './session.ts';
 import { killStepScript, type RunningStep, stopBatchScript } from './stop-script.ts';
+import { after } from './timer.ts';
+import { type Ending, printed, TransferRow } from './transfers.ts';
 
 /** Seconds a step that was told to end has for it; then the link is given up. Ending it takes 3 s at most (stop-script.ts). */
 const KILL_GRACE = 15;
 
 /** Seconds a shell that is waited for has to end by itself when the session is closed. */
 const CLOSE_GRACE = 5;
-
-/** setTimeout's longest delay. */
-const LONGEST_TIMER = 2 ** 31 - 1;
-
-/**
- * Transfers at once. Several go faster than one over a distance: a channel has no more than 2 MB on its way (sshd's window).
- * sshd grants ten channels (MaxSessions), the shell's among them; where it grants fewer, they take turns.
- */
-const TRANSFERS_AT_ONCE = 3;
-
-type Ending = 'timed out' | 'interrupted';
-
-/** A row of transfers: once stopped, none begins. */
-interface Row {
-  stopped: boolean;
-  /** Those that are under way. */
-  readonly going: Set<{ end(how: Ending): void; refresh(): void }>;
-}
 
 /** The only {@link Session}. */
 export class ShellSession implements Session {
@@ -62,7 +42,7 @@ export class ShellSession implements Session {
   readonly #reader: BatchReader;
   /** The functions defined on the host: see {@link batchText}. */
   readonly #defined = new Map<string, string>();
-  readonly #traffic = { ...NO_TRAFFIC };
+  readonly #traffic: Tally = { ...NO_TRAFFIC };
   /** Is what is long packed? Not for ourselves, nor for a host without gzip. */
   #unpacks: boolean;
   /** Sent with the first batch. */
@@ -78,7 +58,7 @@ export class ShellSession implements Session {
   #ending: Ending | undefined;
   #giveUp: ((error: LinkError) => void) | undefined;
   /** The row of transfers at hand. */
-  #row: Row | undefined;
+  #row: TransferRow | undefined;
   #broken: LinkError | undefined;
   #closed = false;
 
@@ -174,10 +154,7 @@ export class ShellSession implements Session {
         this.#reader.begin(steps, listener, {
           started: (_, step, running) => {
             this.#running = running;
-            timer = setTimeout(
-              () => void this.#end(running, 'timed out'),
-              Math.min(step.timeout * 1000, LONGEST_TIMER),
-            );
+            timer = after(step.timeout, () => void this.#end(running, 'timed out'));
           },
           outcome: () => {
             clearTimeout(timer);
@@ -224,120 +201,26 @@ export class ShellSession implements Session {
   }
 
   async #transferRow(transfers: readonly Transfer[]): Promise<readonly StepResult[]> {
-    const row: Row = { stopped: false, going: new Set() };
+    const row = new TransferRow(this.#link, this.#connection, this.#traffic);
     this.#row = row;
     try {
       // Nothing is sent to a host that another run holds.
       const timeout = Math.max(...transfers.map((transfer) => transfer.timeout));
       if (this.#lockRequest) await this.#runBatch([{ id: 'lock', script: sh`:`, timeout }], undefined);
-      const slot = pLimit(TRANSFERS_AT_ONCE);
-      const begin = (transfer: Transfer) => (row.stopped ? skipped(transfer) : this.#transfer(transfer, row));
-      const ended = await Promise.allSettled(transfers.map((transfer) => slot(begin, transfer)));
-      return ended.map((end) => {
-        if (end.status === 'rejected') throw end.reason;
-        return end.value;
-      });
+      if (this.#broken) throw this.#broken;
+      const results = await row.send(transfers, this.#unpacks);
+      if (results) return results;
+      // The link's reason is a moment behind.
+      await new Promise((resolve) => setImmediate(resolve));
+      this.#break('lost the connection');
+      throw this.#broken;
     } finally {
       this.#row = undefined;
     }
   }
 
-  async #transfer({ id, script, timeout, content, packs }: Transfer, row: Row): Promise<StepResult> {
-    if (this.#broken) throw this.#broken;
-    const isPacked = packs === true && this.#unpacks;
-    const { name, become } = this.#connection;
-    const start = performance.now();
-    let ending: Ending | undefined;
-    let close = (): void => {};
-    const end = (how: Ending): void => {
-      ending ??= how;
-      close();
-    };
-    let stalled: NodeJS.Timeout | undefined;
-    const own = { end, refresh: () => void stalled?.refresh() };
-    row.going.add(own);
-    const [stdout, stderr] = [new KeptOutput(), new KeptOutput()];
-    let unread: Error | undefined;
-    let code: number | undefined;
-    try {
-      // What others of the row send is before it in the line: it may take as long as headway may.
-      const unpacked = isPacked ? sh`gzip -dc | {\n${script}\n}` : script;
-      const { channel, trips } = await openShell(this.#link, name, become, timeout, evaluated(unpacked));
-      this.#traffic.roundTrips += trips + 1;
-      stalled = setTimeout(() => end('timed out'), Math.min(timeout * 1000, LONGEST_TIMER));
-      close = () => channel.close();
-      if (ending) close();
-      const listen = (kept: KeptOutput) => (chunk: Buffer) => {
-        this.#traffic.bytesIn += chunk.length;
-        kept.add(chunk);
-      };
-      channel.stdout.on('data', listen(stdout)).resume();
-      channel.stderr.on('data', listen(stderr)).resume();
-      // The far side may end before it has read all, which is no fault of the content's; how it ended says why.
-      let isRead = true;
-      for (const event of ['error', 'close']) channel.stdin.once(event, () => (isRead = false));
-      const source = content();
-      source.once('error', (error) => {
-        if (isRead) unread = error;
-      });
-      const sent = isPacked ? [source, createGzip({ level: 1 })] : [source];
-      sent.at(-1)?.on('data', (chunk: Buffer) => {
-        this.#traffic.bytesOut += chunk.length;
-        for (const each of row.going) each.refresh();
-      });
-      await pipeline([...sent, channel.stdin]).catch(() => {});
-      code = (await channel.ended).code;
-    } finally {
-      clearTimeout(stalled);
-      row.going.delete(own);
-    }
-    if (unread) {
-      stderr.add(Buffer.from(`${unread.message}\n`));
-      code = 1;
-    }
-    if (code === undefined && ending === undefined) {
-      // The link's reason is a moment behind.
-      await new Promise((resolve) => setImmediate(resolve));
-      this.#break('lost the connection');
-      throw this.#broken;
-    }
-    return {
-      id,
-      outcome: ending ?? 'ran',
-      exitCode: code ?? 0,
-      stdout: stdout.take(),
-      stderr: stderr.take(),
-      truncated: stdout.truncated || stderr.truncated,
-      duration: Math.round(performance.now() - start) / 1000,
-      arrived: Date.now() / 1000,
-    };
-  }
-
   read(script: Script): Readable {
-    const out = new PassThrough();
-    void this.#pour(script, out).catch((error) => out.destroy(error));
-    return out;
-  }
-
-  async #pour(script: Script, out: PassThrough): Promise<void> {
-    if (this.#broken) throw this.#broken;
-    const { name, become, connectTimeout } = this.#connection;
-    const { channel, rest } = await openShell(this.#link, name, become, connectTimeout, evaluated(script));
-    const said = new KeptOutput();
-    try {
-      channel.stdin.end();
-      channel.stderr.on('data', (chunk: Buffer) => said.add(chunk)).resume();
-      out.write(rest);
-      await pipeline(channel.stdout, out, { end: false });
-      const { code } = await channel.ended;
-      if (code !== 0)
-        throw new Error(
-          `${name}: ${said.take().toString().trim() || (code === undefined ? 'lost the connection' : `exit code ${code}`)}`,
-        );
-      out.end();
-    } finally {
-      channel.close();
-    }
+    return this.#broken ? new PassThrough().destroy(this.#broken) : printed(this.#link, this.#connection, script);
   }
 
   async interrupt(how: 'after this step' | 'now'): Promise<void> {
@@ -346,8 +229,7 @@ export class ShellSession implements Session {
     this.#leaveOut = Math.max(1, this.#queued) - (busy ? 1 : 0);
     if (!busy) return;
     if (this.#row) {
-      this.#row.stopped = true;
-      if (how === 'now') for (const each of this.#row.going) each.end('interrupted');
+      this.#row.stop(how);
       return;
     }
     const running = how === 'now' ? this.#running : undefined;
@@ -416,10 +298,4 @@ export class ShellSession implements Session {
     }
     await this.#link.close();
   }
-}
-
-/** A script as the command of a shell that has content on its stdin, and none of the session's prelude. */
-function evaluated(script: Script): string {
-  const text = `LC_ALL=C; export LC_ALL; umask 022\n${script.standalone()}`;
-  return `eval "$(printf %s ${Buffer.from(text).toString('base64')} | base64 -d)"`;
 }

@@ -1,0 +1,177 @@
+/**
+ * Bytes over channels of their own, beside the session's shell: contents to a host, each on the stdin of a script, and what a
+ * script prints, back.
+ */
+import { PassThrough, type Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { createGzip } from 'node:zlib';
+import pLimit from 'p-limit';
+import { type Script, sh } from '../script.ts';
+import type { Tally } from '../traffic.ts';
+import { skipped } from './batch-reader.ts';
+import { openShell } from './become.ts';
+import { KeptOutput } from './kept-output.ts';
+import type { Link } from './link.ts';
+import type { Connection, StepResult, Transfer } from './session.ts';
+import { after } from './timer.ts';
+
+/**
+ * Transfers at once. Several go faster than one over a distance: a channel has no more than 2 MB on its way (sshd's window).
+ * sshd grants ten channels (MaxSessions), the shell's among them; where it grants fewer, they take turns.
+ */
+const TRANSFERS_AT_ONCE = 3;
+
+/** How something under way is ended from here. */
+export type Ending = 'timed out' | 'interrupted';
+
+/** A transfer under way. */
+interface Going {
+  end(how: Ending): void;
+  /** There is headway. */
+  refresh(): void;
+}
+
+/** A row of transfers, a few of them at once. */
+export class TransferRow {
+  readonly #link: Link;
+  readonly #connection: Connection;
+  readonly #traffic: Tally;
+  readonly #going = new Set<Going>();
+  #isStopped = false;
+
+  /** @param traffic Where the row counts what it sends and hears. */
+  constructor(link: Link, connection: Connection, traffic: Tally) {
+    this.#link = link;
+    this.#connection = connection;
+    this.#traffic = traffic;
+  }
+
+  /**
+   * Sends them.
+   * @param unpacks Does the host unpack what is packed?
+   * @returns their results, in their order; undefined when the connection was lost on the way.
+   * @throws LinkError where no channel can be had.
+   */
+  async send(transfers: readonly Transfer[], unpacks: boolean): Promise<readonly StepResult[] | undefined> {
+    const slot = pLimit(TRANSFERS_AT_ONCE);
+    const begin = (transfer: Transfer) =>
+      this.#isStopped ? skipped(transfer) : this.#transfer(transfer, transfer.packs === true && unpacks);
+    const ended = await Promise.allSettled(transfers.map((transfer) => slot(begin, transfer)));
+    if (ended.some((end) => end.status === 'fulfilled' && end.value === undefined)) return undefined;
+    return ended.flatMap((end) => {
+      if (end.status === 'rejected') throw end.reason;
+      return end.value ?? [];
+    });
+  }
+
+  /** Begins none any more, and ends those that are under way, where it is `now`. */
+  stop(how: 'after this step' | 'now'): void {
+    this.#isStopped = true;
+    if (how === 'now') for (const each of this.#going) each.end('interrupted');
+  }
+
+  /** @returns undefined when the connection was lost. */
+  async #transfer({ id, script, timeout, content }: Transfer, isPacked: boolean): Promise<StepResult | undefined> {
+    const { name, become } = this.#connection;
+    const start = performance.now();
+    let ending: Ending | undefined;
+    let close = (): void => {};
+    const end = (how: Ending): void => {
+      ending ??= how;
+      close();
+    };
+    let stalled: NodeJS.Timeout | undefined;
+    const own: Going = { end, refresh: () => void stalled?.refresh() };
+    this.#going.add(own);
+    const [stdout, stderr] = [new KeptOutput(), new KeptOutput()];
+    let unread: Error | undefined;
+    let code: number | undefined;
+    try {
+      const unpacked = isPacked ? sh`gzip -dc | {\n${script}\n}` : script;
+      const { channel, trips } = await openShell(this.#link, name, become, timeout, evaluated(unpacked));
+      this.#traffic.roundTrips += trips + 1;
+      // What others of the row send is before it in the line: it may take as long as headway may.
+      stalled = after(timeout, () => end('timed out'));
+      close = () => channel.close();
+      if (ending) close();
+      const listen = (kept: KeptOutput) => (chunk: Buffer) => {
+        this.#traffic.bytesIn += chunk.length;
+        kept.add(chunk);
+      };
+      channel.stdout.on('data', listen(stdout)).resume();
+      channel.stderr.on('data', listen(stderr)).resume();
+      // The far side may end before it has read all, which is no fault of the content's; how it ended says why.
+      let isRead = true;
+      for (const event of ['error', 'close']) channel.stdin.once(event, () => (isRead = false));
+      const source = content();
+      source.once('error', (error) => {
+        if (isRead) unread = error;
+      });
+      const sent = isPacked ? [source, createGzip({ level: 1 })] : [source];
+      sent.at(-1)?.on('data', (chunk: Buffer) => {
+        this.#traffic.bytesOut += chunk.length;
+        for (const each of this.#going) each.refresh();
+      });
+      await pipeline([...sent, channel.stdin]).catch(() => {});
+      code = (await channel.ended).code;
+    } finally {
+      clearTimeout(stalled);
+      this.#going.delete(own);
+    }
+    if (unread) {
+      stderr.add(Buffer.from(`${unread.message}\n`));
+      code = 1;
+    }
+    if (code === undefined && ending === undefined) {
+      this.#isStopped = true;
+      return undefined;
+    }
+    return {
+      id,
+      outcome: ending ?? 'ran',
+      exitCode: code ?? 0,
+      stdout: stdout.take(),
+      stderr: stderr.take(),
+      truncated: stdout.truncated || stderr.truncated,
+      duration: Math.round(performance.now() - start) / 1000,
+      arrived: Date.now() / 1000,
+    };
+  }
+}
+
+/** What a script prints, byte for byte. The stream fails where the script does, or can't be run. */
+export function printed(link: Link, connection: Connection, script: Script): Readable {
+  const out = new PassThrough();
+  void pour(link, connection, script, out).catch((error) => out.destroy(error));
+  return out;
+}
+
+async function pour(
+  link: Link,
+  { name, become, connectTimeout }: Connection,
+  script: Script,
+  out: PassThrough,
+): Promise<void> {
+  const { channel, rest } = await openShell(link, name, become, connectTimeout, evaluated(script));
+  const said = new KeptOutput();
+  try {
+    channel.stdin.end();
+    channel.stderr.on('data', (chunk: Buffer) => said.add(chunk)).resume();
+    out.write(rest);
+    await pipeline(channel.stdout, out, { end: false });
+    const { code } = await channel.ended;
+    if (code !== 0) {
+      const why = code === undefined ? 'lost the connection' : `exit code ${code}`;
+      throw new Error(`${name}: ${said.take().toString().trim() || why}`);
+    }
+    out.end();
+  } finally {
+    channel.close();
+  }
+}
+
+/** A script as the command of a shell that has content on its stdin, and none of the session's prelude. */
+function evaluated(script: Script): string {
+  const text = `LC_ALL=C; export LC_ALL; umask 022\n${script.standalone()}`;
+  return `eval "$(printf %s ${Buffer.from(text).toString('base64')} | base64 -d)"`;
+}
