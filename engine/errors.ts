@@ -61,6 +61,12 @@ export class UserError extends Error {
   }
 }
 
+/**
+ * A value that no host could do anything with: a path that is relative, a mode that is no number. Where a role made it without
+ * looking at facts, it is wrong before its time has come.
+ */
+export class WrongValue extends UserError {}
+
 /** What `read` returns; an Error of it gets its place. */
 export function located<T>(read: () => T, at: Position | undefined): T {
   try {

@@ -1,11 +1,11 @@
 /**
- * Options that are none. Playbooks and roles run without being type-checked, and an option that is misspelt would be left out
- * in silence.
+ * Options that are none, and those that are missing. Playbooks and roles run without being type-checked, and an option that is
+ * misspelt would be left out in silence.
  */
-import { didYouMean, type Position, type Problem, UserError } from './errors.ts';
+import { didYouMean, type Position, type Problem, UserError, WrongValue } from './errors.ts';
 
-/** Every option that a `T` may have. */
-export type Names<T> = Readonly<Record<keyof T, true>>;
+/** Every option that a `T` may have, and those that it must. */
+export type Names<T> = { readonly [Name in keyof T]-?: undefined extends T[Name] ? true : 'needed' };
 
 /**
  * A problem for each name that is none of `names`.
@@ -28,7 +28,7 @@ export function misspelt(
     return {
       what: `${subject} that is none: ${name}`,
       at: at?.(),
-      allowed: known.join(', '),
+      allowed: known.join(', ') || 'none',
       ...(near ? { tryThis: `did you mean ${near}?` } : {}),
     };
   });
@@ -36,11 +36,27 @@ export function misspelt(
 
 const NONE: readonly Problem[] = [];
 
+/** A problem for each name that is needed and not given. The subject: `task "motd"`. */
+export function missing(
+  subject: string,
+  given: object,
+  names: Readonly<Record<string, unknown>>,
+  at?: () => Position | undefined,
+): readonly Problem[] {
+  const known = Object.keys(names);
+  const isLeftOut = (name: string): boolean => names[name] === 'needed' && Reflect.get(given, name) === undefined;
+  const leftOut = known.filter(isLeftOut);
+  if (leftOut.length === 0) return NONE;
+  return leftOut.map((name) => ({ what: `${subject} has no ${name}`, at: at?.(), allowed: known.join(', ') }));
+}
+
 /** What a role throws that misspells an option: whatever the facts, so that it is known before its time has come. */
 export class MisspeltOption extends UserError {}
 
-/** The options of a resource, checked. @throws MisspeltOption on those that are none. */
+/** The options of a resource, checked. @throws MisspeltOption on those that are none; WrongValue where one is missing. */
 export function checkOptions<T extends object>(subject: string, given: T, names: Names<T>): void {
   const problems = misspelt(`${subject} has an option`, Object.keys(given), names);
   if (problems.length > 0) throw new MisspeltOption(problems);
+  const leftOut = missing(subject, given, names);
+  if (leftOut.length > 0) throw new WrongValue(leftOut);
 }

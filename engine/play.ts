@@ -1,6 +1,6 @@
 /** A play: which roles, on which hosts, in which order. Keywords are Ansible's. */
 import type { Position, Problem } from './errors.ts';
-import { misspelt, type Names } from './misspelt.ts';
+import { missing, misspelt, type Names } from './misspelt.ts';
 import type { RoleCall } from './role.ts';
 import { callerOf } from './task.ts';
 
@@ -61,7 +61,9 @@ export function play(declaration: PlayDeclaration): Play {
 /** What is wrong with a play's keywords: a playbook that nobody type-checks may hold anything. */
 export function playProblems(play: Play): readonly Problem[] {
   const keywords = Object.keys(play).filter((name) => name !== 'at');
-  return [...misspelt(`play "${play.name}" has a keyword`, keywords, NAMES, () => play.at), ...wrongValues(play)];
+  const strays = misspelt(`play "${play.name}" has a keyword`, keywords, NAMES, () => play.at);
+  const leftOut = missing(`play "${play.name}"`, play, NAMES, () => play.at);
+  return [...strays, ...leftOut, ...(leftOut.length > 0 ? [] : wrongValues(play))];
 }
 
 function wrongValues(play: Play): readonly Problem[] {
@@ -87,9 +89,9 @@ const isSerial = (value: unknown): boolean =>
 
 /** Every keyword. */
 const NAMES: Names<PlayDeclaration> = {
-  name: true,
-  hosts: true,
-  roles: true,
+  name: 'needed',
+  hosts: 'needed',
+  roles: 'needed',
   optional: true,
   serial: true,
   strategy: true,

@@ -4,7 +4,7 @@
  */
 import { didYouMean, type Position, UserError } from './errors.ts';
 import type { FactAnswers, FactRequests } from './fact.ts';
-import { misspelt, type Names } from './misspelt.ts';
+import { missing, misspelt, type Names } from './misspelt.ts';
 import { callerOf, type Task, type Verdict } from './task.ts';
 import type { Infer, VarsSchema } from './vars/schema.ts';
 
@@ -139,22 +139,22 @@ export type RoleDeclaration<S extends VarsSchema> = {
 );
 
 type Keyword = 'name' | 'description' | 'hosts' | 'vars' | 'tags' | 'work' | keyof WorkDeclaration<VarsSchema>;
-const KEYWORDS: Readonly<Record<Keyword, true>> = {
-  name: true,
-  description: true,
+const KEYWORDS: Readonly<Record<Keyword, true | 'needed'>> = {
+  name: 'needed',
+  description: 'needed',
   hosts: true,
-  vars: true,
+  vars: 'needed',
   tags: true,
   work: true,
   checks: true,
   stages: true,
 };
-const OF_STAGE: Names<Stage<unknown>> = { name: true, sequel: true, facts: true, tasks: true, handlers: true };
-const OF_CHECKS: Names<Checks<unknown>> = { facts: true, verdicts: true };
+const OF_STAGE: Names<Stage<unknown>> = { name: 'needed', sequel: true, facts: true, tasks: 'needed', handlers: true };
+const OF_CHECKS: Names<Checks<unknown>> = { facts: 'needed', verdicts: 'needed' };
 
 /**
  * Declares a role. Its file exports the result, and a play calls that.
- * @throws UserError on a keyword that is none; on one of a stage or of checks when its work is loaded.
+ * @throws UserError on a keyword that is none or is missing; on one of a stage or of checks when its work is loaded.
  */
 export function defineRole<const S extends VarsSchema>(declaration: RoleDeclaration<S>): RoleFactory<S> {
   const { name, description, hosts = 'all', vars, tags = [] } = declaration;
@@ -194,13 +194,14 @@ function declaredBy<S extends VarsSchema>(role: string, module: WorkDeclaration<
   });
 }
 
-/** @throws UserError on a keyword that is none. */
+/** @throws UserError on a keyword that is none, or that is missing. */
 function check(
   subject: string,
   given: object,
-  names: Readonly<Record<string, true>>,
+  names: Readonly<Record<string, true | 'needed'>>,
   at?: () => Position | undefined,
 ): void {
-  const problems = misspelt(`${subject} has a keyword`, Object.keys(given), names, at);
+  const strays = misspelt(`${subject} has a keyword`, Object.keys(given), names, at);
+  const problems = strays.length > 0 ? strays : missing(subject, given, names, at);
   if (problems.length > 0) throw new UserError(problems);
 }

@@ -2,8 +2,8 @@
  * A task: a resource with a name, and what the scheduler must know of it. Tasks are plain data, made by a role's pure
  * `tasks` function, so that they can be listed, planned and tested without a host.
  */
-import type { Position } from './errors.ts';
-import { MisspeltOption, misspelt, type Names } from './misspelt.ts';
+import { type Position, WrongValue } from './errors.ts';
+import { MisspeltOption, missing, misspelt, type Names } from './misspelt.ts';
 import type { Resource } from './resource.ts';
 import type { HostView } from './role.ts';
 
@@ -73,11 +73,11 @@ const OPTIONS: Names<TaskOptions> = {
   ignoreErrors: true,
 };
 
-const DISRUPTION: Names<Disruption> = { thing: true, before: true, after: true };
+const DISRUPTION: Names<Disruption> = { thing: 'needed', before: true, after: true };
 
 /**
  * A task: what to call it, the resource, how to schedule it.
- * @throws MisspeltOption on an option that is none.
+ * @throws MisspeltOption on an option that is none; WrongValue on a disruption of nothing.
  */
 export function task(name: string, action: Resource | Verdict, options: TaskOptions = {}): Task {
   const caller = callerOf(task);
@@ -86,6 +86,8 @@ export function task(name: string, action: Resource | Verdict, options: TaskOpti
     ...misspelt(`task "${name}" disrupts with an option`, Object.keys(options.disrupts ?? {}), DISRUPTION, caller),
   ];
   if (problems.length > 0) throw new MisspeltOption(problems);
+  const leftOut = options.disrupts ? missing(`task "${name}" disrupts and`, options.disrupts, DISRUPTION, caller) : [];
+  if (leftOut.length > 0) throw new WrongValue(leftOut);
   return {
     name,
     action,

@@ -1,5 +1,5 @@
 /** Nothing at a path. */
-import { UserError } from '../errors.ts';
+import { WrongValue } from '../errors.ts';
 import { checkOptions, type Names } from '../misspelt.ts';
 import type { Resource } from '../resource.ts';
 import { sh } from '../script.ts';
@@ -12,7 +12,7 @@ export interface AbsentOptions {
   readonly recursive?: boolean;
 }
 
-const OPTIONS: Names<AbsentOptions> = { path: true, recursive: true };
+const OPTIONS: Names<AbsentOptions> = { path: 'needed', recursive: true };
 
 /**
  * Nothing at this path. A link is removed, not what it leads to. A directory that holds something is only removed with
@@ -23,7 +23,7 @@ export function absent(options: AbsentOptions): Resource {
   const path = absolute(options.path);
   const { recursive = false } = options;
   if (recursive && path.lastIndexOf('/') === 0) {
-    throw new UserError({
+    throw new WrongValue({
       what: `${path} is right below the root and is not removed as a whole`,
       allowed: 'a deeper path',
     });

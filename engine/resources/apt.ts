@@ -1,5 +1,5 @@
 /** Debian packages. */
-import { UserError } from '../errors.ts';
+import { WrongValue } from '../errors.ts';
 import { checkOptions, type Names } from '../misspelt.ts';
 import type { ChangeFailure, Explanation, Joint, Resource } from '../resource.ts';
 import { type ShellFunction, sh, shellFunction } from '../script.ts';
@@ -86,20 +86,20 @@ export function apt(packages: string | readonly string[], options: AptOptions = 
   const names = [packages].flat();
   const { state = 'present', version } = options;
   if (!['present', 'absent'].includes(state)) {
-    throw new UserError({
+    throw new WrongValue({
       what: `apt: the state of ${names.join(' ')} is "${state}"`,
       allowed: 'present, absent; what is there is not made newer, but for a version that is named',
     });
   }
   if (version !== undefined && (names.length !== 1 || state === 'absent')) {
-    throw new UserError({
+    throw new WrongValue({
       what: `apt: a version (${version}) is for one package that is to be present`,
       allowed: 'one name',
     });
   }
   const unfit = names.find((name) => !/^[a-z0-9][a-z0-9+.-]+$/.test(name));
   if (unfit !== undefined || names.length === 0) {
-    throw new UserError({
+    throw new WrongValue({
       what: `apt: "${unfit ?? ''}" is no package name`,
       allowed: 'lower case letters, digits, + - .',
     });

@@ -30,7 +30,7 @@ export interface CopiedOptions extends Omit<FileOptions, 'content'> {
   readonly sha256?: string;
 }
 
-const OPTIONS: Names<CopiedOptions> = { path: true, from: true, sha256: true, validate: true, ...OWNERSHIP };
+const OPTIONS: Names<CopiedOptions> = { path: 'needed', from: 'needed', sha256: true, validate: true, ...OWNERSHIP };
 
 /** Up to this many bytes a file travels inside the change itself. */
 const SMALL = 256 * 1024;

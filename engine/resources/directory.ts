@@ -22,7 +22,7 @@ export interface DirectoryOptions extends Partial<Ownership> {
   readonly path: string;
 }
 
-const OPTIONS: Names<DirectoryOptions> = { path: true, ...OWNERSHIP };
+const OPTIONS: Names<DirectoryOptions> = { path: 'needed', ...OWNERSHIP };
 
 /** `hw_directory PATH FORMAT KEY`: the state of a directory, or of the directory a link leads to. */
 const hwDirectory: ShellFunction = shellFunction(

@@ -1,5 +1,5 @@
 /** A file fetched by the host itself. */
-import { didYouMean, UserError } from '../errors.ts';
+import { didYouMean, UserError, WrongValue } from '../errors.ts';
 import { checkOptions, type Names } from '../misspelt.ts';
 import type { Explanation, Resource } from '../resource.ts';
 import { type ShellFunction, sh, shellFunction } from '../script.ts';
@@ -38,9 +38,9 @@ export interface DownloadOptions extends Partial<Ownership> {
 }
 
 const OPTIONS: Names<DownloadOptions> = {
-  path: true,
-  url: true,
-  sha256: true,
+  path: 'needed',
+  url: 'needed',
+  sha256: 'needed',
   timeout: true,
   seed: true,
   ...OWNERSHIP,
@@ -126,11 +126,11 @@ export function download(options: DownloadOptions): Resource {
   const urls = [options.url].flat();
   const sum = options.sha256.toLowerCase();
   if (!/^[0-9a-f]{64}$/.test(sum)) {
-    throw new UserError({ what: `"${options.sha256}" is no sha256 for ${path}`, allowed: '64 hexadecimal digits' });
+    throw new WrongValue({ what: `"${options.sha256}" is no sha256 for ${path}`, allowed: '64 hexadecimal digits' });
   }
   for (const url of urls) {
     if (!/^https?:\/\/[^\s/]+/.test(url))
-      throw new UserError({
+      throw new WrongValue({
         what: `"${url}" is no URL to download ${path} from`,
         allowed: 'http://... or https://...',
       });

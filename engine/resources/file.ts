@@ -39,7 +39,7 @@ export interface FileOptions extends Partial<Ownership> {
   readonly validate?: (candidate: Script) => Script;
 }
 
-const OPTIONS: Names<FileOptions> = { path: true, content: true, validate: true, ...OWNERSHIP };
+const OPTIONS: Names<FileOptions> = { path: 'needed', content: 'needed', validate: true, ...OWNERSHIP };
 
 /** `hw_file PATH FORMAT SHA256 [KEY]`: the state of a file. With SHA256, says only whether the content has it. */
 export const hwFile: ShellFunction = shellFunction(

@@ -1,5 +1,5 @@
 /** A kernel module, or the same feature built in. */
-import { UserError } from '../errors.ts';
+import { WrongValue } from '../errors.ts';
 import type { Resource } from '../resource.ts';
 import { type ShellFunction, sh, shellFunction } from '../script.ts';
 import { beside, explainPath, hwDrop, hwOwn, hwStage, hwSwap } from './place.ts';
@@ -51,7 +51,7 @@ esac`,
  */
 export function kernelModule(name: string): Resource {
   const module = name.replaceAll('-', '_');
-  if (!/^\w+$/.test(module)) throw new UserError({ what: `"${name}" is no kernel module`, allowed: 'br_netfilter' });
+  if (!/^\w+$/.test(module)) throw new WrongValue({ what: `"${name}" is no kernel module`, allowed: 'br_netfilter' });
   const path = `/etc/modules-load.d/${module}.conf`;
   const next = beside(path);
   return {

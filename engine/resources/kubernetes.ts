@@ -29,7 +29,7 @@ export interface KubernetesObjectOptions {
   readonly waitFor?: { readonly condition: string /** Seconds. */; readonly deadline: number };
 }
 
-const OPTIONS: Names<KubernetesObjectOptions> = { manifest: true, kubectl: true, waitFor: true };
+const OPTIONS: Names<KubernetesObjectOptions> = { manifest: 'needed', kubectl: 'needed', waitFor: true };
 
 /** What rolls out. */
 const WORKLOADS: ReadonlySet<string> = new Set(['Deployment', 'DaemonSet', 'StatefulSet']);
@@ -113,7 +113,12 @@ export interface KubernetesAbsentOptions {
   readonly kubectl: Script;
 }
 
-const ABSENT_OPTIONS: Names<KubernetesAbsentOptions> = { kind: true, name: true, namespace: true, kubectl: true };
+const ABSENT_OPTIONS: Names<KubernetesAbsentOptions> = {
+  kind: 'needed',
+  name: 'needed',
+  namespace: true,
+  kubectl: 'needed',
+};
 
 /** No such object. Waits until it is gone, finalizers included. */
 export function kubernetesAbsent(options: KubernetesAbsentOptions): Resource {

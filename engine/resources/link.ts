@@ -12,7 +12,7 @@ export interface LinkOptions {
   readonly target: string;
 }
 
-const OPTIONS: Names<LinkOptions> = { path: true, target: true };
+const OPTIONS: Names<LinkOptions> = { path: 'needed', target: 'needed' };
 
 /** `hw_link PATH`: the state of a link. */
 const hwLink: ShellFunction = shellFunction(

@@ -3,7 +3,7 @@
  * mode and owner, renamed over it. Shared by every resource that is a path.
  */
 import { createHash } from 'node:crypto';
-import { UserError } from '../errors.ts';
+import { WrongValue } from '../errors.ts';
 import type { Names } from '../misspelt.ts';
 import type { Look } from '../resource.ts';
 import { type Script, type ShellFunction, sh, shellFunction } from '../script.ts';
@@ -19,16 +19,16 @@ export interface Ownership {
 }
 
 /** The options that say so. */
-export const OWNERSHIP: Names<Ownership> = { mode: true, owner: true, group: true };
+export const OWNERSHIP: Names<Partial<Ownership>> = { mode: true, owner: true, group: true };
 
-/** Defaults filled in and mode in four digits. @throws UserError when the mode is no octal number. */
+/** Defaults filled in and mode in four digits. @throws WrongValue when the mode is no octal number. */
 export function ownership(path: string, given: Partial<Ownership>, mode: string): Ownership {
   // From YAML without quotes it is a number, and 0644 another one than it looks like.
   const wanted: unknown = given.mode ?? mode;
   if (typeof wanted !== 'string' || !/^[0-7]{3,4}$/.test(wanted)) {
     const said =
       typeof wanted === 'number' ? `the number ${wanted} (octal ${wanted.toString(8)})` : JSON.stringify(wanted);
-    throw new UserError({
+    throw new WrongValue({
       what: `mode ${said} of ${path} is no file mode`,
       allowed: 'three or four octal digits in quotes: "0644"',
     });
@@ -36,11 +36,11 @@ export function ownership(path: string, given: Partial<Ownership>, mode: string)
   return { mode: wanted.padStart(4, '0'), owner: given.owner ?? 'root', group: given.group ?? 'root' };
 }
 
-/** The path, checked. @throws UserError when it is relative, the root, or not in its shortest form. */
+/** The path, checked. @throws WrongValue when it is relative, the root, or not in its shortest form. */
 export function absolute(path: string): string {
   const parts = path.split('/');
   if (!path.startsWith('/') || parts.slice(1).some((part) => part === '' || part === '.' || part === '..')) {
-    throw new UserError({
+    throw new WrongValue({
       what: `"${path}" is no path that Heartwood writes to`,
       allowed: 'an absolute path without "..", "//" or a slash at its end: /etc/motd',
     });

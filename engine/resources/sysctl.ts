@@ -1,5 +1,5 @@
 /** A kernel parameter. */
-import { UserError } from '../errors.ts';
+import { WrongValue } from '../errors.ts';
 import { checkOptions, type Names } from '../misspelt.ts';
 import type { Resource } from '../resource.ts';
 import { type ShellFunction, sh, shellFunction } from '../script.ts';
@@ -57,7 +57,10 @@ done < "$1"`,
 export function sysctl(key: string, value: string | number, options: SysctlOptions = {}): Resource {
   checkOptions('sysctl', options, OPTIONS);
   if (!/^[\w/-]+(\.[\w/-]+)+$/.test(key)) {
-    throw new UserError({ what: `"${key}" is no kernel parameter`, allowed: 'names with dots between: vm.swappiness' });
+    throw new WrongValue({
+      what: `"${key}" is no kernel parameter`,
+      allowed: 'names with dots between: vm.swappiness',
+    });
   }
   const wanted = String(value).trim().split(/\s+/).join(' ');
   const path = absolute(options.file ?? '/etc/sysctl.d/zz-heartwood.conf');

@@ -4,7 +4,7 @@
  * board, and complete, since `ufw show added` does not tell whether a rule has its IPv6 twin.
  */
 import { isIP } from 'node:net';
-import { UserError } from '../errors.ts';
+import { WrongValue } from '../errors.ts';
 import { checkOptions, type Names } from '../misspelt.ts';
 import type { Explanation, Resource } from '../resource.ts';
 import { type Script, type ShellFunction, sh, shellFunction } from '../script.ts';
@@ -35,7 +35,7 @@ export interface UfwRule {
 }
 
 const RULE: Names<UfwRule> = {
-  action: true,
+  action: 'needed',
   direction: true,
   from: true,
   fromPort: true,
@@ -198,7 +198,7 @@ export interface UfwEnabledOptions {
   readonly confirmWithin?: number;
 }
 
-const ENABLED_OPTIONS: Names<UfwEnabledOptions> = { keepPort: true, confirmWithin: true };
+const ENABLED_OPTIONS: Names<UfwEnabledOptions> = { keepPort: 'needed', confirmWithin: true };
 
 /**
  * The firewall turned on, now and at boot. Refuses while no rule lets TCP connections to `keepPort` in. Before it turns the
@@ -243,8 +243,8 @@ function normalForm(rule: UfwRule): { v4: string; v6: string; words: readonly st
   checkOptions('ufwRule', rule, RULE);
   const { action, proto, route = false, inIface, outIface } = rule;
   const direction = rule.direction ?? (outIface !== undefined && inIface === undefined && !route ? 'out' : 'in');
-  const problem = (what: string, allowed: string): UserError =>
-    new UserError({ what: `firewall rule: ${what}`, allowed });
+  const problem = (what: string, allowed: string): WrongValue =>
+    new WrongValue({ what: `firewall rule: ${what}`, allowed });
   const from = network(rule.from);
   const to = network(rule.to);
   const [port, fromPort] = [ports(rule.port), ports(rule.fromPort)];
@@ -289,7 +289,7 @@ function ports(given: number | string | undefined): string {
   if (given === undefined) return 'any';
   const text = String(given);
   if (!/^\d+(:\d+)?(,\d+(:\d+)?)*$/.test(text)) {
-    throw new UserError({ what: `firewall rule: "${text}" is no port`, allowed: '6443, 2379:2380, or 80,443' });
+    throw new WrongValue({ what: `firewall rule: "${text}" is no port`, allowed: '6443, 2379:2380, or 80,443' });
   }
   return text
     .split(',')
@@ -305,7 +305,7 @@ function network(given: string | undefined): { text: string; family?: 4 | 6 } {
   const bits = family === 4 ? 32 : 128;
   const prefix = length === undefined ? bits : Number(length);
   if ((family !== 4 && family !== 6) || !/^\d*$/.test(length ?? '') || prefix > bits) {
-    throw new UserError({
+    throw new WrongValue({
       what: `firewall rule: "${given}" is no address or network`,
       allowed: '10.0.0.5, 10.42.0.0/16, fd00::5, fd00::/8, any',
     });

@@ -22,7 +22,7 @@ export interface WaitOptions {
   readonly every?: number;
 }
 
-const OPTIONS: Names<WaitOptions> = { what: true, script: true, deadline: true, every: true };
+const OPTIONS: Names<WaitOptions> = { what: 'needed', script: 'needed', deadline: 'needed', every: true };
 
 /** `hw_seen TEXT`: sets `hw_seen` to the last line of TEXT. */
 const hwSeen: ShellFunction = shellFunction(
@@ -117,7 +117,7 @@ fi`,
 
 /** Waits until a TCP connection to the port can be opened. Uses nc, curl or bash, whichever the host has. */
 export function waitForPort(options: WaitForPortOptions): Resource {
-  checkOptions('waitForPort', options, { host: true, port: true, deadline: true });
+  checkOptions('waitForPort', options, { host: true, port: 'needed', deadline: 'needed' });
   const { host = '127.0.0.1', port, deadline } = options;
   return waitFor({
     what: `port ${port} of ${host}`,
@@ -137,7 +137,7 @@ export interface WaitForUnitOptions {
 
 /** Waits until a systemd unit is active. Ends at once when the unit has failed for good, is masked or missing. */
 export function waitForUnit(name: string, options: WaitForUnitOptions): Resource {
-  checkOptions('waitForUnit', options, { deadline: true });
+  checkOptions('waitForUnit', options, { deadline: 'needed' });
   const { deadline } = options;
   return waitFor({
     what: `unit ${name} to be active`,
@@ -188,7 +188,7 @@ fi`,
 
 /** Waits until a GET of the URL answers with one of the status codes. Uses curl or wget, whichever the host has. */
 export function waitForHttp(options: WaitForHttpOptions): Resource {
-  checkOptions('waitForHttp', options, { url: true, deadline: true, status: true, ca: true });
+  checkOptions('waitForHttp', options, { url: 'needed', deadline: 'needed', status: true, ca: true });
   const { url, deadline, status = [200], ca } = options;
   const flags =
     ca === undefined

@@ -2,9 +2,10 @@
  * The rehearsal: what the whole run is going to ask is asked at once, before its first play. Until something differs nothing has
  * changed, so all plays' facts and probes are one script each per host, and a run that finds nothing to do is over with that:
  * plays, roles and stages then find every answer in the run's {@link Foresight}. The first change ends it, and from there on
- * each stage asks for itself. Nothing is decided here, and nothing said but of a misspelt option; what can't be computed yet is left to its own time.
+ * each stage asks for itself. Nothing is decided here, and nothing said but of mistakes that no fact excuses; what can't be computed
+ * yet is left to its own time.
  */
-import { UserError } from '../errors.ts';
+import { UserError, WrongValue } from '../errors.ts';
 import type { FactRequests } from '../fact.ts';
 import type { InventoryHost } from '../inventory/inventory.ts';
 import { MisspeltOption } from '../misspelt.ts';
@@ -93,16 +94,38 @@ function probesOf(
   context: TaskContext<unknown, FactRequests>,
   first: InventoryHost,
 ): readonly { readonly target: string; readonly steps: readonly ProbeStep[] }[] {
+  const watched = new Watched(context);
   try {
-    const units = unitsOf(place, context, run.options.tags, first);
+    const units = unitsOf(place, watched.context, run.options.tags, first);
     return [...new Set(units.map(({ target }) => target))].map((target) => ({
       target,
       steps: probeSteps(units, target),
     }));
   } catch (error) {
-    if (error instanceof MisspeltOption) throw new UserError(problemsOf(error, place.call.role.name));
+    const isCertain = error instanceof MisspeltOption || (error instanceof WrongValue && !watched.isLookedAt);
+    if (isCertain) throw new UserError(problemsOf(error, place.call.role.name));
     // What the stage refuses is said in its own time, when it may not refuse any more.
     return [];
+  }
+}
+
+/** Has a stage looked at the facts of its context? If not, it would do the same whatever they are. */
+class Watched {
+  readonly context: TaskContext<unknown, FactRequests>;
+  isLookedAt = false;
+
+  constructor(context: TaskContext<unknown, FactRequests>) {
+    const facts = new Proxy(context.facts, {
+      get: (...words) => this.#noted(Reflect.get(...words)),
+      has: (...words) => this.#noted(Reflect.has(...words)),
+      ownKeys: (...words) => this.#noted(Reflect.ownKeys(...words)),
+    });
+    this.context = { ...context, facts };
+  }
+
+  #noted<T>(answer: T): T {
+    this.isLookedAt = true;
+    return answer;
   }
 }
 

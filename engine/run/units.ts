@@ -2,9 +2,10 @@
  * A stage's tasks and handlers as the units of work of one host: numbered, selected by tags, with the host they look at and
  * the handlers they notify. Pure.
  */
-
+import { WrongValue } from '../errors.ts';
 import type { TaskRef } from '../events.ts';
 import type { FactRequests } from '../fact.ts';
+import { misspelt } from '../misspelt.ts';
 import type { Play } from '../play.ts';
 import type { Resource } from '../resource.ts';
 import type { HostView, RoleCall, Stage, TaskContext } from '../role.ts';
@@ -57,7 +58,7 @@ export function selectedCalls(play: Play, selection: TagSelection): readonly Rol
 
 /**
  * The units of one host: selected tasks in order, then the stage's handlers but those whose `when` says no.
- * @throws Error when a task notifies a handler its stage does not have: the role is wrong.
+ * @throws UserError of a role's own; WrongValue when a task notifies a handler that its stage does not have.
  */
 export function unitsOf(
   place: StagePlace,
@@ -74,7 +75,9 @@ export function unitsOf(
       const [, handler] = handlers.find(([each]) => each === name) ?? [];
       // One that is not to run now is owed to nobody.
       if (handler) return handler.options.when === false ? [] : owedName(name);
-      throw new Error(`task "${task.name}" notifies "${name}", which stage ${stage.name} has not`);
+      throw new WrongValue(
+        misspelt(`task "${task.name}" notifies a handler`, [name], Object.fromEntries(handlers), () => task.at),
+      );
     });
   const unit = (task: Task, key: string, index: number, handler?: string): Unit => ({
     key,

@@ -2,7 +2,7 @@
  * Handlebars' own parser, and a renderer that is strict everywhere: Handlebars' `strict` stays silent where a missing name
  * stands in `{{#if}}`, `{{#each}}` or a helper's arguments. The renderer makes no code, knows no partials and no prototypes.
  */
-import { didYouMean, kindOf, type Position, UserError } from '../errors.ts';
+import { didYouMean, kindOf, type Position, WrongValue } from '../errors.ts';
 import { handlebarsParser } from '../late-packages.ts';
 import { Secret, SecretText } from '../secret.ts';
 import type { Render } from '../template.ts';
@@ -17,7 +17,7 @@ const parsed = new Map<string, Program>();
 
 /**
  * A template from its text, parsed at once and once per text. `file` names it in messages.
- * @throws UserError on a syntax error.
+ * @throws WrongValue on a syntax error.
  */
 export function compileTemplate(text: string, file: string): Render {
   let program = parsed.get(text);
@@ -37,7 +37,7 @@ function parse(text: string, file: string): Program {
     return handlebarsParser().parse(text);
   } catch (error) {
     if (!(error instanceof Error)) throw error;
-    throw new UserError({ what: `not a template: ${syntaxMessage(error.message)}`, at: syntaxPlace(error, file) });
+    throw new WrongValue({ what: `not a template: ${syntaxMessage(error.message)}`, at: syntaxPlace(error, file) });
   }
 }
 
@@ -157,7 +157,7 @@ class Renderer {
     if (value !== undefined || forgiving) return value;
     if (known.includes(parts.at(-1) ?? '')) {
       const { line, column } = node.loc.start;
-      throw new UserError({
+      throw new WrongValue({
         what: `"${node.original}" has no value`,
         at: { file: this.#file, line, column: column + 1 },
         tryThis: `{{default ${node.original} "..."}} or {{#if (defined ${node.original})}}, or give it one`,
@@ -182,9 +182,9 @@ class Renderer {
     node: Node,
     what: string,
     more: { allowed?: string | undefined; near?: string | undefined } = {},
-  ): UserError {
+  ): WrongValue {
     const { line, column } = node.loc.start;
-    return new UserError({
+    return new WrongValue({
       what,
       at: { file: this.#file, line, column: column + 1 },
       allowed: more.allowed,

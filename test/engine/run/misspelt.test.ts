@@ -1,14 +1,18 @@
-/** Options that are none: refused, with their place, before anything is changed. */
+/** Options that are none, missing, or wrong: refused, with their place, before anything is changed. */
 import { existsSync } from 'node:fs';
 import t from 'tap';
 import { EventStream, type RunEvent } from '../../../engine/events.ts';
+import { fact } from '../../../engine/fact.ts';
 import { play } from '../../../engine/play.ts';
+import { absent } from '../../../engine/resources/absent.ts';
 import { command } from '../../../engine/resources/command.ts';
 import { directory } from '../../../engine/resources/directory.ts';
+import { type FileOptions, file } from '../../../engine/resources/file.ts';
 import { defineRole } from '../../../engine/role.ts';
 import { sh } from '../../../engine/script.ts';
-import { type Task, task } from '../../../engine/task.ts';
-import { roleOf, World } from '../../support/world.ts';
+import { type Disruption, type Task, task } from '../../../engine/task.ts';
+import { templateText } from '../../../engine/template.ts';
+import { roleOf, statuses, World } from '../../support/world.ts';
 
 t.test('a misspelt option is refused with its place, before an earlier task has changed anything', async (t) => {
   const world = new World(t.testdir(), ['node-1']);
@@ -37,6 +41,71 @@ t.test('a misspelt option is refused with its place, before an earlier task has 
     t.match(error, { problems: [{ what, at: { file: /misspelt.test.ts/ }, tryThis: `did you mean ${near}?` }] });
     t.notOk(existsSync(world.path('node-1', 'changed')));
   }
+});
+
+t.test(
+  'a missing option, and a wrong value, are refused once, before an earlier task has changed anything',
+  async (t) => {
+    const world = new World(t.testdir(), ['node-1', 'node-2']);
+    const first = roleOf(({ host }) => [task('First', command(sh`touch ${world.path(host.name, 'changed')}`))]);
+    const mode: unknown = 0o750;
+    const mistakes: [() => Task, object][] = [
+      [
+        () => task('Config', file({ path: '/srv/x' } as FileOptions)),
+        { what: 'file has no content', allowed: /content/ },
+      ],
+      [() => task('Config', directory({ path: '/srv/x', mode: mode as string })), { what: /mode the number 488/ }],
+      [() => task('Config', directory({ path: 'srv/x' })), { what: '"srv/x" is no path that Heartwood writes to' }],
+      [
+        () => task('Config', command(sh`true`), { notify: 'restrt' }),
+        { what: 'task "Config" notifies a handler that is none: restrt', tryThis: 'did you mean restart?' },
+      ],
+      [
+        () => task('Config', command(sh`true`), { disrupts: {} as Disruption }),
+        { what: 'task "Config" disrupts and has no thing' },
+      ],
+      [
+        () => task('Config', file({ path: '/srv/x', content: templateText('{{prt}}', 'x.hbs')({ port: 1 }) })),
+        { what: '"prt" is not defined', at: { file: 'x.hbs', line: 1, column: 3 }, tryThis: 'did you mean "port"?' },
+      ],
+    ];
+    for (const [mistaken, problem] of mistakes) {
+      const second = roleOf(
+        () => [mistaken()],
+        () => ({ restart: task('Restart', command(sh`true`)) }),
+      );
+      const plays = [play({ name: 'All', hosts: 'all', roles: [first(), second()] })];
+      const error: unknown = await world.run(plays).catch((thrown: unknown) => thrown);
+      t.match(error, { problems: [{ at: { file: /misspelt.test.ts/ }, ...problem }] });
+      t.match(error, { exitCode: 1, problems: { length: 1 } });
+      for (const host of world.names) t.notOk(existsSync(world.path(host, 'changed')));
+    }
+  },
+);
+
+t.test('a value that a fact may mend is refused in its own time', async (t) => {
+  const world = new World(t.testdir(), ['node-1']);
+  const place = world.path('node-1', 'place');
+  const first = roleOf(() => [task('First', command(sh`echo /nonexistent >${place}`))]);
+  const script = sh`cat ${place} 2>/dev/null || :`;
+  const asked = defineRole({
+    name: 'asked',
+    description: 'A role.',
+    vars: { properties: {} },
+    stages: (stage) => [
+      stage({
+        name: 'main',
+        facts: () => ({
+          place: fact({ name: 'place', script, parse: ({ stdout }) => stdout.trim(), example: '/srv' }),
+        }),
+        tasks: ({ facts }) => [task('Gone', absent({ path: facts.place }))],
+      }),
+    ],
+  });
+  const plays = [play({ name: 'All', hosts: 'all', roles: [first(), asked()] })];
+  const { events, exitCode } = await world.run(plays);
+  t.equal(exitCode, 0);
+  t.strictSame(statuses(events), ['First: changed', 'Gone: ok']);
 });
 
 t.test('misspelt keywords of roles, stages and calls are refused', async (t) => {
