@@ -1,5 +1,5 @@
 /** What every session promises of content that goes beside its shell: run against each of them, as the session suite is. */
-import { createReadStream, readFileSync, writeFileSync } from 'node:fs';
+import { createReadStream, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -7,6 +7,7 @@ import type { Test } from 'tap';
 import type { StepResult } from '../../engine/remote/session.ts';
 import { type Script, sh, shellFunction } from '../../engine/script.ts';
 import { type OpenHere, opened, step, temporary, text } from './session-suite.ts';
+import { until } from './until.ts';
 
 /** Defines the tests. */
 export function transferSuite(t: Test, open: OpenHere): void {
@@ -35,15 +36,16 @@ export function transferSuite(t: Test, open: OpenHere): void {
 
   t.test('a row of uploads goes together, a few at once, and what is given behind it waits for all', async (t) => {
     const session = await opened(t, open);
-    const log = join(temporary(t), 'log');
-    const row = (...ids: number[]) =>
+    const folder = temporary(t);
+    const [log, go] = [join(folder, 'log'), join(folder, 'go')];
+    const row = (work: Script, ...ids: number[]) =>
       ids.map((i) => ({
         id: `up${i}`,
-        script: sh`echo + >> ${log}; cat >/dev/null; sleep 0.3; echo - >> ${log}`,
+        script: sh`echo + >> ${log}; cat >/dev/null; ${work}; echo - >> ${log}`,
         timeout: 30,
         content: () => Readable.from([Buffer.alloc(100_000)]),
       }));
-    const uploads = session.upload(row(0, 1, 2, 3, 4));
+    const uploads = session.upload(row(sh`sleep 0.3`, 0, 1, 2, 3, 4));
     const [behind] = await session.run([step('behind', sh`cat ${log}`)]);
     const signs = text(behind).trim().split('\n');
     t.equal(signs.filter((sign) => sign === '-').length, 5);
@@ -52,18 +54,23 @@ export function transferSuite(t: Test, open: OpenHere): void {
     t.ok((await uploads).every(({ outcome, exitCode }) => outcome === 'ran' && exitCode === 0));
 
     const outcomes = async (results: Promise<readonly StepResult[]>) => (await results).map(({ outcome }) => outcome);
-    const cut = session.upload(row(5, 6, 7, 8));
-    await sleep(150);
+    const isBegun = (count: number) => until(10, async () => readFileSync(log, 'utf8').split('+').length > count);
+    const held = sh`while [ ! -e ${go} ]; do sleep 0.1; done`;
+    const cut = session.upload(row(held, 5, 6, 7, 8));
+    t.ok(await isBegun(8));
     const left = session.run([step('left', sh`:`)]);
     await session.interrupt('after this step');
+    writeFileSync(go, '');
     t.strictSame(await outcomes(cut), ['ran', 'ran', 'ran', 'skipped'], 'those at hand end, the others are left out');
     t.match(await left, [{ outcome: 'skipped' }]);
-    const killed = session.upload(row(9, 10, 11, 12));
-    await sleep(150);
+    rmSync(go);
+    const killed = session.upload(row(held, 9, 10, 11, 12));
+    t.ok(await isBegun(11));
     await session.interrupt('now');
     t.strictSame(await outcomes(killed), ['interrupted', 'interrupted', 'interrupted', 'skipped']);
+    writeFileSync(go, '');
     await session.interrupt('after this step');
-    t.strictSame(await outcomes(session.upload(row(13, 14))), ['skipped', 'skipped'], 'a row is left out whole');
+    t.strictSame(await outcomes(session.upload(row(sh`:`, 13, 14))), ['skipped', 'skipped'], 'a row is left out whole');
     t.equal(text((await session.run([step('on', sh`echo on`)]))[0]), 'on\n');
   });
 

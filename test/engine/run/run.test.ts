@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { UserError } from '../../../engine/errors.ts';
+import { EventStream, type RunEvent } from '../../../engine/events.ts';
 import { fact, fromEach } from '../../../engine/fact.ts';
 import { loadInventory } from '../../../engine/inventory/load.ts';
 import { play } from '../../../engine/play.ts';
@@ -369,7 +370,7 @@ t.test('wrong patterns and variables are told before any host is connected to', 
 t.test('Ctrl-C lets the running step end, begins nothing new, and exits with 99', async (t) => {
   const world = worldOf(t, ['node-1']);
   const role = roleOf(({ host }) => [
-    task('Slow', command(sh`sleep 0.5; echo x > ${world.path(host.name, 'slow')}`)),
+    task('Slow', command(sh`sleep 1; echo x > ${world.path(host.name, 'slow')}`)),
     task('Next', command(sh`echo x > ${world.path(host.name, 'next')}`)),
   ]);
   const listeners: ((how: 'after this step' | 'now') => void)[] = [];
@@ -377,12 +378,17 @@ t.test('Ctrl-C lets the running step end, begins nothing new, and exits with 99'
     requested: undefined as 'after this step' | undefined,
     onRequest: (listener: (how: 'after this step' | 'now') => void) => listeners.push(listener) && undefined,
   };
-  setTimeout(() => {
+  const stream = new EventStream();
+  const events: RunEvent[] = [];
+  stream.subscribe((event) => {
+    events.push(event);
+    if (event.type !== 'task-started') return;
     interruption.requested = 'after this step';
     for (const listener of listeners) listener('after this step');
-  }, 250);
-  const { exitCode, events } = await world.run([play({ name: 'All', hosts: 'all', roles: [role()] })], {
+  });
+  const { exitCode } = await world.run([play({ name: 'All', hosts: 'all', roles: [role()] })], {
     interruption,
+    events: stream,
   });
   t.equal(exitCode, 99);
   t.equal(world.read('node-1', 'slow'), 'x\n');
@@ -400,10 +406,10 @@ t.test(
       const role = roleOf(
         () => [
           task('Config', file({ path: at('config'), content: 'x' }), { notify: handler }),
-          task('Slow', command(sh`touch ${at('slow')}; sleep 0.5`, { creates: at('slow') })),
+          task('Slow', command(sh`touch ${at('slow')}; sleep 1`, { creates: at('slow') })),
         ],
         () => ({
-          [handler]: task('Restart', command(sh`touch ${at('restarting')}; sleep 0.5; echo restarted >> ${at('log')}`)),
+          [handler]: task('Restart', command(sh`touch ${at('restarting')}; sleep 1; echo restarted >> ${at('log')}`)),
         }),
       );
       const plays = [play({ name: 'All', hosts: 'all', roles: [role()] })];
