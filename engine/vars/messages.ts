@@ -5,7 +5,7 @@ import type { Located } from '../inventory/inventory.ts';
 import { type Place, placeOf } from '../inventory/marks.ts';
 import { holdsSecret } from './coerce.ts';
 import { FORMATS } from './formats.ts';
-import type { ValueSchema, VarsSchema } from './schema.ts';
+import type { StringSchema, ValueSchema, VarsSchema } from './schema.ts';
 
 /** What a role's messages are about. */
 export interface MessageContext {
@@ -109,10 +109,13 @@ function advice(error: ErrorObject, schema: ValueSchema | undefined, place: Plac
     return near && `did you mean "${near}"?`;
   }
   if (error.keyword !== 'type' || !schema) return undefined;
-  if (schema.type === 'string' && (typeof value === 'number' || typeof value === 'boolean') && !holdsSecret(schema)) {
-    return `put it in quotes: "${place?.text ?? String(value)}"`;
+  if (schema.type === 'string' && (typeof value === 'number' || typeof value === 'boolean')) {
+    const text = place?.text ?? String(value);
+    const fits = (schema.enum?.includes(text) ?? true) && new RegExp(schema.pattern ?? '', 'u').test(text);
+    // Whether a secret fits is a secret too.
+    if (holdsSecret(schema)) return 'put it in quotes';
+    return fits ? `put it in quotes: "${text}"` : undefined;
   }
-  if (schema.type === 'string' && holdsSecret(schema)) return 'put it in quotes';
   if (schema.type === 'boolean' && typeof value === 'string' && /^(yes|no|true|false|on|off)$/i.test(value)) {
     return `write it without quotes: ${value}`;
   }
@@ -144,7 +147,7 @@ export function describe(schema: ValueSchema): string {
     case 'string':
       if (schema.enum) return schema.enum.join(', ');
       if (schema.format) return FORMATS[schema.format]?.words ?? schema.format;
-      if (schema.pattern) return `text that matches ${schema.pattern}`;
+      if (schema.pattern) return likeOf(schema, schema.pattern);
       return schema.minLength ? `text, at least ${schema.minLength} characters` : 'text';
     case 'integer':
     case 'number': {
@@ -166,6 +169,12 @@ export function describe(schema: ValueSchema): string {
         : 'a mapping';
     }
   }
+}
+
+/** A pattern says little to people; what fits it says more. */
+function likeOf({ examples, default: usual, secret }: StringSchema, pattern: string): string {
+  const [like] = secret ? [] : [...(examples ?? []), usual].filter((value) => value !== undefined);
+  return like === undefined ? `text that matches ${pattern}` : `text like ${String(like)}, matching ${pattern}`;
 }
 
 function schemaAt(schema: VarsSchema, path: readonly string[]): ValueSchema | undefined {

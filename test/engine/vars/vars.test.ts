@@ -144,7 +144,11 @@ t.test('every error has its place, what is allowed and what to try', async (t) =
       'k3s_channel: stabel',
       'group_vars/all.yml:1:1: k3s_channel is the text "stabel"\n  allowed: stable, latest\n  try: did you mean "stable"?',
     ],
-    ['k3s_version: "1.36"', 'group_vars/all.yml:1:1: k3s_version is the text "1.36"\n  allowed: text that matches ^v'],
+    [
+      'k3s_version: "1.36"',
+      'group_vars/all.yml:1:1: k3s_version is the text "1.36"\n  allowed: text like v1, matching ^v',
+    ],
+    ['k3s_version: 5', 'group_vars/all.yml:1:1: k3s_version is the number 5\n  allowed: text like v1, matching ^v'],
     [
       'k3s_nets: 10.0.0.0/8',
       'group_vars/all.yml:1:1: k3s_nets is the text "10.0.0.0/8"\n  allowed: a list of: an IPv4 network (10.0.0.0/24), each once\n  try: make it a list: [10.0.0.0/8]',
