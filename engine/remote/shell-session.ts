@@ -23,7 +23,7 @@ import {
 } from './session.ts';
 import { killStepScript, type RunningStep, stopBatchScript } from './stop-script.ts';
 import { after } from './timer.ts';
-import { type Ending, printed, TransferRow } from './transfers.ts';
+import { type Ending, printed, TransferRow, tell } from './transfers.ts';
 
 /** Seconds a step that was told to end has for it; then the link is given up. Ending it takes 3 s at most (stop-script.ts). */
 const KILL_GRACE = 15;
@@ -208,10 +208,12 @@ export class ShellSession implements Session {
       const timeout = Math.max(...transfers.map((transfer) => transfer.timeout));
       if (this.#lockRequest) await this.#runBatch([{ id: 'lock', script: sh`:`, timeout }], undefined);
       if (this.#broken) throw this.#broken;
-      const results = await row.send(transfers, this.#unpacks);
+      const results = await row.send(transfers, this.#unpacks).catch(async (error: unknown) => {
+        await aMoment();
+        throw this.#broken ?? error;
+      });
       if (results) return results;
-      // The link's reason is a moment behind.
-      await new Promise((resolve) => setImmediate(resolve));
+      await aMoment();
       this.#break('lost the connection');
       throw this.#broken;
     } finally {
@@ -259,12 +261,7 @@ export class ShellSession implements Session {
 
   /** Has a second shell on the host do something to the session's. */
   async #tell(script: string): Promise<void> {
-    const { name, become, connectTimeout } = this.#connection;
-    const { channel } = await openShell(this.#link, name, become, connectTimeout);
-    channel.stdout.resume();
-    channel.stderr.resume();
-    channel.stdin.end(script);
-    await channel.ended;
+    await tell(this.#link, this.#connection, script);
   }
 
   #break(what: string): void {
@@ -298,4 +295,9 @@ export class ShellSession implements Session {
     }
     await this.#link.close();
   }
+}
+
+/** The reason of a link that broke is a moment behind. */
+function aMoment(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }

@@ -24,6 +24,18 @@ export function stopBatchScript(shellPid: number): string {
  * when the step has ended.
  */
 export function killStepScript(shellPid: number, { pid, start }: RunningStep): string {
+  return endScript(shellPid, pid, start);
+}
+
+/** The same for a shell that has a channel of its own, and all that it started. */
+export function killShellScript(pid: number): string {
+  return `read -r hw_stat </proc/${pid}/stat || exit 0
+set -- \${hw_stat##*) }
+hw_start=\${20}
+${endScript(pid, pid, '$hw_start')}`;
+}
+
+function endScript(shellPid: number, pid: number, start: number | '$hw_start'): string {
   return `
 hw_table() {
   for hw_dir in /proc/[0-9]*; do
@@ -53,7 +65,7 @@ hw_members() {
       case $hw_in in *" $hw_parent "*) hw_in="$hw_in$hw_p " ;; *)
         [ "$hw_sid" = "$hw_session" ] || continue
           # Within a tick of the clock, the later process has the higher number.
-          [ "$hw_since" -gt ${start} ] || { [ "$hw_since" = ${start} ] && [ "$hw_p" -gt ${pid} ]; } || continue
+          [ "$hw_since" -gt ${start} ] || { [ "$hw_since" = "${start}" ] && [ "$hw_p" -gt ${pid} ]; } || continue
           hw_in="$hw_in$hw_p " ;;
       esac
     done <<HW_TABLE
@@ -68,7 +80,7 @@ hw_there() {
   hw_since=\${20}
 }
 hw_runs() {
-  hw_there ${pid} && [ "$hw_since" = ${start} ]
+  hw_there ${pid} && [ "$hw_since" = "${start}" ]
 }
 hw_any() {
   for hw_p in $1; do

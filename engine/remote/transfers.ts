@@ -1,6 +1,6 @@
 /**
- * Bytes over channels of their own, beside the session's shell: contents to a host, each on the stdin of a script, and what a
- * script prints, back.
+ * What goes over channels of its own, beside the session's shell: contents to a host, each on the stdin of a script, what a
+ * script prints, back, and what one shell is to do to another.
  */
 import { PassThrough, type Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -13,6 +13,7 @@ import { openShell } from './become.ts';
 import { KeptOutput } from './kept-output.ts';
 import type { Link } from './link.ts';
 import type { Connection, StepResult, Transfer } from './session.ts';
+import { killShellScript } from './stop-script.ts';
 import { after } from './timer.ts';
 
 /**
@@ -20,6 +21,9 @@ import { after } from './timer.ts';
  * sshd grants ten channels (MaxSessions), the shell's among them; where it grants fewer, they take turns.
  */
 const TRANSFERS_AT_ONCE = 3;
+
+/** Seconds that what is ended has for it; then it is not waited for. Ending it takes 6 s at most (stop-script.ts). */
+const END_GRACE = 10;
 
 /** How something under way is ended from here. */
 export type Ending = 'timed out' | 'interrupted';
@@ -77,7 +81,8 @@ export class TransferRow {
     let ending: Ending | undefined;
     let close = (): void => {};
     const end = (how: Ending): void => {
-      ending ??= how;
+      if (ending) return;
+      ending = how;
       close();
     };
     let stalled: NodeJS.Timeout | undefined;
@@ -88,11 +93,18 @@ export class TransferRow {
     let code: number | undefined;
     try {
       const unpacked = isPacked ? sh`gzip -dc | {\n${script}\n}` : script;
-      const { channel, trips } = await openShell(this.#link, name, become, timeout, evaluated(unpacked));
+      const { channel, trips, pid } = await openShell(this.#link, name, become, timeout, evaluated(unpacked));
       this.#traffic.roundTrips += trips + 1;
       // What others of the row send is before it in the line: it may take as long as headway may.
       stalled = after(timeout, () => end('timed out'));
-      close = () => channel.close();
+      // sshd says that a channel is closed when its command has ended, which may be never.
+      const givenUp = new Promise<undefined>((resolve) => {
+        close = () => {
+          channel.close();
+          after(END_GRACE, () => resolve(undefined)).unref();
+          void tell(this.#link, this.#connection, killShellScript(pid)).then(resolve, () => {});
+        };
+      });
       if (ending) close();
       const listen = (kept: KeptOutput) => (chunk: Buffer) => {
         this.#traffic.bytesIn += chunk.length;
@@ -112,8 +124,11 @@ export class TransferRow {
         this.#traffic.bytesOut += chunk.length;
         for (const each of this.#going) each.refresh();
       });
-      await pipeline([...sent, channel.stdin]).catch(() => {});
-      code = (await channel.ended).code;
+      const taken = pipeline([...sent, channel.stdin])
+        .catch(() => {})
+        .then(() => channel.ended);
+      code = (await Promise.race([taken, givenUp]))?.code;
+      source.destroy();
     } finally {
       clearTimeout(stalled);
       this.#going.delete(own);
@@ -137,6 +152,19 @@ export class TransferRow {
       arrived: Date.now() / 1000,
     };
   }
+}
+
+/** Has a shell of its own on the host do something to others. */
+export async function tell(
+  link: Link,
+  { name, become, connectTimeout }: Connection,
+  script: string,
+): Promise<undefined> {
+  const { channel } = await openShell(link, name, become, connectTimeout);
+  channel.stdout.resume();
+  channel.stderr.resume();
+  channel.stdin.end(script);
+  await channel.ended;
 }
 
 /** What a script prints, byte for byte. The stream fails where the script does, or can't be run. */

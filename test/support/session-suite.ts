@@ -517,11 +517,13 @@ function sleepers(seconds: string): number[] {
   });
 }
 
-function sleeps(seconds: string): number {
+/** How many of them there are. */
+export function sleeps(seconds: string): number {
   return sleepers(seconds).length;
 }
 
-function endSleeps(seconds: string): void {
+/** Ends them. */
+export function endSleeps(seconds: string): void {
   for (const pid of sleepers(seconds)) process.kill(pid);
 }
 

@@ -2,11 +2,10 @@
 import { createReadStream, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Test } from 'tap';
 import type { StepResult } from '../../engine/remote/session.ts';
 import { type Script, sh, shellFunction } from '../../engine/script.ts';
-import { type OpenHere, opened, step, temporary, text } from './session-suite.ts';
+import { endSleeps, type OpenHere, opened, sleeps, step, temporary, text } from './session-suite.ts';
 import { until } from './until.ts';
 
 /** Defines the tests. */
@@ -45,7 +44,9 @@ export function transferSuite(t: Test, open: OpenHere): void {
         timeout: 30,
         content: () => Readable.from([Buffer.alloc(100_000)]),
       }));
-    const uploads = session.upload(row(sh`sleep 0.3`, 0, 1, 2, 3, 4));
+    // Held until three are there, and a little longer, for a fourth that should not be.
+    const three = sh`while [ "$(grep -c + ${log})" -lt 3 ]; do sleep 0.1; done; sleep 0.3`;
+    const uploads = session.upload(row(three, 0, 1, 2, 3, 4));
     const [behind] = await session.run([step('behind', sh`cat ${log}`)]);
     const signs = text(behind).trim().split('\n');
     t.equal(signs.filter((sign) => sign === '-').length, 5);
@@ -68,7 +69,6 @@ export function transferSuite(t: Test, open: OpenHere): void {
     t.ok(await isBegun(11));
     await session.interrupt('now');
     t.strictSame(await outcomes(killed), ['interrupted', 'interrupted', 'interrupted', 'skipped']);
-    writeFileSync(go, '');
     await session.interrupt('after this step');
     t.strictSame(await outcomes(session.upload(row(sh`:`, 13, 14))), ['skipped', 'skipped'], 'a row is left out whole');
     t.equal(text((await session.run([step('on', sh`echo on`)]))[0]), 'on\n');
@@ -81,11 +81,16 @@ export function transferSuite(t: Test, open: OpenHere): void {
       const stuck = () => Readable.from([Buffer.alloc(10_000_000)]);
       const one = async (id: string, script: Script, timeout: number, content: () => Readable) =>
         (await session.upload([{ id, script, timeout, content }]))[0];
-      t.equal((await one('late', sh`sleep 3`, 0.5, stuck))?.outcome, 'timed out');
-      const running = one('now', sh`exec sleep 3`, 60, stuck);
-      await sleep(500);
+      const seconds = `${1000 + process.pid}.5`;
+      t.teardown(() => endSleeps(seconds));
+      const hangs = sh`sleep ${seconds} & sleep ${seconds}`;
+      t.equal((await one('late', hangs, 2, stuck))?.outcome, 'timed out');
+      t.equal(sleeps(seconds), 0, 'what hung is ended');
+      const running = one('now', hangs, 60, stuck);
+      t.ok(await until(10, async () => sleeps(seconds) === 2));
       await session.interrupt('now');
       t.equal((await running)?.outcome, 'interrupted');
+      t.equal(sleeps(seconds), 0, 'at once');
       const unread = await one('bad', sh`cat >/dev/null`, 60, () =>
         Readable.from(
           (async function* () {
