@@ -2,7 +2,7 @@
  * Options that are none, and those that are missing. Playbooks and roles run without being type-checked, and an option that is
  * misspelt would be left out in silence.
  */
-import { didYouMean, type Position, type Problem, UserError, WrongValue } from './errors.ts';
+import { didYouMean, kindOf, type Position, type Problem, UserError, WrongValue } from './errors.ts';
 
 /** Every option that a `T` may have, and those that it must. */
 export type Names<T> = { readonly [Name in keyof T]-?: undefined extends T[Name] ? true : 'needed' };
@@ -36,7 +36,7 @@ export function misspelt(
 
 const NONE: readonly Problem[] = [];
 
-/** A problem for each name that is needed and not given. The subject: `task "motd"`. */
+/** A problem for each name that is needed and not given. @param subject Where: `the checks of role firewall`. */
 export function missing(
   subject: string,
   given: object,
@@ -44,10 +44,11 @@ export function missing(
   at?: () => Position | undefined,
 ): readonly Problem[] {
   const known = Object.keys(names);
-  const isLeftOut = (name: string): boolean => names[name] === 'needed' && Reflect.get(given, name) === undefined;
-  const leftOut = known.filter(isLeftOut);
+  const leftOut = known.filter(
+    (name) => names[name] === 'needed' && (Reflect.get(given, name) ?? undefined) === undefined,
+  );
   if (leftOut.length === 0) return NONE;
-  return leftOut.map((name) => ({ what: `${subject} has no ${name}`, at: at?.(), allowed: known.join(', ') }));
+  return leftOut.map((name) => ({ what: `${name} is missing in ${subject}`, at: at?.(), allowed: known.join(', ') }));
 }
 
 /** What a role throws that misspells an option: whatever the facts, so that it is known before its time has come. */
@@ -55,6 +56,12 @@ export class MisspeltOption extends UserError {}
 
 /** The options of a resource, checked. @throws MisspeltOption on those that are none; WrongValue where one is missing. */
 export function checkOptions<T extends object>(subject: string, given: T, names: Names<T>): void {
+  if (typeof given !== 'object' || given === null) {
+    throw new WrongValue({
+      what: `the options of ${subject} are ${kindOf(given)}`,
+      allowed: Object.keys(names).join(', '),
+    });
+  }
   const problems = misspelt(`${subject} has an option`, Object.keys(given), names);
   if (problems.length > 0) throw new MisspeltOption(problems);
   const leftOut = missing(subject, given, names);

@@ -1,5 +1,5 @@
 /** A play: which roles, on which hosts, in which order. Keywords are Ansible's. */
-import type { Position, Problem } from './errors.ts';
+import { kindOf, type Position, type Problem } from './errors.ts';
 import { missing, misspelt, type Names } from './misspelt.ts';
 import type { RoleCall } from './role.ts';
 import { callerOf } from './task.ts';
@@ -67,20 +67,20 @@ export function playProblems(play: Play): readonly Problem[] {
 }
 
 function wrongValues(play: Play): readonly Problem[] {
-  const uncalled = play.roles.filter((call: unknown) => typeof call === 'function');
-  if (uncalled.length > 0) {
-    return uncalled.map(({ role }) => ({
-      what: `play "${play.name}" has ${role ? `the role ${role.name}` : 'a function'} among its roles that is not called`,
-      at: play.at,
-      allowed: 'calls, with variables or without: firewall(), firewall({ firewall_policy: "deny" })',
-      tryThis: `${role?.name ?? 'role'}()`,
-    }));
-  }
-  return KEYWORDS.flatMap(({ name, allowed, fits }) => {
+  const wrong = KEYWORDS.flatMap(({ name, allowed, fits }) => {
     const value: unknown = play[name];
     if (value === undefined || fits(value)) return [];
-    return [{ what: `play "${play.name}": ${name} is ${JSON.stringify(value)}`, at: play.at, allowed }];
+    const said = typeof value === 'object' ? kindOf(value) : JSON.stringify(value);
+    return [{ what: `play "${play.name}": ${name} is ${said}`, at: play.at, allowed }];
   });
+  if (wrong.length > 0) return wrong;
+  const uncalled = play.roles.filter((call: unknown) => typeof call === 'function');
+  return uncalled.map(({ role }) => ({
+    what: `play "${play.name}" has ${role ? `the role ${role.name}` : 'a function'} among its roles that is not called`,
+    at: play.at,
+    allowed: 'calls, with variables or without: firewall(), firewall({ firewall_policy: "deny" })',
+    tryThis: `${role?.name ?? 'role'}()`,
+  }));
 }
 
 const isWhole = (value: unknown, from: number): boolean => Number.isInteger(value) && Number(value) >= from;
@@ -105,6 +105,17 @@ const NAMES: Names<PlayDeclaration> = {
 
 /** Keywords whose values can be wrong. */
 const KEYWORDS = [
+  {
+    name: 'hosts',
+    allowed: 'a pattern, as text: server:agent',
+    fits: (value: unknown) => typeof value === 'string' && value !== '',
+  },
+  {
+    name: 'roles',
+    allowed: 'a list of calls: [firewall(), k3sServer()]',
+    // One that is not called has words of its own.
+    fits: (value: unknown) => Array.isArray(value) && value.every((call) => typeof call === 'function' || call?.role),
+  },
   {
     name: 'serial',
     allowed: 'a number of hosts, a percentage ("30%"), or a list of them',

@@ -42,7 +42,7 @@ const ENGINE = fileURLToPath(new URL('.', import.meta.url));
 /** The line that threw, or that called what threw. */
 function placeOf(error: unknown): Position | undefined {
   const stack = error instanceof Error ? (error.stack ?? '') : '';
-  const frames = [...stack.matchAll(/(?:file:\/\/|\()?(\/[^():]+):(\d+):(\d+)\)?$/gm)];
+  const frames = [...stack.matchAll(/(?:file:\/\/|\(|at (?:async )?)(\/[^():]+):(\d+):(\d+)\)?$/gm)];
   const [, file, line, column] =
     frames.find(([, path = '']) => !path.startsWith(ENGINE) && !path.includes('/node_modules/')) ?? [];
   return file ? { file, line: Number(line), column: Number(column) } : undefined;

@@ -49,7 +49,7 @@ export interface TaskContext<V, R extends FactRequests = FactRequests> extends A
  * depend on what earlier ones brought about; all hosts finish a stage before any starts the next.
  */
 export interface Stage<V, R extends FactRequests = FactRequests> {
-  /** Its name: `install`, `join`. A role of one stage need not name it. */
+  /** Its name: `install`, `join`. */
   readonly name: string;
   /**
    * True where its facts see what asking the facts of the stage before brought about: packets that were sent. They are asked
@@ -158,12 +158,20 @@ const OF_CHECKS: Names<Checks<unknown>> = { facts: 'needed', verdicts: 'needed' 
  */
 export function defineRole<const S extends VarsSchema>(declaration: RoleDeclaration<S>): RoleFactory<S> {
   const { name, description, hosts = 'all', vars, tags = [] } = declaration;
-  check(`role ${name}`, declaration, KEYWORDS, callerOf(defineRole));
+  const at = callerOf(defineRole);
+  check(`role ${name}`, declaration, KEYWORDS, at);
+  if (!('work' in declaration) && !('stages' in declaration)) {
+    throw new UserError({
+      what: `role ${name} does nothing`,
+      at: at(),
+      allowed: 'stages, or work: a module that exports them',
+    });
+  }
   const work = async (): Promise<Work> => {
     const { checks, stages } = 'work' in declaration ? declaredBy(name, await declaration.work()) : declaration;
     const made = { checks: checks?.((made) => made), stages: stages((stage) => stage) };
-    if (made.checks) check(`the checks of role ${name}`, made.checks, OF_CHECKS);
-    for (const stage of made.stages) check(`stage ${stage.name} of role ${name}`, stage, OF_STAGE);
+    if (made.checks) check(`the checks of role ${name}`, made.checks, OF_CHECKS, at);
+    for (const stage of made.stages) check(`stage ${stage.name} of role ${name}`, stage, OF_STAGE, at);
     return made;
   };
   let loaded: Promise<Work> | undefined;

@@ -86,7 +86,7 @@ export function task(name: string, action: Resource | Verdict, options: TaskOpti
     ...misspelt(`task "${name}" disrupts with an option`, Object.keys(options.disrupts ?? {}), DISRUPTION, caller),
   ];
   if (problems.length > 0) throw new MisspeltOption(problems);
-  const leftOut = options.disrupts ? missing(`task "${name}" disrupts and`, options.disrupts, DISRUPTION, caller) : [];
+  const leftOut = options.disrupts ? missing(`what task "${name}" disrupts`, options.disrupts, DISRUPTION, caller) : [];
   if (leftOut.length > 0) throw new WrongValue(leftOut);
   return {
     name,
@@ -109,7 +109,8 @@ export function callerOf(fn: (...args: never[]) => unknown): () => Position | un
   Error.captureStackTrace(holder, fn);
   Error.stackTraceLimit = limit;
   return () => {
-    const [, file, line, column] = /(?:file:\/\/|\()?(\/[^():]+):(\d+):(\d+)\)?$/m.exec(holder.stack ?? '') ?? [];
+    const [, file, line, column] =
+      /(?:file:\/\/|\(|at (?:async )?)(\/[^():]+):(\d+):(\d+)\)?$/m.exec(holder.stack ?? '') ?? [];
     return file ? { file, line: Number(line), column: Number(column) } : undefined;
   };
 }

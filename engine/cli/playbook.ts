@@ -5,7 +5,7 @@ import { hostname } from 'node:os';
 import { relative } from 'node:path';
 import { ExitCode, UserError } from '../errors.ts';
 import type { EventStream, RunEvent } from '../events.ts';
-import type { Play, Playbook } from '../play.ts';
+import { type Play, type Playbook, playProblems } from '../play.ts';
 import { compileForNextTime, isCompiled } from './compiled.ts';
 import { main, reported } from './main.ts';
 import { commaList, helpText, type OptionValues, PLAYBOOK_OPTIONS, parseCommandLine } from './options.ts';
@@ -25,6 +25,8 @@ export async function playbook(title: string, plays: readonly Play[]): Promise<v
   const body = async (): Promise<ExitCode> => {
     const { values, words } = parseCommandLine(argv, PLAYBOOK_OPTIONS);
     if (values.help) {
+      const problems = plays.flatMap(playProblems);
+      if (problems.length > 0) throw new UserError(problems);
       console.log(helpText(`${ownCommand()} -i INVENTORY [options]`, about(title, plays), PLAYBOOK_OPTIONS));
       return ExitCode.ok;
     }

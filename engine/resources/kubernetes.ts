@@ -29,6 +29,10 @@ export interface KubernetesObjectOptions {
   readonly waitFor?: { readonly condition: string /** Seconds. */; readonly deadline: number };
 }
 
+const WAIT_OPTIONS: Names<NonNullable<KubernetesObjectOptions['waitFor']>> = {
+  condition: 'needed',
+  deadline: 'needed',
+};
 const OPTIONS: Names<KubernetesObjectOptions> = { manifest: 'needed', kubectl: 'needed', waitFor: true };
 
 /** What rolls out. */
@@ -76,7 +80,7 @@ function ready(kubectl: Script, objects: readonly KubernetesManifest[], conditio
  */
 export function kubernetesObject(options: KubernetesObjectOptions): Resource {
   checkOptions('kubernetesObject', options, OPTIONS);
-  checkOptions('waitFor of kubernetesObject', options.waitFor ?? {}, { condition: true, deadline: true });
+  if (options.waitFor) checkOptions('waitFor of kubernetesObject', options.waitFor, WAIT_OPTIONS);
   const { manifest, kubectl, waitFor } = options;
   const objects = [manifest].flat();
   const text = serialise({ apiVersion: 'v1', kind: 'List', items: objects });

@@ -33,15 +33,27 @@ export function ownership(path: string, given: Partial<Ownership>, mode: string)
       allowed: 'three or four octal digits in quotes: "0644"',
     });
   }
-  return { mode: wanted.padStart(4, '0'), owner: given.owner ?? 'root', group: given.group ?? 'root' };
+  const who = (what: 'owner' | 'group'): string => {
+    const name: unknown = given[what] ?? 'root';
+    if (typeof name === 'string' && name !== '') return name;
+    throw new WrongValue({
+      what: `${what} of ${path} is ${JSON.stringify(name)}`,
+      allowed: 'a name or a number, in quotes: "root", "1000"',
+    });
+  };
+  return { mode: wanted.padStart(4, '0'), owner: who('owner'), group: who('group') };
 }
 
 /** The path, checked. @throws WrongValue when it is relative, the root, or not in its shortest form. */
 export function absolute(path: string): string {
-  const parts = path.split('/');
-  if (!path.startsWith('/') || parts.slice(1).some((part) => part === '' || part === '.' || part === '..')) {
+  const parts = typeof path === 'string' ? path.split('/') : [];
+  if (
+    parts[0] !== '' ||
+    parts.length < 2 ||
+    parts.slice(1).some((part) => part === '' || part === '.' || part === '..')
+  ) {
     throw new WrongValue({
-      what: `"${path}" is no path that Heartwood writes to`,
+      what: `${JSON.stringify(path)} is no path that Heartwood writes to`,
       allowed: 'an absolute path without "..", "//" or a slash at its end: /etc/motd',
     });
   }

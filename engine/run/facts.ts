@@ -13,8 +13,8 @@ export interface Asker {
   readonly host: InventoryHost;
   readonly ask: AskContext<unknown>;
   readonly requests: FactRequests;
-  /** Why it can't say what it wants to know. */
-  readonly broken: readonly Problem[];
+  /** Why it can't say what it wants to know, and what was thrown; undefined where it can. */
+  readonly broken: { readonly error: unknown; readonly problems: readonly Problem[] } | undefined;
 }
 
 /** An asker of `role`, whose function `facts` says what it wants to know. */
@@ -25,9 +25,9 @@ export function askerOf(
   facts: ((ask: AskContext<unknown>) => FactRequests) | undefined,
 ): Asker {
   try {
-    return { host, ask, requests: facts?.(ask) ?? {}, broken: [] };
+    return { host, ask, requests: facts?.(ask) ?? {}, broken: undefined };
   } catch (error) {
-    return { host, ask, requests: {}, broken: problemsOf(error, role) };
+    return { host, ask, requests: {}, broken: { error, problems: problemsOf(error, role) } };
   }
 }
 
@@ -97,7 +97,7 @@ export async function askFacts(
   const contexts = new Map<Asker, TaskContext<unknown, FactRequests>>();
   for (const asker of askers) {
     const { host, broken } = asker;
-    for (const problem of broken) run.fail(host, { ...problem, host: host.name });
+    for (const problem of broken?.problems ?? []) run.fail(host, { ...problem, host: host.name });
     if (!run.isIn(host)) continue;
     const answers = inquiry.answers(asker, results, unreachable);
     if (answers.ok) {

@@ -5,18 +5,16 @@
  * each stage asks for itself. Nothing is decided here, and nothing said but of mistakes that no fact excuses; what can't be computed
  * yet is left to its own time.
  */
-import { UserError, WrongValue } from '../errors.ts';
 import type { FactRequests } from '../fact.ts';
 import type { InventoryHost } from '../inventory/inventory.ts';
-import { MisspeltOption } from '../misspelt.ts';
 import type { StepResult } from '../remote/session.ts';
 import type { TaskContext } from '../role.ts';
-import { problemsOf } from '../role-error.ts';
 import { probeSteps } from './check.ts';
 import { checkAskers, checksBecome } from './checks.ts';
 import type { PlayRun, RunContext } from './context.ts';
 import { type Asker, askerOf, contextOf, Inquiry } from './facts.ts';
 import type { ProbeStep } from './looks.ts';
+import { Mistakes, Watched } from './mistakes.ts';
 import { batches } from './serial.ts';
 import { type StagePlace, selectedCalls, unitsOf } from './units.ts';
 
@@ -32,23 +30,26 @@ interface Scene {
 
 /**
  * Asks ahead all that the plays will ask, as far as it can be known without changing anything.
- * @throws UserError on a mistake in a role that no fact excuses.
+ * @throws UserError of the mistakes in roles that no fact excuses.
  */
 export async function rehearse(run: RunContext, plays: readonly PlayRun[]): Promise<void> {
-  const scenes = plays.flatMap((playRun) => scenesOf(run, playRun));
+  const mistakes = new Mistakes(plays);
+  const scenes = plays.flatMap((playRun) => scenesOf(run, playRun, mistakes));
+  mistakes.tell();
   const last = Math.max(0, ...scenes.map(({ round }) => round + 1));
   for (let round = 0; round <= last; round++) {
     const questions = new Ahead();
     // Facts before probes, the checks' first of all: some of them tell a time.
     if (round === 0) questions.addFacts(new Inquiry(checkAskers(run, plays), checksBecome(run, plays)));
     for (const scene of scenes) if (scene.round === round) questions.addFacts(scene.inquiry);
-    for (const scene of scenes) if (scene.round === round - 1) addProbes(run, scene, questions);
+    for (const scene of scenes) if (scene.round === round - 1) addProbes(run, scene, questions, mistakes);
+    mistakes.tell();
     await questions.ask(run, round === 0 ? 'facts' : 'check');
     if (run.stopping) return;
   }
 }
 
-function scenesOf(run: RunContext, { play, hosts }: PlayRun): readonly Scene[] {
+function scenesOf(run: RunContext, { play, hosts }: PlayRun, mistakes: Mistakes): readonly Scene[] {
   const become = run.becomes(play);
   const calls = selectedCalls(play, run.options.tags);
   return batches(hosts, play.serial).flatMap((batch) =>
@@ -56,15 +57,27 @@ function scenesOf(run: RunContext, { play, hosts }: PlayRun): readonly Scene[] {
       let round = 0;
       return run.workOf(call).stages.map((stage): Scene => {
         if (stage.sequel) round++;
-        const askers = batch.map((host) => askerOf(host, run.ask(host, call, hosts), call.role.name, stage.facts));
-        return { place: { play, call, stage }, become, askers, inquiry: new Inquiry(askers, become), round };
+        const place = { play, call, stage };
+        const askers = batch.map((host) => {
+          const ask = run.ask(host, call, hosts);
+          const watched = new Watched(ask);
+          const asker = askerOf(host, watched.context, call.role.name, stage.facts);
+          if (asker.broken) mistakes.note(place, host.name, asker.broken.error, watched);
+          return { ...asker, ask };
+        });
+        return { place, become, askers, inquiry: new Inquiry(askers, become), round };
       });
     }),
   );
 }
 
 /** The probes of a scene's tasks, for those hosts whose facts are known. */
-function addProbes(run: RunContext, { place, become, askers, inquiry }: Scene, questions: Ahead): void {
+function addProbes(
+  run: RunContext,
+  { place, become, askers, inquiry }: Scene,
+  questions: Ahead,
+  mistakes: Mistakes,
+): void {
   const results = new Map<string, readonly StepResult[]>();
   const unreachable = new Map<string, string>();
   for (const { name, become, steps } of inquiry.hosts) {
@@ -74,7 +87,7 @@ function addProbes(run: RunContext, { place, become, askers, inquiry }: Scene, q
   }
   const contexts = askers.flatMap((asker) => {
     const { host, requests, broken } = asker;
-    if (broken.length > 0) return [];
+    if (broken) return [];
     const asksItself = Object.values(requests).some((request) => !('fact' in request));
     if (asksItself && !results.has(host.name)) return [];
     const answers = inquiry.answers(asker, results, unreachable);
@@ -82,7 +95,7 @@ function addProbes(run: RunContext, { place, become, askers, inquiry }: Scene, q
   });
   const [first] = contexts;
   for (const { host, context } of contexts) {
-    for (const { target, steps } of probesOf(run, place, context, first?.host ?? host)) {
+    for (const { target, steps } of probesOf(run, place, context, first?.host ?? host, mistakes)) {
       questions.add(target, become, steps);
     }
   }
@@ -93,6 +106,7 @@ function probesOf(
   place: StagePlace,
   context: TaskContext<unknown, FactRequests>,
   first: InventoryHost,
+  mistakes: Mistakes,
 ): readonly { readonly target: string; readonly steps: readonly ProbeStep[] }[] {
   const watched = new Watched(context);
   try {
@@ -102,30 +116,9 @@ function probesOf(
       steps: probeSteps(units, target),
     }));
   } catch (error) {
-    const isCertain = error instanceof MisspeltOption || (error instanceof WrongValue && !watched.isLookedAt);
-    if (isCertain) throw new UserError(problemsOf(error, place.call.role.name));
+    mistakes.note(place, context.host.name, error, watched);
     // What the stage refuses is said in its own time, when it may not refuse any more.
     return [];
-  }
-}
-
-/** Has a stage looked at the facts of its context? If not, it would do the same whatever they are. */
-class Watched {
-  readonly context: TaskContext<unknown, FactRequests>;
-  isLookedAt = false;
-
-  constructor(context: TaskContext<unknown, FactRequests>) {
-    const facts = new Proxy(context.facts, {
-      get: (...words) => this.#noted(Reflect.get(...words)),
-      has: (...words) => this.#noted(Reflect.has(...words)),
-      ownKeys: (...words) => this.#noted(Reflect.ownKeys(...words)),
-    });
-    this.context = { ...context, facts };
-  }
-
-  #noted<T>(answer: T): T {
-    this.isLookedAt = true;
-    return answer;
   }
 }
 

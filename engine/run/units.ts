@@ -75,9 +75,9 @@ export function unitsOf(
       const [, handler] = handlers.find(([each]) => each === name) ?? [];
       // One that is not to run now is owed to nobody.
       if (handler) return handler.options.when === false ? [] : owedName(name);
-      throw new WrongValue(
-        misspelt(`task "${task.name}" notifies a handler`, [name], Object.fromEntries(handlers), () => task.at),
-      );
+      const names = Object.fromEntries(handlers);
+      const subject = `task "${task.name}" notifies a handler of stage ${stage.name}`;
+      throw new WrongValue(misspelt(subject, [String(name)], names, () => task.at));
     });
   const unit = (task: Task, key: string, index: number, handler?: string): Unit => ({
     key,

@@ -111,10 +111,9 @@ function advice(error: ErrorObject, schema: ValueSchema | undefined, place: Plac
   if (error.keyword !== 'type' || !schema) return undefined;
   if (schema.type === 'string' && (typeof value === 'number' || typeof value === 'boolean')) {
     const text = place?.text ?? String(value);
-    const fits = (schema.enum?.includes(text) ?? true) && new RegExp(schema.pattern ?? '', 'u').test(text);
     // Whether a secret fits is a secret too.
     if (holdsSecret(schema)) return 'put it in quotes';
-    return fits ? `put it in quotes: "${text}"` : undefined;
+    return fits(text, schema) ? `put it in quotes: "${text}"` : undefined;
   }
   if (schema.type === 'boolean' && typeof value === 'string' && /^(yes|no|true|false|on|off)$/i.test(value)) {
     return `write it without quotes: ${value}`;
@@ -171,9 +170,18 @@ export function describe(schema: ValueSchema): string {
   }
 }
 
+function fits(text: string, { enum: words, pattern, format, minLength = 0 }: StringSchema): boolean {
+  return (
+    (words?.includes(text) ?? true) &&
+    (pattern === undefined || new RegExp(pattern, 'u').test(text)) &&
+    (format === undefined || (FORMATS[format]?.test(text) ?? true)) &&
+    text.length >= minLength
+  );
+}
+
 /** A pattern says little to people; what fits it says more. */
 function likeOf({ examples, default: usual, secret }: StringSchema, pattern: string): string {
-  const [like] = secret ? [] : [...(examples ?? []), usual].filter((value) => value !== undefined);
+  const [like] = secret ? [] : [...(examples ?? []), usual].filter((value) => value !== undefined && value !== '');
   return like === undefined ? `text that matches ${pattern}` : `text like ${String(like)}, matching ${pattern}`;
 }
 

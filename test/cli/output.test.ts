@@ -143,7 +143,10 @@ t.test('--output json is JSON also where the command line is wrong, and where a 
   t.match(JSON.parse(stdout), {
     exitCode: 2,
     failed: [
-      { host: 'node-1', problem: { what: /^task .* notifies a handler that is none: nobody$/, allowed: 'tell' } },
+      {
+        host: 'node-1',
+        problem: { what: /^task .* notifies a handler of stage greet that is none: nobody$/, allowed: 'tell' },
+      },
     ],
   });
 });

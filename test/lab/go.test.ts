@@ -15,7 +15,12 @@ const env = {
 for (const folder of ['k3s', 'k3s/images', 'k3s/kube-vip']) {
   t.test(`lab/${folder}`, async (t) => {
     const cwd = fileURLToPath(new URL(`../../lab/${folder}`, import.meta.url));
-    const { status, stdout, stderr } = spawnSync('go', ['test', './...'], { cwd, env, encoding: 'utf8' });
+    const { status, stdout, stderr } = spawnSync('go', ['test', './...'], {
+      cwd,
+      env,
+      encoding: 'utf8',
+      maxBuffer: 2 ** 26,
+    });
     t.equal(status, 0, stdout + stderr);
     t.match(stdout, /^ok\s/m);
   });

@@ -52,17 +52,30 @@ t.test(
     const mistakes: [() => Task, object][] = [
       [
         () => task('Config', file({ path: '/srv/x' } as FileOptions)),
-        { what: 'file has no content', allowed: /content/ },
+        { what: 'content is missing in file', allowed: /content/ },
       ],
       [() => task('Config', directory({ path: '/srv/x', mode: mode as string })), { what: /mode the number 488/ }],
+      [
+        () => task('Config', command(sh`true`), { notify: task('Restart', command(sh`true`)) as unknown as string }),
+        { what: /notifies a handler of stage main that is none: / },
+      ],
+      [
+        () => task('Config', directory({ path: '/srv/x', owner: 0 as unknown as string })),
+        { what: 'owner of /srv/x is 0', allowed: /"1000"/ },
+      ],
+      [() => task('Config', directory({ path: 7 as unknown as string })), { what: /^7 is no path/ }],
+      [() => task('Config', file(undefined as unknown as FileOptions)), { what: 'the options of file are empty' }],
       [() => task('Config', directory({ path: 'srv/x' })), { what: '"srv/x" is no path that Heartwood writes to' }],
       [
         () => task('Config', command(sh`true`), { notify: 'restrt' }),
-        { what: 'task "Config" notifies a handler that is none: restrt', tryThis: 'did you mean restart?' },
+        {
+          what: 'task "Config" notifies a handler of stage main that is none: restrt',
+          tryThis: 'did you mean restart?',
+        },
       ],
       [
         () => task('Config', command(sh`true`), { disrupts: {} as Disruption }),
-        { what: 'task "Config" disrupts and has no thing' },
+        { what: 'thing is missing in what task "Config" disrupts' },
       ],
       [
         () => task('Config', file({ path: '/srv/x', content: templateText('{{prt}}', 'x.hbs')({ port: 1 }) })),
@@ -82,6 +95,51 @@ t.test(
     }
   },
 );
+
+t.test('mistakes are told all at once, those of some hosts with their names', async (t) => {
+  const world = new World(t.testdir(), ['node-1', 'node-2']);
+  const of = (path: string, there = '/srv/there') =>
+    roleOf(({ host }) => [task('Gone', absent({ path: host.name === 'node-2' ? path : there }))])();
+  const asking = defineRole({
+    name: 'asking',
+    description: 'A role.',
+    vars: { properties: {} },
+    stages: (stage) => [
+      stage({
+        name: 'main',
+        facts: () => {
+          absent({ path: 'asked' });
+          return {};
+        },
+        tasks: () => [],
+      }),
+    ],
+  })();
+  const error: unknown = await world
+    .run([play({ name: 'All', hosts: 'all', roles: [of('one'), of('two', 'two'), asking] })])
+    .catch((thrown: unknown) => thrown);
+  t.match(error, { problems: [{ what: /^"asked"/, host: undefined }], exitCode: 1 });
+  const without: unknown = await world
+    .run([play({ name: 'All', hosts: 'all', roles: [of('one'), of('two', 'two')] })])
+    .catch((thrown: unknown) => thrown);
+  t.match(without, {
+    problems: [
+      { what: /^"one"/, host: 'node-2' },
+      { what: /^"two"/, host: undefined },
+    ],
+  });
+});
+
+t.test('what depends on who is still in the run is refused in its own time', async (t) => {
+  const world = new World(t.testdir(), ['node-1', 'node-2']);
+  const first = roleOf(({ host }) => [task('First', command(host.name === 'node-2' ? sh`false` : sh`true`))]);
+  const second = roleOf(({ playHosts }) => [
+    task('Gone', absent({ path: playHosts.length > 1 ? 'both' : '/nonexistent' })),
+  ]);
+  const { events, exitCode } = await world.run([play({ name: 'All', hosts: 'all', roles: [first(), second()] })]);
+  t.equal(exitCode, 2);
+  t.strictSame(statuses(events, 'node-1'), ['First: changed', 'Gone: ok']);
+});
 
 t.test('a value that a fact may mend is refused in its own time', async (t) => {
   const world = new World(t.testdir(), ['node-1']);

@@ -265,7 +265,7 @@ t.test('a handler is due when notified or owed from a run that was cut, and else
 t.test('notifying a handler that the stage has not is a mistake of the role', async (t) => {
   t.throws(
     () => units([task('a', resource('a'), { notify: 'reload' })]),
-    /task "a" notifies a handler that is none: reload\n {2}allowed: none/,
+    /task "a" notifies a handler of stage main that is none: reload\n {2}allowed: none/,
   );
 });
 

@@ -422,7 +422,7 @@ t.test(
       };
       const running = world.run(plays, { interruption });
       const seen = stopped === 'before it' ? 'slow' : 'restarting';
-      while (!existsSync(at(seen))) await new Promise((resolve) => setTimeout(resolve, 20));
+      for (let i = 0; i < 1500 && !existsSync(at(seen)); i++) await new Promise((resolve) => setTimeout(resolve, 20));
       interruption.requested = 'after this step';
       ask('after this step');
       t.equal((await running).exitCode, 99);
