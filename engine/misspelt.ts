@@ -1,6 +1,6 @@
 /**
- * Options that are none, and those that are missing. Playbooks and roles run without being type-checked, and an option that is
- * misspelt would be left out in silence.
+ * Options that are none, that are missing, or of the wrong kind. Playbooks and roles run without being type-checked, and an option
+ * that is misspelt would be left out in silence, a "no" be taken for a yes.
  */
 import { didYouMean, kindOf, type Position, type Problem, UserError, WrongValue } from './errors.ts';
 
@@ -49,6 +49,36 @@ export function missing(
   );
   if (leftOut.length === 0) return NONE;
   return leftOut.map((name) => ({ what: `${name} is missing in ${subject}`, at: at?.(), allowed: known.join(', ') }));
+}
+
+/** What a value must be. */
+export interface Kind {
+  /** In words: `true, false`. */
+  readonly allowed: string;
+  fits(value: unknown): boolean;
+}
+
+export const YES_OR_NO: Kind = { allowed: 'true, false', fits: (value) => typeof value === 'boolean' };
+export const FUNCTION: Kind = { allowed: 'a function', fits: (value) => typeof value === 'function' };
+export const WORDS: Kind = {
+  allowed: 'a list of words: ["net"]',
+  fits: (value) => Array.isArray(value) && value.every((word) => typeof word === 'string'),
+};
+
+/** A problem for each value that is given and is not of its kind. @param subject Whose: `task "motd"`. */
+export function unfit(
+  subject: string,
+  given: object,
+  kinds: Readonly<Record<string, Kind>>,
+  at?: () => Position | undefined,
+): readonly Problem[] {
+  return Object.entries(kinds).flatMap(([name, kind]): readonly Problem[] => {
+    const value: unknown = Reflect.get(given, name);
+    if (value === undefined || kind.fits(value)) return NONE;
+    const isPlain = typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean';
+    const said = isPlain ? JSON.stringify(value) : kindOf(value);
+    return [{ what: `${subject}: ${name} is ${said}`, at: at?.(), allowed: kind.allowed }];
+  });
 }
 
 /** What a role throws that misspells an option: whatever the facts, so that it is known before its time has come. */

@@ -1,6 +1,6 @@
 /** A play: which roles, on which hosts, in which order. Keywords are Ansible's. */
-import { kindOf, type Position, type Problem } from './errors.ts';
-import { missing, misspelt, type Names } from './misspelt.ts';
+import type { Position, Problem } from './errors.ts';
+import { type Kind, missing, misspelt, type Names, unfit, WORDS, YES_OR_NO } from './misspelt.ts';
 import type { RoleCall } from './role.ts';
 import { callerOf } from './task.ts';
 
@@ -67,12 +67,7 @@ export function playProblems(play: Play): readonly Problem[] {
 }
 
 function wrongValues(play: Play): readonly Problem[] {
-  const wrong = KEYWORDS.flatMap(({ name, allowed, fits }) => {
-    const value: unknown = play[name];
-    if (value === undefined || fits(value)) return [];
-    const said = typeof value === 'object' ? kindOf(value) : JSON.stringify(value);
-    return [{ what: `play "${play.name}": ${name} is ${said}`, at: play.at, allowed }];
-  });
+  const wrong = unfit(`play "${play.name}"`, play, KINDS, () => play.at);
   if (wrong.length > 0) return wrong;
   const uncalled = play.roles.filter((call: unknown) => typeof call === 'function');
   return uncalled.map(({ role }) => ({
@@ -103,36 +98,35 @@ const NAMES: Names<PlayDeclaration> = {
   throttle: true,
 };
 
-/** Keywords whose values can be wrong. */
-const KEYWORDS = [
-  {
-    name: 'hosts',
+/** What their values must be. */
+const KINDS: { readonly [Name in keyof PlayDeclaration]?: Kind } = {
+  hosts: {
     allowed: 'a pattern, as text: server:agent',
     fits: (value: unknown) => typeof value === 'string' && value !== '',
   },
-  {
-    name: 'roles',
+  roles: {
     allowed: 'a list of calls: [firewall(), k3sServer()]',
     // One that is not called has words of its own.
     fits: (value: unknown) => Array.isArray(value) && value.every((call) => typeof call === 'function' || call?.role),
   },
-  {
-    name: 'serial',
+  serial: {
     allowed: 'a number of hosts, a percentage ("30%"), or a list of them',
     fits: (value: unknown) => (Array.isArray(value) ? value.length > 0 && value.every(isSerial) : isSerial(value)),
   },
-  {
-    name: 'strategy',
+  strategy: {
     allowed: 'linear, free',
     fits: (value: unknown) => value === 'linear' || value === 'free',
   },
-  { name: 'throttle', allowed: 'a whole number, 1 or more', fits: (value: unknown) => isWhole(value, 1) },
-  {
-    name: 'maxFailPercentage',
+  throttle: { allowed: 'a whole number, 1 or more', fits: (value) => isWhole(value, 1) },
+  maxFailPercentage: {
     allowed: 'a number from 0 to 100',
     fits: (value: unknown) => typeof value === 'number' && value >= 0 && value <= 100,
   },
-] as const;
+  optional: YES_OR_NO,
+  become: YES_OR_NO,
+  anyErrorsFatal: YES_OR_NO,
+  tags: WORDS,
+};
 
 /** A playbook: its title and its plays, in order. */
 export interface Playbook {

@@ -4,7 +4,7 @@
  */
 import { didYouMean, type Position, UserError } from './errors.ts';
 import type { FactAnswers, FactRequests } from './fact.ts';
-import { missing, misspelt, type Names } from './misspelt.ts';
+import { FUNCTION, missing, misspelt, type Names, unfit } from './misspelt.ts';
 import { callerOf, type Task, type Verdict } from './task.ts';
 import type { Infer, VarsSchema } from './vars/schema.ts';
 
@@ -149,6 +149,15 @@ const KEYWORDS: Readonly<Record<Keyword, true | 'needed'>> = {
   checks: true,
   stages: true,
 };
+const FUNCTIONS = {
+  facts: FUNCTION,
+  tasks: FUNCTION,
+  handlers: FUNCTION,
+  verdicts: FUNCTION,
+  checks: FUNCTION,
+  stages: FUNCTION,
+  work: FUNCTION,
+};
 const OF_STAGE: Names<Stage<unknown>> = { name: 'needed', sequel: true, facts: true, tasks: 'needed', handlers: true };
 const OF_CHECKS: Names<Checks<unknown>> = { facts: 'needed', verdicts: 'needed' };
 
@@ -210,6 +219,7 @@ function check(
   at?: () => Position | undefined,
 ): void {
   const strays = misspelt(`${subject} has a keyword`, Object.keys(given), names, at);
-  const problems = strays.length > 0 ? strays : missing(subject, given, names, at);
+  const wrong = [...missing(subject, given, names, at), ...unfit(subject, given, FUNCTIONS, at)];
+  const problems = strays.length > 0 ? strays : wrong;
   if (problems.length > 0) throw new UserError(problems);
 }

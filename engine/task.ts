@@ -3,7 +3,7 @@
  * `tasks` function, so that they can be listed, planned and tested without a host.
  */
 import { type Position, WrongValue } from './errors.ts';
-import { MisspeltOption, missing, misspelt, type Names } from './misspelt.ts';
+import { type Kind, MisspeltOption, missing, misspelt, type Names, unfit, WORDS, YES_OR_NO } from './misspelt.ts';
 import type { Resource } from './resource.ts';
 import type { HostView } from './role.ts';
 
@@ -73,11 +73,30 @@ const OPTIONS: Names<TaskOptions> = {
   ignoreErrors: true,
 };
 
+const KINDS: { readonly [Name in keyof TaskOptions]?: Kind } = {
+  tags: WORDS,
+  when: YES_OR_NO,
+  runOnce: YES_OR_NO,
+  ignoreErrors: YES_OR_NO,
+  notify: {
+    allowed: 'the name of a handler, or a list of names',
+    fits: (value) => typeof value === 'string' || WORDS.fits(value),
+  },
+};
+
+const PARTS: Readonly<Record<'name' | 'action', Kind>> = {
+  name: { allowed: 'text that says what it does', fits: (value) => typeof value === 'string' && value !== '' },
+  action: {
+    allowed: 'a resource: file({ path: "/etc/motd", content: "hello" })',
+    fits: (value) => typeof value === 'object' && value !== null && 'kind' in value,
+  },
+};
+
 const DISRUPTION: Names<Disruption> = { thing: 'needed', before: true, after: true };
 
 /**
  * A task: what to call it, the resource, how to schedule it.
- * @throws MisspeltOption on an option that is none; WrongValue on a disruption of nothing.
+ * @throws MisspeltOption on an option that is none; WrongValue on one of the wrong kind, and on a disruption of nothing.
  */
 export function task(name: string, action: Resource | Verdict, options: TaskOptions = {}): Task {
   const caller = callerOf(task);
@@ -86,8 +105,12 @@ export function task(name: string, action: Resource | Verdict, options: TaskOpti
     ...misspelt(`task "${name}" disrupts with an option`, Object.keys(options.disrupts ?? {}), DISRUPTION, caller),
   ];
   if (problems.length > 0) throw new MisspeltOption(problems);
-  const leftOut = options.disrupts ? missing(`what task "${name}" disrupts`, options.disrupts, DISRUPTION, caller) : [];
-  if (leftOut.length > 0) throw new WrongValue(leftOut);
+  const wrong = [
+    ...unfit('a task', { name: name ?? null, action: action ?? null }, PARTS, caller),
+    ...unfit(`task "${name}"`, options, KINDS, caller),
+    ...(options.disrupts ? missing(`what task "${name}" disrupts`, options.disrupts, DISRUPTION, caller) : []),
+  ];
+  if (wrong.length > 0) throw new WrongValue(wrong);
   return {
     name,
     action,

@@ -11,7 +11,7 @@ import type { TagSelection } from '../run/tags.ts';
 import { inheritedTags, type StagePlace, selectedCalls, unitsOf } from '../run/units.ts';
 import { loadWorks } from '../run/works.ts';
 import type { Task } from '../task.ts';
-import { strict } from '../vars/strict.ts';
+import { strictVars } from '../vars/strict.ts';
 
 /** The hosts of each play. */
 export function listHosts(plays: readonly PlayRun[]): string {
@@ -39,7 +39,7 @@ export async function listTasks(
       const inherited = inheritedTags(play, call);
       const resolved = resolveVars(host, call, play);
       if (!resolved.ok) throw new UserError(resolved.problems);
-      const ask = askContext(inventory, host, strict(resolved.vars, call.role), hosts, runHosts);
+      const ask = askContext(inventory, host, strictVars(resolved.vars, call.role), hosts, runHosts);
       const work = works.get(call.role);
       const stages = (work?.stages ?? []).flatMap((stage) => {
         const tags = ({ options }: Task) => [...new Set([...inherited, ...(options.tags ?? [])])].join(', ');

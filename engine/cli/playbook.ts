@@ -24,6 +24,10 @@ export async function playbook(title: string, plays: readonly Play[]): Promise<v
   let ran = false;
   const body = async (): Promise<ExitCode> => {
     const { values, words } = parseCommandLine(argv, PLAYBOOK_OPTIONS);
+    if (typeof title !== 'string' || !Array.isArray(plays) || plays.some((play) => !(play instanceof Object))) {
+      const allowed = "a title and a list of plays: playbook('Install k3s', [play({ ... })])";
+      throw new UserError({ what: 'a playbook is called wrongly', allowed });
+    }
     if (values.help) {
       const problems = plays.flatMap(playProblems);
       if (problems.length > 0) throw new UserError(problems);

@@ -1,4 +1,5 @@
 /** A script of one's own, for what no resource says better. */
+import { kindOf, WrongValue } from '../errors.ts';
 import { checkOptions, type Names } from '../misspelt.ts';
 import { type Resource, UNCHANGED } from '../resource.ts';
 import { Script, sh } from '../script.ts';
@@ -29,6 +30,12 @@ const OPTIONS: Names<CommandOptions> = { id: true, creates: true, unless: true, 
  * `unless`, these must hold afterwards, or the task fails.
  */
 export function command(script: Script, options: CommandOptions = {}): Resource {
+  if (!(script instanceof Script)) {
+    throw new WrongValue({
+      what: `the script of a command is ${kindOf(script)}`,
+      allowed: 'sh`systemctl daemon-reload`',
+    });
+  }
   checkOptions('command', options, OPTIONS);
   const { creates, unless, changed, timeout } = options;
   const conditions = [

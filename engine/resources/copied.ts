@@ -7,7 +7,7 @@ import { checkOptions, type Names } from '../misspelt.ts';
 import type { Resource, Upload } from '../resource.ts';
 import { type ShellFunction, sh, shellFunction } from '../script.ts';
 import type { State } from '../state.ts';
-import { checked, explainFile, type FileOptions, file, hwFile, hwSame } from './file.ts';
+import { checked, checkKinds, explainFile, type FileOptions, file, hwFile, hwSame } from './file.ts';
 import {
   absolute,
   beside,
@@ -67,6 +67,7 @@ echo 'heartwood: another run wrote to the copy' >&2; return 1`,
  */
 export function copied(options: CopiedOptions): Resource {
   checkOptions('copied', options, OPTIONS);
+  checkKinds(options);
   const { from, sha256, ...place } = options;
   const path = absolute(options.path);
   const { size, sum } = digest(from, path);

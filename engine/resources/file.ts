@@ -1,5 +1,6 @@
 /** A file with given content. */
-import { checkOptions, type Names } from '../misspelt.ts';
+import { WrongValue } from '../errors.ts';
+import { checkOptions, FUNCTION, type Names, unfit } from '../misspelt.ts';
 import type { Joint, Resource } from '../resource.ts';
 import { Script, type ShellFunction, sh, shellFunction } from '../script.ts';
 import { Secret } from '../secret.ts';
@@ -69,6 +70,7 @@ export const hwSame: ShellFunction = shellFunction(
  */
 export function file(options: FileOptions): Resource {
   checkOptions('file', options, OPTIONS);
+  checkKinds(options);
   const { content, validate } = options;
   const path = absolute(options.path);
   const next = beside(path);
@@ -133,6 +135,21 @@ function together(part: Part): Joint<Part> {
       return sh`{ ${Script.join(steps, ' &&\n')}; } || { rm -f -- ${all}; exit 1; }`;
     },
   };
+}
+
+const FILE_KINDS = {
+  content: {
+    allowed: 'text, a Buffer, a Secret, or what a template renders',
+    fits: (value: unknown) => typeof value === 'string' || Buffer.isBuffer(value) || isSecret(value as Content),
+  },
+  from: { allowed: 'the path of a file of this machine', fits: (value: unknown) => typeof value === 'string' },
+  validate: { ...FUNCTION, allowed: 'a function of the candidate: (candidate) => sh`visudo -c -f ${candidate}`' },
+};
+
+/** What files and copies can be given wrongly. @throws WrongValue */
+export function checkKinds(options: { readonly path: string; readonly content?: Content }): void {
+  const problems = unfit(options.path, options, FILE_KINDS);
+  if (problems.length > 0) throw new WrongValue(problems);
 }
 
 /** The part of a change that lets `next` pass only when it is valid. */

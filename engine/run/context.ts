@@ -8,7 +8,7 @@ import { UPLOAD_TIMEOUT, type Upload } from '../resource.ts';
 import type { AskContext, RoleCall, Work } from '../role.ts';
 import { definition, Script } from '../script.ts';
 import { between, NO_TRAFFIC } from '../traffic.ts';
-import { strict } from '../vars/strict.ts';
+import { strictVars } from '../vars/strict.ts';
 import type { Disruptions } from './disruption.ts';
 import { Foresight } from './foresight.ts';
 import { isLook, withLooks } from './looks.ts';
@@ -136,7 +136,7 @@ export class RunContext {
   /** What a role's pure functions are given for a host. */
   ask(host: InventoryHost, call: RoleCall, playHosts: readonly InventoryHost[]): AskContext<unknown> {
     const vars = this.vars.get(call)?.get(host.name) ?? {};
-    return askContext(this.options.inventory, host, strict(vars, call.role), playHosts, this.hosts);
+    return askContext(this.options.inventory, host, strictVars(vars, call.role), playHosts, this.hosts);
   }
 
   /** Does a host's work become root in this play? */

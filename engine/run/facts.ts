@@ -5,12 +5,14 @@ import type { InventoryHost } from '../inventory/inventory.ts';
 import type { Step, StepResult } from '../remote/session.ts';
 import type { AskContext, TaskContext } from '../role.ts';
 import { problemsOf } from '../role-error.ts';
+import { strict } from '../vars/strict.ts';
 import type { Errand, RunContext } from './context.ts';
 import { type Answers, Questions } from './questions.ts';
 
 /** A role's stage, or its checks, on one host, and what it wants to know. */
 export interface Asker {
   readonly host: InventoryHost;
+  readonly role: string;
   readonly ask: AskContext<unknown>;
   readonly requests: FactRequests;
   /** Why it can't say what it wants to know, and what was thrown; undefined where it can. */
@@ -25,9 +27,9 @@ export function askerOf(
   facts: ((ask: AskContext<unknown>) => FactRequests) | undefined,
 ): Asker {
   try {
-    return { host, ask, requests: facts?.(ask) ?? {}, broken: undefined };
+    return { host, role, ask, requests: facts?.(ask) ?? {}, broken: undefined };
   } catch (error) {
-    return { host, ask, requests: {}, broken: { error, problems: problemsOf(error, role) } };
+    return { host, role, ask, requests: {}, broken: { error, problems: problemsOf(error, role) } };
   }
 }
 
@@ -67,10 +69,11 @@ export class Inquiry {
 
 /** What a stage computes its tasks from, once its facts are known. */
 export function contextOf(
-  { ask }: Asker,
+  { ask, role, requests }: Asker,
   facts: Readonly<Record<string, unknown>>,
 ): TaskContext<unknown, FactRequests> {
-  return { ...ask, facts: facts as FactAnswers<FactRequests> };
+  const known = strict(facts, requests, `the role ${role} reads a fact`);
+  return { ...ask, facts: known as FactAnswers<FactRequests> };
 }
 
 /**

@@ -1,7 +1,7 @@
 /** What a wrong inventory, playbook or variable gets: one located error, exit code 1, and no host is touched. */
 import { existsSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import t from 'tap';
 import { program } from '../support/program.ts';
 
@@ -189,6 +189,25 @@ t.test('a folder that is no group is warned of, since nothing in it would count'
   });
   const { stdout } = await program(GREET, ['-i', 'hosts', '--check'], { cwd });
   t.match(stdout, /^warning .*peple/m);
+});
+
+t.test('a playbook that is none, and plays that are wrong, are told whatever is asked of them', async (t) => {
+  const engine = JSON.stringify(join(process.cwd(), 'engine/index.ts'));
+  const file = join(root, 'wrong.ts');
+  const told = async (call: string, ...args: string[]) => {
+    writeFileSync(file, `import { play, playbook } from ${engine};\nawait playbook(${call});\n`);
+    const { code, stderr } = await program(relative('.', file), args, { cwd: root });
+    t.equal(code, 1, stderr);
+    return stderr;
+  };
+  const called = /^a playbook is called wrongly\n {2}allowed: a title and a list of plays: playbook\('Install k3s'/;
+  t.match(await told('[]'), called);
+  t.match(await told("'Nothing', [5]", '--help'), called);
+  const plays = `'Wrong', [play({ name: 'All', hosts: ['a'] }), play({ name: 'None', hosts: 'all', roles: [], become: 'no' })]`;
+  t.match(
+    await told(plays, '--help'),
+    /^wrong\.ts:2:\d+: roles is missing in play "All"\n.*\nwrong\.ts:2:\d+: play "None": become is "no"\n {2}allowed: true, false\n/,
+  );
 });
 
 t.test('the listener that counts who connects does count', async (t) => {
