@@ -121,7 +121,8 @@ function advice(error: ErrorObject, schema: ValueSchema | undefined, place: Plac
   if (schema.type === 'integer' && typeof value === 'string' && /^-?\d+$/.test(value)) {
     return `write it without quotes: ${value}`;
   }
-  if (schema.type === 'array' && typeof value === 'string') return `make it a list: [${value}]`;
+  const isEntry = schema.type === 'array' && (schema.items.type !== 'string' || fits(String(value), schema.items));
+  if (isEntry && typeof value === 'string') return `make it a list: [${value}]`;
   return undefined;
 }
 

@@ -148,6 +148,10 @@ t.test('every error has its place, what is allowed and what to try', async (t) =
       'k3s_version: "1.36"',
       'group_vars/all.yml:1:1: k3s_version is the text "1.36"\n  allowed: text like v1, matching ^v',
     ],
+    [
+      'k3s_nets: 10.0.0.0/33',
+      'group_vars/all.yml:1:1: k3s_nets is the text "10.0.0.0/33"\n  allowed: a list of: an IPv4 network (10.0.0.0/24), each once',
+    ],
     ['k3s_nets: [5]', 'group_vars/all.yml:1:12: k3s_nets[0] is the number 5\n  allowed: an IPv4 network (10.0.0.0/24)'],
     ['k3s_version: 5', 'group_vars/all.yml:1:1: k3s_version is the number 5\n  allowed: text like v1, matching ^v'],
     [
