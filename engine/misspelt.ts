@@ -72,12 +72,16 @@ export function unfit(
   kinds: Readonly<Record<string, Kind>>,
   at?: () => Position | undefined,
 ): readonly Problem[] {
-  return Object.entries(kinds).flatMap(([name, kind]): readonly Problem[] => {
+  // Asked for every task of every host.
+  const wrong = Object.entries(kinds).filter(([name, kind]) => {
     const value: unknown = Reflect.get(given, name);
-    if (value === undefined || kind.fits(value)) return NONE;
+    return value !== undefined && !kind.fits(value);
+  });
+  if (wrong.length === 0) return NONE;
+  return wrong.map(([name, { allowed }]) => {
+    const value: unknown = Reflect.get(given, name);
     const isPlain = typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean';
-    const said = isPlain ? JSON.stringify(value) : kindOf(value);
-    return [{ what: `${subject}: ${name} is ${said}`, at: at?.(), allowed: kind.allowed }];
+    return { what: `${subject}: ${name} is ${isPlain ? JSON.stringify(value) : kindOf(value)}`, at: at?.(), allowed };
   });
 }
 
