@@ -67,6 +67,13 @@ export class UserError extends Error {
  */
 export class WrongValue extends UserError {}
 
+/** The places in files that a stack names, the innermost first; those of Node itself are none. */
+export function placesIn(stack: string): readonly Position[] {
+  return [...stack.matchAll(/(?:file:\/\/|\(|at (?:async )?)(\/[^():]+):(\d+):(\d+)\)?$/gm)].map(
+    ([, file = '', line, column]) => ({ file, line: Number(line), column: Number(column) }),
+  );
+}
+
 /** What `read` returns; an Error of it gets its place. */
 export function located<T>(read: () => T, at: Position | undefined): T {
   try {

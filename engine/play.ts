@@ -1,6 +1,7 @@
 /** A play: which roles, on which hosts, in which order. Keywords are Ansible's. */
+
+import { type Kind, missing, misspelt, type Names, unfit, WORDS, YES_OR_NO } from './check-options.ts';
 import type { Position, Problem } from './errors.ts';
-import { type Kind, missing, misspelt, type Names, unfit, WORDS, YES_OR_NO } from './misspelt.ts';
 import type { RoleCall } from './role.ts';
 import { callerOf } from './task.ts';
 
@@ -101,11 +102,11 @@ const NAMES: Names<PlayDeclaration> = {
 /** What their values must be. */
 const KINDS: { readonly [Name in keyof PlayDeclaration]?: Kind } = {
   hosts: {
-    allowed: 'a pattern, as text: server:agent',
+    allowed: 'a pattern, as text: web:!old',
     fits: (value: unknown) => typeof value === 'string' && value !== '',
   },
   roles: {
-    allowed: 'a list of calls: [firewall(), k3sServer()]',
+    allowed: 'a list of calls: [role(), other({ ... })]',
     // One that is not called has words of its own.
     fits: (value: unknown) => Array.isArray(value) && value.every((call) => typeof call === 'function' || call?.role),
   },

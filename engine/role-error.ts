@@ -1,6 +1,6 @@
 /** What a role's own functions throw, as what is wrong and where: a refusal of theirs, or a mistake in the role. */
 import { fileURLToPath } from 'node:url';
-import { type Position, type Problem, UserError } from './errors.ts';
+import { type Position, type Problem, placesIn, UserError } from './errors.ts';
 
 /** The problems that an error of `role` stands for. */
 export function problemsOf(error: unknown, role: string): readonly Problem[] {
@@ -42,8 +42,5 @@ const ENGINE = fileURLToPath(new URL('.', import.meta.url));
 /** The line that threw, or that called what threw. */
 function placeOf(error: unknown): Position | undefined {
   const stack = error instanceof Error ? (error.stack ?? '') : '';
-  const frames = [...stack.matchAll(/(?:file:\/\/|\(|at (?:async )?)(\/[^():]+):(\d+):(\d+)\)?$/gm)];
-  const [, file, line, column] =
-    frames.find(([, path = '']) => !path.startsWith(ENGINE) && !path.includes('/node_modules/')) ?? [];
-  return file ? { file, line: Number(line), column: Number(column) } : undefined;
+  return placesIn(stack).find(({ file }) => !file.startsWith(ENGINE) && !file.includes('/node_modules/'));
 }

@@ -2,9 +2,10 @@
  * A role: what to configure. It declares its variables, asks facts, and computes tasks from them with a pure function; it knows
  * no transport and does no I/O.
  */
+
+import { FUNCTION, missing, misspelt, type Names, unfit } from './check-options.ts';
 import { didYouMean, type Position, UserError } from './errors.ts';
 import type { FactAnswers, FactRequests } from './fact.ts';
-import { FUNCTION, missing, misspelt, type Names, unfit } from './misspelt.ts';
 import { callerOf, type Task, type Verdict } from './task.ts';
 import type { Infer, VarsSchema } from './vars/schema.ts';
 

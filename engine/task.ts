@@ -2,8 +2,9 @@
  * A task: a resource with a name, and what the scheduler must know of it. Tasks are plain data, made by a role's pure
  * `tasks` function, so that they can be listed, planned and tested without a host.
  */
-import { type Position, WrongValue } from './errors.ts';
-import { type Kind, MisspeltOption, missing, misspelt, type Names, unfit, WORDS, YES_OR_NO } from './misspelt.ts';
+
+import { type Kind, MisspeltOption, missing, misspelt, type Names, unfit, WORDS, YES_OR_NO } from './check-options.ts';
+import { type Position, placesIn, WrongValue } from './errors.ts';
 import type { Resource } from './resource.ts';
 import type { HostView } from './role.ts';
 
@@ -131,9 +132,5 @@ export function callerOf(fn: (...args: never[]) => unknown): () => Position | un
   Error.stackTraceLimit = 1;
   Error.captureStackTrace(holder, fn);
   Error.stackTraceLimit = limit;
-  return () => {
-    const [, file, line, column] =
-      /(?:file:\/\/|\(|at (?:async )?)(\/[^():]+):(\d+):(\d+)\)?$/m.exec(holder.stack ?? '') ?? [];
-    return file ? { file, line: Number(line), column: Number(column) } : undefined;
-  };
+  return () => placesIn(holder.stack ?? '')[0];
 }

@@ -25,7 +25,7 @@ export async function playbook(title: string, plays: readonly Play[]): Promise<v
   const body = async (): Promise<ExitCode> => {
     const { values, words } = parseCommandLine(argv, PLAYBOOK_OPTIONS);
     if (typeof title !== 'string' || !Array.isArray(plays) || plays.some((play) => !(play instanceof Object))) {
-      const allowed = "a title and a list of plays: playbook('Install k3s', [play({ ... })])";
+      const allowed = "a title and a list of plays: playbook('Title', [play({ ... })])";
       throw new UserError({ what: 'a playbook is called wrongly', allowed });
     }
     if (values.help) {

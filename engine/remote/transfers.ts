@@ -102,7 +102,10 @@ export class TransferRow {
         close = () => {
           channel.close();
           after(END_GRACE, () => resolve(undefined)).unref();
-          void tell(this.#link, this.#connection, killShellScript(pid)).then(resolve, () => {});
+          void tell(this.#link, this.#connection, killShellScript(pid)).then(
+            () => resolve(undefined),
+            () => {},
+          );
         };
       });
       if (ending) close();
@@ -155,11 +158,7 @@ export class TransferRow {
 }
 
 /** Has a shell of its own on the host do something to others. */
-export async function tell(
-  link: Link,
-  { name, become, connectTimeout }: Connection,
-  script: string,
-): Promise<undefined> {
+export async function tell(link: Link, { name, become, connectTimeout }: Connection, script: string): Promise<void> {
   const { channel } = await openShell(link, name, become, connectTimeout);
   channel.stdout.resume();
   channel.stderr.resume();

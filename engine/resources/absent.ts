@@ -1,6 +1,7 @@
 /** Nothing at a path. */
+
+import { checkOptions, type Names } from '../check-options.ts';
 import { WrongValue } from '../errors.ts';
-import { checkOptions, type Names } from '../misspelt.ts';
 import type { Resource } from '../resource.ts';
 import { sh } from '../script.ts';
 import { absolute, beside, explainPath, hwClear, hwType, leftover } from './place.ts';

@@ -1,6 +1,7 @@
 /** Debian packages. */
+
+import { checkOptions, type Names } from '../check-options.ts';
 import { WrongValue } from '../errors.ts';
-import { checkOptions, type Names } from '../misspelt.ts';
 import type { ChangeFailure, Explanation, Joint, Resource } from '../resource.ts';
 import { type ShellFunction, sh, shellFunction } from '../script.ts';
 import type { State } from '../state.ts';

@@ -1,6 +1,7 @@
 /** A script of one's own, for what no resource says better. */
+
+import { checkOptions, type Names } from '../check-options.ts';
 import { kindOf, WrongValue } from '../errors.ts';
-import { checkOptions, type Names } from '../misspelt.ts';
 import { type Resource, UNCHANGED } from '../resource.ts';
 import { Script, sh } from '../script.ts';
 import { absolute } from './place.ts';

@@ -2,8 +2,8 @@
 import { createHash, type Hash } from 'node:crypto';
 import { closeSync, createReadStream, openSync, readFileSync, readSync, statSync } from 'node:fs';
 import { deflateRawSync } from 'node:zlib';
+import { checkOptions, type Names } from '../check-options.ts';
 import { UserError } from '../errors.ts';
-import { checkOptions, type Names } from '../misspelt.ts';
 import type { Resource, Upload } from '../resource.ts';
 import { type ShellFunction, sh, shellFunction } from '../script.ts';
 import type { State } from '../state.ts';

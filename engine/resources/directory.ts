@@ -1,5 +1,5 @@
 /** A directory. */
-import { checkOptions, type Names } from '../misspelt.ts';
+import { checkOptions, type Names } from '../check-options.ts';
 import type { Resource } from '../resource.ts';
 import { type ShellFunction, sh, shellFunction } from '../script.ts';
 import {

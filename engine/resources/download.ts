@@ -1,6 +1,7 @@
 /** A file fetched by the host itself. */
+
+import { checkOptions, type Names } from '../check-options.ts';
 import { didYouMean, UserError, WrongValue } from '../errors.ts';
-import { checkOptions, type Names } from '../misspelt.ts';
 import type { Explanation, Resource } from '../resource.ts';
 import { type ShellFunction, sh, shellFunction } from '../script.ts';
 import { hwFile, hwSame } from './file.ts';

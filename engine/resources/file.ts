@@ -1,6 +1,7 @@
 /** A file with given content. */
+
+import { checkOptions, FUNCTION, type Names, unfit } from '../check-options.ts';
 import { WrongValue } from '../errors.ts';
-import { checkOptions, FUNCTION, type Names, unfit } from '../misspelt.ts';
 import type { Joint, Resource } from '../resource.ts';
 import { Script, type ShellFunction, sh, shellFunction } from '../script.ts';
 import { Secret } from '../secret.ts';

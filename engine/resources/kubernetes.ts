@@ -1,5 +1,5 @@
 /** Kubernetes objects, applied on a host through its own kubectl. */
-import { checkOptions, type Names } from '../misspelt.ts';
+import { checkOptions, type Names } from '../check-options.ts';
 import type { ChangeFailure, Explanation, Resource } from '../resource.ts';
 import { Script, type ShellFunction, sh, shellFunction } from '../script.ts';
 import { MASK, mask, Secret, SecretText } from '../secret.ts';

@@ -3,8 +3,8 @@
  * mode and owner, renamed over it. Shared by every resource that is a path.
  */
 import { createHash } from 'node:crypto';
+import type { Names } from '../check-options.ts';
 import { WrongValue } from '../errors.ts';
-import type { Names } from '../misspelt.ts';
 import type { Look } from '../resource.ts';
 import { type Script, type ShellFunction, sh, shellFunction } from '../script.ts';
 

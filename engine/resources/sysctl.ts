@@ -1,6 +1,7 @@
 /** A kernel parameter. */
+
+import { checkOptions, type Names } from '../check-options.ts';
 import { WrongValue } from '../errors.ts';
-import { checkOptions, type Names } from '../misspelt.ts';
 import type { Resource } from '../resource.ts';
 import { type ShellFunction, sh, shellFunction } from '../script.ts';
 import { absolute, beside, explainPath, hwDrop, hwStage, hwSwap } from './place.ts';

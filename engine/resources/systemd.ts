@@ -1,5 +1,5 @@
 /** Systemd units. */
-import { checkOptions, type Names } from '../misspelt.ts';
+import { checkOptions, type Names } from '../check-options.ts';
 import type { ChangeFailure, Explanation, Joint, Resource } from '../resource.ts';
 import { type Script, type ShellFunction, sh, shellFunction } from '../script.ts';
 import { keyOf } from './place.ts';

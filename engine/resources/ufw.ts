@@ -4,8 +4,8 @@
  * board, and complete, since `ufw show added` does not tell whether a rule has its IPv6 twin.
  */
 import { isIP } from 'node:net';
+import { checkOptions, type Names } from '../check-options.ts';
 import { WrongValue } from '../errors.ts';
-import { checkOptions, type Names } from '../misspelt.ts';
 import type { Explanation, Resource } from '../resource.ts';
 import { type Script, type ShellFunction, sh, shellFunction } from '../script.ts';
 import { armed, disarm, unconfirmed } from './revert.ts';

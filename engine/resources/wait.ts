@@ -1,5 +1,5 @@
 /** Waiting for something to come true: a loop on the host, with a deadline, that shows what it last saw. */
-import { checkOptions, type Names } from '../misspelt.ts';
+import { checkOptions, type Names } from '../check-options.ts';
 import type { Resource } from '../resource.ts';
 import { type Script, type ShellFunction, sh, shellFunction } from '../script.ts';
 import { hwKv } from '../state.ts';

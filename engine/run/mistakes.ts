@@ -2,8 +2,9 @@
  * What roles get wrong whatever is found on hosts: noted while a run rehearses, and told at once, before anything is changed. A
  * misspelt option is; so is a wrong value, where the role looked at nothing that may be another when its time comes.
  */
+
+import { MisspeltOption } from '../check-options.ts';
 import { formatProblem, type Problem, UserError, WrongValue } from '../errors.ts';
-import { MisspeltOption } from '../misspelt.ts';
 import type { Play } from '../play.ts';
 import type { AskContext } from '../role.ts';
 import { problemsOf } from '../role-error.ts';

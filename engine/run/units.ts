@@ -2,10 +2,11 @@
  * A stage's tasks and handlers as the units of work of one host: numbered, selected by tags, with the host they look at and
  * the handlers they notify. Pure.
  */
+
+import { misspelt } from '../check-options.ts';
 import { WrongValue } from '../errors.ts';
 import type { TaskRef } from '../events.ts';
 import type { FactRequests } from '../fact.ts';
-import { misspelt } from '../misspelt.ts';
 import type { Play } from '../play.ts';
 import type { Resource } from '../resource.ts';
 import type { HostView, RoleCall, Stage, TaskContext } from '../role.ts';
@@ -77,7 +78,7 @@ export function unitsOf(
       if (handler) return handler.options.when === false ? [] : owedName(name);
       const names = Object.fromEntries(handlers);
       const subject = `task "${task.name}" notifies a handler of stage ${stage.name}`;
-      throw new WrongValue(misspelt(subject, [String(name)], names, () => task.at));
+      throw new WrongValue(misspelt(subject, [name], names, () => task.at));
     });
   const unit = (task: Task, key: string, index: number, handler?: string): Unit => ({
     key,

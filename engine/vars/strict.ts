@@ -1,5 +1,6 @@
 /** Variables and facts as roles get them: reading one that is misspelt would be "undefined" in what the role writes. */
-import { MisspeltOption, misspelt } from '../misspelt.ts';
+import { MisspeltOption, misspelt } from '../check-options.ts';
+import type { Role } from '../role.ts';
 
 /** What a language or a promise may ask any object for. */
 const ASKED_OF_ALL = ['then', 'toJSON'];
@@ -25,9 +26,6 @@ export function strict<Values extends Readonly<Record<string, unknown>>>(
 }
 
 /** A role's variables. */
-export function strictVars(
-  vars: Readonly<Record<string, unknown>>,
-  role: { readonly name: string; readonly vars: { readonly properties: Readonly<Record<string, unknown>> } },
-): Readonly<Record<string, unknown>> {
+export function strictVars(vars: Readonly<Record<string, unknown>>, role: Role): Readonly<Record<string, unknown>> {
   return strict(vars, role.vars.properties, `the role ${role.name} reads a variable`);
 }

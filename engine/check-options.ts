@@ -1,5 +1,5 @@
 /**
- * Options that are none, that are missing, or of the wrong kind. Playbooks and roles run without being type-checked, and an option
+ * Options that are misspelt, missing, or of the wrong kind. Playbooks and roles run without being type-checked, and an option
  * that is misspelt would be left out in silence, a "no" be taken for a yes.
  */
 import { didYouMean, kindOf, type Position, type Problem, UserError, WrongValue } from './errors.ts';
@@ -58,8 +58,11 @@ export interface Kind {
   fits(value: unknown): boolean;
 }
 
+/** A boolean: text, "no" as well, would count as true. */
 export const YES_OR_NO: Kind = { allowed: 'true, false', fits: (value) => typeof value === 'boolean' };
+/** A function. */
 export const FUNCTION: Kind = { allowed: 'a function', fits: (value) => typeof value === 'function' };
+/** A list of text. One word alone would count letter by letter. */
 export const WORDS: Kind = {
   allowed: 'a list of words: ["net"]',
   fits: (value) => Array.isArray(value) && value.every((word) => typeof word === 'string'),

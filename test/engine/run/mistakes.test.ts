@@ -5,16 +5,18 @@ import type { UserError } from '../../../engine/errors.ts';
 import { EventStream, type RunEvent } from '../../../engine/events.ts';
 import { fact } from '../../../engine/fact.ts';
 import { play } from '../../../engine/play.ts';
-import type { Resource } from '../../../engine/resource.ts';
 import { absent } from '../../../engine/resources/absent.ts';
 import { command } from '../../../engine/resources/command.ts';
 import { directory } from '../../../engine/resources/directory.ts';
-import { type FileOptions, file } from '../../../engine/resources/file.ts';
+import { file } from '../../../engine/resources/file.ts';
 import { defineRole } from '../../../engine/role.ts';
-import { type Script, sh } from '../../../engine/script.ts';
-import { type Disruption, type Task, task } from '../../../engine/task.ts';
+import { sh } from '../../../engine/script.ts';
+import { type Task, task } from '../../../engine/task.ts';
 import { templateText } from '../../../engine/template.ts';
 import { roleOf, statuses, World } from '../../support/world.ts';
+
+/** What TypeScript refuses, and a role that is run without being type-checked may hold all the same. */
+const untyped = <T>(value: unknown): T => value as T;
 
 t.test('a misspelt option is refused with its place, before an earlier task has changed anything', async (t) => {
   const world = new World(t.testdir(), ['node-1']);
@@ -40,7 +42,7 @@ t.test('a misspelt option is refused with its place, before an earlier task has 
     const second = roleOf(() => [mistaken()]);
     const plays = [play({ name: 'All', hosts: 'all', roles: [first(), second()] })];
     const error: unknown = await world.run(plays).catch((thrown: unknown) => thrown);
-    t.match(error, { problems: [{ what, at: { file: /misspelt.test.ts/ }, tryThis: `did you mean ${near}?` }] });
+    t.match(error, { problems: [{ what, at: { file: /mistakes.test.ts/ }, tryThis: `did you mean ${near}?` }] });
     t.notOk(existsSync(world.path('node-1', 'changed')));
   }
 });
@@ -50,41 +52,37 @@ t.test(
   async (t) => {
     const world = new World(t.testdir(), ['node-1', 'node-2']);
     const first = roleOf(({ host }) => [task('First', command(sh`touch ${world.path(host.name, 'changed')}`))]);
-    const mode: unknown = 0o750;
     // Some make two mistakes; the first is looked at.
     const mistakes: [() => Task, object][] = [
       [
-        () => task('Config', file({ path: '/srv/x' } as FileOptions)),
+        () => task('Config', file(untyped({ path: '/srv/x' }))),
         { what: 'content is missing in file', allowed: /content/ },
       ],
-      [() => task('Config', directory({ path: '/srv/x', mode: mode as string })), { what: /mode the number 488/ }],
+      [() => task('Config', directory({ path: '/srv/x', mode: untyped(0o750) })), { what: /mode the number 488/ }],
       [
-        () => task('Config', command(sh`true`), { notify: task('Restart', command(sh`true`)) as unknown as string }),
+        () => task('Config', command(sh`true`), { notify: untyped(task('Restart', command(sh`true`))) }),
         { what: 'task "Config": notify is a mapping', allowed: /name of a handler/ },
       ],
       [
-        () => task('Config', directory({ path: '/srv/x', owner: 0 as unknown as string })),
+        () => task('Config', directory({ path: '/srv/x', owner: untyped(0) })),
         { what: 'owner of /srv/x is 0', allowed: /"1000"/ },
       ],
       [
-        () => task('Config', command(sh`true`), { when: 'no' as unknown as boolean, tags: 'net' as unknown as [] }),
+        () => task('Config', command(sh`true`), { when: untyped('no'), tags: untyped('net') }),
         { what: 'task "Config": tags is "net"', allowed: 'a list of words: ["net"]' },
       ],
+      [() => task(untyped(directory({ path: '/srv/x' })), untyped(undefined)), { what: /^a task: name / }],
+      [() => task('Config', command(untyped('true'))), { what: 'the script of a command is text' }],
       [
-        () => task(directory({ path: '/srv/x' }) as unknown as string, undefined as unknown as Resource),
-        { what: /^a task: name / },
-      ],
-      [() => task('Config', command('true' as unknown as Script)), { what: 'the script of a command is text' }],
-      [
-        () => task('Config', file({ path: '/srv/x', content: 5 as unknown as string })),
+        () => task('Config', file({ path: '/srv/x', content: untyped(5) })),
         { what: '/srv/x: content is 5', allowed: /^text, / },
       ],
       [
-        () => task('Config', file({ path: '/srv/x', content: '', validate: 'visudo -c' as unknown as () => Script })),
+        () => task('Config', file({ path: '/srv/x', content: '', validate: untyped('visudo -c') })),
         { what: '/srv/x: validate is "visudo -c"', allowed: /^a function/ },
       ],
-      [() => task('Config', directory({ path: 7 as unknown as string })), { what: /^7 is no path/ }],
-      [() => task('Config', file(undefined as unknown as FileOptions)), { what: 'the options of file are empty' }],
+      [() => task('Config', directory({ path: untyped(7) })), { what: /^7 is no path/ }],
+      [() => task('Config', file(untyped(undefined))), { what: 'the options of file are empty' }],
       [() => task('Config', directory({ path: 'srv/x' })), { what: '"srv/x" is no path that Heartwood writes to' }],
       [
         () => task('Config', command(sh`true`), { notify: 'restrt' }),
@@ -94,7 +92,7 @@ t.test(
         },
       ],
       [
-        () => task('Config', command(sh`true`), { disrupts: {} as Disruption }),
+        () => task('Config', command(sh`true`), { disrupts: untyped({}) }),
         { what: 'thing is missing in what task "Config" disrupts' },
       ],
       [
@@ -109,7 +107,7 @@ t.test(
       );
       const plays = [play({ name: 'All', hosts: 'all', roles: [first(), second()] })];
       const error: unknown = await world.run(plays).catch((thrown: unknown) => thrown);
-      t.match(error, { problems: [{ at: { file: /misspelt.test.ts/ }, ...problem }] });
+      t.match(error, { problems: [{ at: { file: /mistakes.test.ts/ }, ...problem }] });
       t.equal((error as UserError).exitCode, 1);
       const texts = (error as UserError).problems.map(({ what }) => what);
       t.equal(new Set(texts).size, texts.length, 'told once, of both hosts');
@@ -170,7 +168,7 @@ t.test('a fact that is misspelt is refused, and one may ask whether it was asked
     problems: [
       {
         what: 'the role motd reads a fact that is none: memry',
-        at: { file: /misspelt\.test\.ts$/ },
+        at: { file: /mistakes\.test\.ts$/ },
         tryThis: 'did you mean memory?',
       },
     ],
@@ -219,11 +217,11 @@ t.test('a value that a fact may mend is refused in its own time', async (t) => {
 t.test('misspelt keywords of roles, stages and calls are refused', async (t) => {
   const declaration = { name: 'x', description: 'A role.', vars: { properties: {} }, stages: () => [] };
   t.throws(() => defineRole({ ...declaration, ...{ check: () => [] } }), {
-    message: /misspelt\.test\.ts:.*role x has a keyword that is none: check\n.*\n {2}try: did you mean checks\?/,
+    message: /mistakes\.test\.ts:.*role x has a keyword that is none: check\n.*\n {2}try: did you mean checks\?/,
   });
   const role = defineRole(declaration);
   t.throws(() => role({}, { tags: [], ...{ tag: ['net'] } }), {
-    message: /misspelt\.test\.ts:.*the call of role x .*: tag\n/,
+    message: /mistakes\.test\.ts:.*the call of role x .*: tag\n/,
   });
   const wrong = defineRole({
     ...declaration,
@@ -284,7 +282,7 @@ t.test('a variable that a role reads and does not declare is refused with its pl
     problems: [
       {
         what: 'the role motd reads a variable that is none: motd_greting',
-        at: { file: /misspelt\.test\.ts$/ },
+        at: { file: /mistakes\.test\.ts$/ },
         tryThis: 'did you mean motd_greeting?',
       },
     ],
@@ -298,6 +296,6 @@ t.test('a role that is named in a play and not called is refused', async (t) => 
   const plays = [play({ name: 'All', hosts: 'all', roles: roles as [] })];
   await t.rejects(world.run(plays), {
     message:
-      /misspelt\.test\.ts:.*play "All" has the role motd among its roles that is not called\n.*\n {2}try: motd\(\)/,
+      /mistakes\.test\.ts:.*play "All" has the role motd among its roles that is not called\n.*\n {2}try: motd\(\)/,
   });
 });
