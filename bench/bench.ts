@@ -48,8 +48,8 @@ function chosen<T extends string>(option: string, words: readonly string[], allo
     throw new UserError(
       {
         what: `--${option} ${word}: no such thing`,
-        allowed: allowed.join(', '),
-        ...(near ? { tryThis: `did you mean ${near}?` } : {}),
+        expected: allowed.join(', '),
+        ...(near ? { hint: `did you mean ${near}?` } : {}),
       },
       ExitCode.usage,
     );

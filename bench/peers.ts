@@ -105,7 +105,7 @@ async function environment(
     const last = pip.stderr.trim().split('\n').slice(-5).join('\n    ');
     throw new UserError({
       what: `${requirements.join(', ')} can't be installed:\n    ${last}`,
-      tryThis: 'leave it out: --peers names those to measure',
+      hint: 'leave it out: --peers names those to measure',
     });
   }
   const names = requirements.map((requirement) => requirement.replace(/[<>=].*$/, ''));
@@ -126,7 +126,7 @@ async function newestPython(): Promise<string> {
   }
   throw new UserError({
     what: 'the peers need Python with venv',
-    tryThis: 'apt-get install python3-venv; or --python PATH; or --peers ssh, which needs none',
+    hint: 'apt-get install python3-venv; or --python PATH; or --peers ssh, which needs none',
   });
 }
 

@@ -58,7 +58,7 @@ function between(file: string, text: string): void {
   if (begin < 0 || end < begin)
     throw new UserError({
       what: `${file} has no place for the bench`,
-      tryThis: `put these lines in:\n${BEGIN}\n${END}`,
+      hint: `put these lines in:\n${BEGIN}\n${END}`,
     });
   writeFileSync(path, `${whole.slice(0, begin)}${BEGIN}\n\n${text}\n\n${whole.slice(end)}`);
 }

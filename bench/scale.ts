@@ -70,7 +70,7 @@ function answering(answers: ReadonlyMap<string, Buffer>): OpenSession {
     return {
       name,
       traffic,
-      channelTrips: 0,
+      channelRoundTrips: 0,
       wire: NO_TRAFFIC,
       opening: { connect: FREE, authenticate: FREE, become: FREE },
       lock: () => {},

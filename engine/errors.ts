@@ -21,9 +21,9 @@ export interface Problem {
   /** The host it concerns, when it concerns one. */
   readonly host?: string | undefined;
   /** What would have been right: `one of port, proto`. */
-  readonly allowed?: string | undefined;
+  readonly expected?: string | undefined;
   /** What to do next: `did you mean "port"?`. */
-  readonly tryThis?: string | undefined;
+  readonly hint?: string | undefined;
 }
 
 /** Exit codes, Ansible's where it has one (ansible-core `lib/ansible/executor/task_queue_manager.py`, `cli/__init__.py`). */
@@ -65,7 +65,7 @@ export class UserError extends Error {
  * A value that no host could do anything with: a path that is relative, a mode that is no number. Where a role made it without
  * looking at facts, it is wrong before its time has come.
  */
-export class WrongValue extends UserError {}
+export class InvalidValue extends UserError {}
 
 /** The places in files that a stack names, the innermost first; those of Node itself are none. */
 export function placesIn(stack: string): readonly Position[] {
@@ -99,12 +99,12 @@ export function formatPosition({ file, line, column }: Position): string {
   return `${file.startsWith(here) ? file.slice(here.length) : file}:${line}:${column}`;
 }
 
-/** A problem as text: the first line stands alone in a list; `allowed` and `tryThis` follow, indented. */
+/** A problem as text: the first line stands alone in a list; `expected` and `hint` follow, indented. */
 export function formatProblem(problem: Problem): string {
   const where = [problem.at && formatPosition(problem.at), problem.host].filter(Boolean).join(': ');
   const lines = [where ? `${where}: ${problem.what}` : problem.what];
-  if (problem.allowed) lines.push(`  allowed: ${problem.allowed}`);
-  if (problem.tryThis) lines.push(`  try: ${problem.tryThis}`);
+  if (problem.expected) lines.push(`  allowed: ${problem.expected}`);
+  if (problem.hint) lines.push(`  try: ${problem.hint}`);
   return lines.join('\n');
 }
 

@@ -33,7 +33,7 @@ export interface TaskRef {
   readonly index: number;
   readonly handler: boolean;
   /** Of a handler: owed by a run that was cut, not by a task of this one. */
-  readonly owed?: true;
+  readonly pending?: true;
   /** `file /etc/hosts`; for verdicts `check clock`. */
   readonly resource: string;
   /** The line of the role that made it; only of tasks that failed. */
@@ -56,7 +56,7 @@ export type Phase =
   | 'wait'
   | 'change'
   | 'confirm'
-  | 'give'
+  | 'peer-upload'
   | 'close';
 
 /** Recap of one host: Ansible's line. */
@@ -157,9 +157,9 @@ export type RunEventBody =
       readonly failure: TaskFailure | undefined;
     }
   | {
-      /** A thing that one host disrupted did not recover; no other host is disrupted. */
-      readonly type: 'disruption-stopped';
-      readonly thing: string;
+      /** The health check of a lock failed after one host held it; no other host gets that lock in this run. */
+      readonly type: 'health-check-failed';
+      readonly lock: string;
       readonly host: string;
     }
   | {
@@ -186,7 +186,7 @@ export type RunEventBody =
 /** Why a task failed: enough to act on without running anything again. */
 export interface TaskFailure {
   readonly what: string;
-  readonly tryThis: string | undefined;
+  readonly hint: string | undefined;
   /** The script that ran; undefined when it failed before anything ran. */
   readonly script: string | undefined;
   readonly exitCode: number | undefined;

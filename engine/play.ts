@@ -1,9 +1,17 @@
 /** A play: which roles, on which hosts, in which order. Keywords are Ansible's. */
 
-import { type Kind, missing, misspelt, type Names, unfit, WORDS, YES_OR_NO } from './check-options.ts';
 import type { Position, Problem } from './errors.ts';
 import type { RoleCall } from './role.ts';
 import { callerOf } from './task.ts';
+import {
+  BOOLEAN,
+  missingKeys,
+  type Names,
+  STRING_LIST,
+  unknownKeys,
+  type ValueType,
+  wrongTypes,
+} from './validate-options.ts';
 
 /** What {@link play} takes. */
 export interface PlayDeclaration {
@@ -62,20 +70,20 @@ export function play(declaration: PlayDeclaration): Play {
 /** What is wrong with a play's keywords: a playbook that nobody type-checks may hold anything. */
 export function playProblems(play: Play): readonly Problem[] {
   const keywords = Object.keys(play).filter((name) => name !== 'at');
-  const strays = misspelt(`play "${play.name}" has a keyword`, keywords, NAMES, () => play.at);
-  const leftOut = missing(`play "${play.name}"`, play, NAMES, () => play.at);
+  const strays = unknownKeys('keyword', `play "${play.name}"`, keywords, NAMES, () => play.at);
+  const leftOut = missingKeys('keyword', `play "${play.name}"`, play, NAMES, () => play.at);
   return [...strays, ...leftOut, ...(leftOut.length > 0 ? [] : wrongValues(play))];
 }
 
 function wrongValues(play: Play): readonly Problem[] {
-  const wrong = unfit(`play "${play.name}"`, play, KINDS, () => play.at);
+  const wrong = wrongTypes(`play "${play.name}"`, play, KINDS, () => play.at);
   if (wrong.length > 0) return wrong;
   const uncalled = play.roles.filter((call: unknown) => typeof call === 'function');
   return uncalled.map(({ role }) => ({
     what: `play "${play.name}" has ${role ? `the role ${role.name}` : 'a function'} among its roles that is not called`,
     at: play.at,
-    allowed: 'calls, with variables or without: firewall(), firewall({ firewall_policy: "deny" })',
-    tryThis: `${role?.name ?? 'role'}()`,
+    expected: 'calls, with variables or without: firewall(), firewall({ firewall_policy: "deny" })',
+    hint: `${role?.name ?? 'role'}()`,
   }));
 }
 
@@ -100,33 +108,33 @@ const NAMES: Names<PlayDeclaration> = {
 };
 
 /** What their values must be. */
-const KINDS: { readonly [Name in keyof PlayDeclaration]?: Kind } = {
+const KINDS: { readonly [Name in keyof PlayDeclaration]?: ValueType } = {
   hosts: {
-    allowed: 'a pattern, as text: web:!old',
+    expected: 'a pattern, as text: web:!old',
     fits: (value: unknown) => typeof value === 'string' && value !== '',
   },
   roles: {
-    allowed: 'a list of calls: [role(), other({ ... })]',
+    expected: 'a list of calls: [role(), other({ ... })]',
     // One that is not called has words of its own.
     fits: (value: unknown) => Array.isArray(value) && value.every((call) => typeof call === 'function' || call?.role),
   },
   serial: {
-    allowed: 'a number of hosts, a percentage ("30%"), or a list of them',
+    expected: 'a number of hosts, a percentage ("30%"), or a list of them',
     fits: (value: unknown) => (Array.isArray(value) ? value.length > 0 && value.every(isSerial) : isSerial(value)),
   },
   strategy: {
-    allowed: 'linear, free',
+    expected: 'linear, free',
     fits: (value: unknown) => value === 'linear' || value === 'free',
   },
-  throttle: { allowed: 'a whole number, 1 or more', fits: (value) => isWhole(value, 1) },
+  throttle: { expected: 'a whole number, 1 or more', fits: (value) => isWhole(value, 1) },
   maxFailPercentage: {
-    allowed: 'a number from 0 to 100',
+    expected: 'a number from 0 to 100',
     fits: (value: unknown) => typeof value === 'number' && value >= 0 && value <= 100,
   },
-  optional: YES_OR_NO,
-  become: YES_OR_NO,
-  anyErrorsFatal: YES_OR_NO,
-  tags: WORDS,
+  optional: BOOLEAN,
+  become: BOOLEAN,
+  anyErrorsFatal: BOOLEAN,
+  tags: STRING_LIST,
 };
 
 /** A playbook: its title and its plays, in order. */

@@ -40,7 +40,7 @@ export interface Resource {
   /** Reads only, prints `key=value` lines, exit code 0. Works where prerequisites are absent (prints what it can say). */
   readonly probe: Script;
   /** What the probe looks at in the same way as others do theirs: asked once for all of a batch, before their probes. */
-  readonly look?: Look | undefined;
+  readonly sharedProbe?: SharedProbe | undefined;
   /** The keys that must hold afterwards. Every key is one the probe prints. */
   readonly wanted: State;
   /** The change, given what the probe found. Runs only when something differs; exit code 0 means done. */
@@ -55,11 +55,11 @@ export interface Resource {
    * True: the change only waits or looks. When it ran, the task is `ok`, never `changed`; check mode says that it would
    * wait.
    */
-  readonly changesNothing?: boolean | undefined;
+  readonly readOnly?: boolean | undefined;
   /** For a change that could cut the link it comes over. */
   readonly confirm?: Confirmation | undefined;
   /** For a change that is best made together with others of its kind that follow it at once; given what the probe found. */
-  joint?(found: State): Joint | undefined;
+  mergeable?(found: State): MergeableChange | undefined;
   /**
    * For a change with content too big for a script: sent before it, when the check found a difference; those of a row of tasks go
    * together. One that fails fails the task. The change itself then only finishes the work; it looks for itself whether that is
@@ -69,7 +69,7 @@ export interface Resource {
   /** Bytes that an upload may have. */
   readonly uploadSize?: number | undefined;
   /** For a change that fetches something every host would have to fetch: one does, and the others get it from that one. */
-  readonly seed?: Seed | undefined;
+  readonly peerSource?: PeerSource | undefined;
   /**
    * What a failed change means, in people's words: gets the change's exit code and the end of its stderr and stdout, and
    * returns the cause and what to try, or undefined when it has nothing to add.
@@ -78,19 +78,19 @@ export interface Resource {
 }
 
 /** Something that a function can look at for many probes at once. */
-export interface Look {
+export interface SharedProbe {
   /**
    * Reads only, and prints what it found as assignments to shell variables, for the probes to find, and one that lists what
-   * it was asked for. A probe may use them where `$hw_seen` has the function's name (it has looked in this batch, and nothing
+   * it was asked for. A probe may use them where `$hw_probed` has the function's name (it has looked in this batch, and nothing
    * was changed since) and what it asks for is in the list.
    */
   readonly fn: ShellFunction;
   /** The arguments that this probe adds to it; the same of two probes only once. */
-  readonly words: readonly string[];
+  readonly args: readonly string[];
 }
 
 /** A change that can be made together with others: packages in one transaction. Where that fails, each is made alone. */
-export interface Joint<Part = unknown> {
+export interface MergeableChange<Part = unknown> {
   /** Changes of the same key can be made together; their parts are of one type. */
   readonly key: string;
   /** What this change adds to the others. */
@@ -106,20 +106,20 @@ export interface Upload {
   /** The content, read as it is sent. */
   content(): Readable;
   /** It pays to pack it on its way over a network, and the host has gzip. */
-  readonly packs?: boolean;
+  readonly compressible?: boolean;
 }
 
 /**
  * Something that hosts can give to each other, through the controller: no host has to reach another, nor to let it in. What
  * is sent is only an offer: the change looks whether it is what it should be, and fetches it where not.
  */
-export interface Seed {
+export interface PeerSource {
   /** What it is, the same on every host: its hash. */
   readonly key: string;
   /** Prints it, where the resource is as wanted. */
-  readonly give: Script;
+  readonly read: Script;
   /** Takes it on stdin, before the change. It runs in a shell of its own: see {@link Upload}. */
-  readonly take: Script;
+  readonly write: Script;
 }
 
 /** The exit code by which a change says that it succeeded and changed nothing (a command with a `changed` predicate). */
@@ -146,7 +146,7 @@ export interface ChangeFailure {
 /** A cause and a remedy. */
 export interface Explanation {
   readonly what: string;
-  readonly tryThis?: string | undefined;
+  readonly hint?: string | undefined;
 }
 
 /** Seconds a change may take unless its resource says otherwise: long enough for a package on a slow SD card. */

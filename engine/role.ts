@@ -3,10 +3,10 @@
  * no transport and does no I/O.
  */
 
-import { FUNCTION, missing, misspelt, type Names, unfit } from './check-options.ts';
 import { didYouMean, type Position, UserError } from './errors.ts';
 import type { FactAnswers, FactRequests } from './fact.ts';
 import { callerOf, type Task, type Verdict } from './task.ts';
+import { FUNCTION, missingKeys, type Names, unknownKeys, wrongTypes } from './validate-options.ts';
 import type { Infer, VarsSchema } from './vars/schema.ts';
 
 /** A host as roles see it. */
@@ -56,7 +56,7 @@ export interface Stage<V, R extends FactRequests = FactRequests> {
    * True where its facts see what asking the facts of the stage before brought about: packets that were sent. They are asked
    * after those of all hosts then, also when nothing changes.
    */
-  readonly sequel?: boolean;
+  readonly afterFacts?: boolean;
   /** What to ask. Pure. */
   facts?(context: AskContext<V>): R;
   /** The tasks, in order. Pure. May throw a `UserError` to refuse. */
@@ -75,7 +75,7 @@ export interface Checks<V, R extends FactRequests = FactRequests> {
 }
 
 /** What a role does. */
-export interface Work {
+export interface RoleBody {
   readonly checks: Checks<unknown> | undefined;
   /** Variables are `unknown` here; {@link defineRole} has checked that the stages fit the role's schema. */
   readonly stages: readonly Stage<unknown>[];
@@ -93,7 +93,7 @@ export interface Role<S extends VarsSchema = VarsSchema> {
   /** The tags its tasks use besides its own name, so that `--tags` can pass a role by without asking a host. */
   readonly tags: readonly string[];
   /** What it does; loaded by the first call where it is a module of its own. */
-  work(): Promise<Work>;
+  load(): Promise<RoleBody>;
 }
 
 /** A role as a play calls it. */
@@ -120,7 +120,7 @@ type StageMaker<V> = <R extends FactRequests>(stage: Stage<V, R>) => Stage<V>;
 type ChecksMaker<V> = <R extends FactRequests>(checks: Checks<V, R>) => Checks<V>;
 
 /** What a role does, as it is declared. */
-export interface WorkDeclaration<S extends VarsSchema> {
+export interface RoleBodyDeclaration<S extends VarsSchema> {
   readonly checks?: RoleChecks<S>;
   readonly stages: RoleStages<S>;
 }
@@ -134,19 +134,19 @@ export type RoleDeclaration<S extends VarsSchema> = {
   readonly vars: S;
   readonly tags?: readonly string[];
 } & (
-  | WorkDeclaration<S>
+  | RoleBodyDeclaration<S>
   /** Or in a module of its own, `() => import('./stages.ts')`: a command that does not run the role does not load it. */
-  | { readonly work: () => Promise<WorkDeclaration<S>> }
+  | { readonly load: () => Promise<RoleBodyDeclaration<S>> }
 );
 
-type Keyword = 'name' | 'description' | 'hosts' | 'vars' | 'tags' | 'work' | keyof WorkDeclaration<VarsSchema>;
+type Keyword = 'name' | 'description' | 'hosts' | 'vars' | 'tags' | 'load' | keyof RoleBodyDeclaration<VarsSchema>;
 const KEYWORDS: Readonly<Record<Keyword, true | 'needed'>> = {
   name: 'needed',
   description: 'needed',
   hosts: true,
   vars: 'needed',
   tags: true,
-  work: true,
+  load: true,
   checks: true,
   stages: true,
 };
@@ -157,9 +157,15 @@ const FUNCTIONS = {
   verdicts: FUNCTION,
   checks: FUNCTION,
   stages: FUNCTION,
-  work: FUNCTION,
+  load: FUNCTION,
 };
-const OF_STAGE: Names<Stage<unknown>> = { name: 'needed', sequel: true, facts: true, tasks: 'needed', handlers: true };
+const OF_STAGE: Names<Stage<unknown>> = {
+  name: 'needed',
+  afterFacts: true,
+  facts: true,
+  tasks: 'needed',
+  handlers: true,
+};
 const OF_CHECKS: Names<Checks<unknown>> = { facts: 'needed', verdicts: 'needed' };
 
 /**
@@ -170,22 +176,22 @@ export function defineRole<const S extends VarsSchema>(declaration: RoleDeclarat
   const { name, description, hosts = 'all', vars, tags = [] } = declaration;
   const at = callerOf(defineRole);
   check(`role ${name}`, declaration, KEYWORDS, at);
-  if (!('work' in declaration) && !('stages' in declaration)) {
+  if (!('load' in declaration) && !('stages' in declaration)) {
     throw new UserError({
       what: `role ${name} does nothing`,
       at: at(),
-      allowed: 'stages, or work: a module that exports them',
+      expected: 'stages, or load: a module that exports them',
     });
   }
-  const work = async (): Promise<Work> => {
-    const { checks, stages } = 'work' in declaration ? declaredBy(name, await declaration.work()) : declaration;
+  const load = async (): Promise<RoleBody> => {
+    const { checks, stages } = 'load' in declaration ? bodyOf(name, await declaration.load()) : declaration;
     const made = { checks: checks?.((made) => made), stages: stages((stage) => stage) };
     if (made.checks) check(`the checks of role ${name}`, made.checks, OF_CHECKS, at);
     for (const stage of made.stages) check(`stage ${stage.name} of role ${name}`, stage, OF_STAGE, at);
     return made;
   };
-  let loaded: Promise<Work> | undefined;
-  const role: Role<S> = { name, description, hosts, vars, tags, work: () => (loaded ??= work()) };
+  let loaded: Promise<RoleBody> | undefined;
+  const role: Role<S> = { name, description, hosts, vars, tags, load: () => (loaded ??= load()) };
   const call = (vars: Partial<Infer<S>> = {}, options: { readonly tags?: readonly string[] } = {}): RoleCall => {
     check(`the call of role ${name}`, options, { tags: true }, callerOf(call));
     return { role, vars, tags: options.tags ?? [] };
@@ -197,18 +203,18 @@ export function defineRole<const S extends VarsSchema>(declaration: RoleDeclarat
  * What the module of a role's work declares. It may export other things, but none that has almost the name of what is not there.
  * @throws UserError where it does, or declares no stages.
  */
-function declaredBy<S extends VarsSchema>(role: string, module: WorkDeclaration<S>): WorkDeclaration<S> {
+function bodyOf<S extends VarsSchema>(role: string, module: RoleBodyDeclaration<S>): RoleBodyDeclaration<S> {
   const missing = ['stages', 'checks'].filter((name) => !Object.hasOwn(module, name));
   for (const name of Object.keys(module)) {
     const near = didYouMean(name, missing, 1);
     if (near === undefined) continue;
-    const tryThis = `did you mean ${near}? If not, call it something less like it`;
-    throw new UserError({ what: `the work of role ${role} exports ${name}`, tryThis });
+    const hint = `did you mean "${near}"? If not, rename it`;
+    throw new UserError({ what: `the stages module of role ${role} exports ${name}`, hint });
   }
   if (!missing.includes('stages')) return module;
   throw new UserError({
-    what: `the work of role ${role} exports no stages`,
-    allowed: 'stages: RoleStages, checks: RoleChecks (which need not be there)',
+    what: `the stages module of role ${role} exports no stages`,
+    expected: 'stages: RoleStages, checks: RoleChecks (which need not be there)',
   });
 }
 
@@ -219,8 +225,8 @@ function check(
   names: Readonly<Record<string, true | 'needed'>>,
   at?: () => Position | undefined,
 ): void {
-  const strays = misspelt(`${subject} has a keyword`, Object.keys(given), names, at);
-  const wrong = [...missing(subject, given, names, at), ...unfit(subject, given, FUNCTIONS, at)];
+  const strays = unknownKeys('keyword', subject, Object.keys(given), names, at);
+  const wrong = [...missingKeys('keyword', subject, given, names, at), ...wrongTypes(subject, given, FUNCTIONS, at)];
   const problems = strays.length > 0 ? strays : wrong;
   if (problems.length > 0) throw new UserError(problems);
 }

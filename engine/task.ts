@@ -3,10 +3,19 @@
  * `tasks` function, so that they can be listed, planned and tested without a host.
  */
 
-import { type Kind, MisspeltOption, missing, misspelt, type Names, unfit, WORDS, YES_OR_NO } from './check-options.ts';
-import { type Position, placesIn, WrongValue } from './errors.ts';
+import { InvalidValue, type Position, placesIn } from './errors.ts';
 import type { Resource } from './resource.ts';
 import type { HostView } from './role.ts';
+import {
+  BOOLEAN,
+  missingKeys,
+  type Names,
+  STRING_LIST,
+  UnknownOption,
+  unknownKeys,
+  type ValueType,
+  wrongTypes,
+} from './validate-options.ts';
 
 /** How a task is scheduled and selected. Names are Ansible's. */
 export interface TaskOptions {
@@ -32,7 +41,7 @@ export interface TaskOptions {
  */
 export interface Disruption {
   /** Its name, one mutex per name: `etcd`. */
-  readonly thing: string;
+  readonly lock: string;
   /** Evidence that it can bear the loss of this host: usually a `wait` resource. */
   readonly before?: Resource;
   /** Evidence that it has recovered. */
@@ -49,8 +58,8 @@ export interface Verdict {
   readonly evidence: string;
   /** For warn and refuse: what is wrong, in one sentence. */
   readonly what?: string;
-  readonly allowed?: string;
-  readonly tryThis?: string;
+  readonly expected?: string;
+  readonly hint?: string;
   /** Of a refusal: nothing waives it. */
   readonly final?: boolean;
 }
@@ -74,26 +83,26 @@ const OPTIONS: Names<TaskOptions> = {
   ignoreErrors: true,
 };
 
-const KINDS: { readonly [Name in keyof TaskOptions]?: Kind } = {
-  tags: WORDS,
-  when: YES_OR_NO,
-  runOnce: YES_OR_NO,
-  ignoreErrors: YES_OR_NO,
+const KINDS: { readonly [Name in keyof TaskOptions]?: ValueType } = {
+  tags: STRING_LIST,
+  when: BOOLEAN,
+  runOnce: BOOLEAN,
+  ignoreErrors: BOOLEAN,
   notify: {
-    allowed: 'the name of a handler, or a list of names',
-    fits: (value) => typeof value === 'string' || WORDS.fits(value),
+    expected: 'the name of a handler, or a list of names',
+    fits: (value) => typeof value === 'string' || STRING_LIST.fits(value),
   },
 };
 
-const PARTS: Readonly<Record<'name' | 'action', Kind>> = {
-  name: { allowed: 'text that says what it does', fits: (value) => typeof value === 'string' && value !== '' },
+const PARTS: Readonly<Record<'name' | 'action', ValueType>> = {
+  name: { expected: 'text that says what it does', fits: (value) => typeof value === 'string' && value !== '' },
   action: {
-    allowed: 'a resource: file({ path: "/etc/motd", content: "hello" })',
+    expected: 'a resource: file({ path: "/etc/motd", content: "hello" })',
     fits: (value) => typeof value === 'object' && value !== null && 'kind' in value,
   },
 };
 
-const DISRUPTION: Names<Disruption> = { thing: 'needed', before: true, after: true };
+const DISRUPTION: Names<Disruption> = { lock: 'needed', before: true, after: true };
 
 /**
  * A task: what to call it, the resource, how to schedule it.
@@ -102,16 +111,18 @@ const DISRUPTION: Names<Disruption> = { thing: 'needed', before: true, after: tr
 export function task(name: string, action: Resource | Verdict, options: TaskOptions = {}): Task {
   const caller = callerOf(task);
   const problems = [
-    ...misspelt(`task "${name}" has an option`, Object.keys(options), OPTIONS, caller),
-    ...misspelt(`task "${name}" disrupts with an option`, Object.keys(options.disrupts ?? {}), DISRUPTION, caller),
+    ...unknownKeys('option', `task "${name}"`, Object.keys(options), OPTIONS, caller),
+    ...unknownKeys('option', `disrupts of task "${name}"`, Object.keys(options.disrupts ?? {}), DISRUPTION, caller),
   ];
-  if (problems.length > 0) throw new MisspeltOption(problems);
+  if (problems.length > 0) throw new UnknownOption(problems);
   const wrong = [
-    ...unfit('a task', { name: name ?? null, action: action ?? null }, PARTS, caller),
-    ...unfit(`task "${name}"`, options, KINDS, caller),
-    ...(options.disrupts ? missing(`what task "${name}" disrupts`, options.disrupts, DISRUPTION, caller) : []),
+    ...wrongTypes('a task', { name: name ?? null, action: action ?? null }, PARTS, caller),
+    ...wrongTypes(`task "${name}"`, options, KINDS, caller),
+    ...(options.disrupts
+      ? missingKeys('option', `disrupts of task "${name}"`, options.disrupts, DISRUPTION, caller)
+      : []),
   ];
-  if (wrong.length > 0) throw new WrongValue(wrong);
+  if (wrong.length > 0) throw new InvalidValue(wrong);
   return {
     name,
     action,

@@ -9,7 +9,7 @@ export interface Traffic {
 }
 
 /** A count that goes on. */
-export type Tally = { -readonly [Count in keyof Traffic]: Traffic[Count] };
+export type TrafficCounter = { -readonly [Count in keyof Traffic]: Traffic[Count] };
 
 /** What something cost. */
 export interface Cost extends Traffic {
@@ -24,7 +24,7 @@ export const NO_TRAFFIC: Traffic = { roundTrips: 0, bytesOut: 0, bytesIn: 0 };
 export const FREE: Cost = { ms: 0, ...NO_TRAFFIC };
 
 /** What travelled between two counts. */
-export function between(before: Traffic, after: Traffic): Traffic {
+export function trafficBetween(before: Traffic, after: Traffic): Traffic {
   return {
     roundTrips: after.roundTrips - before.roundTrips,
     bytesOut: after.bytesOut - before.bytesOut,
@@ -33,7 +33,7 @@ export function between(before: Traffic, after: Traffic): Traffic {
 }
 
 /** Both together. */
-export function plus(one: Cost, other: Cost): Cost {
+export function addCosts(one: Cost, other: Cost): Cost {
   return {
     ms: one.ms + other.ms,
     roundTrips: one.roundTrips + other.roundTrips,

@@ -9,9 +9,9 @@ export interface Finding {
   /** What is wrong with that, in one sentence without a full stop. */
   readonly what: string;
   /** What would be right. */
-  readonly allowed?: string;
+  readonly expected?: string;
   /** What to do about it. */
-  readonly tryThis?: string;
+  readonly hint?: string;
   /** Of a refusal: it can't be waived, since the role itself would refuse later, with part of its work done. */
   readonly final?: boolean;
 }

@@ -92,7 +92,7 @@ async function checkedBinary(path: string): Promise<string> {
   const version = /^k3s version (\S+)/m.exec(asked?.stdout ?? '')?.[1];
   if (version === k3sVersion) return path;
   const what = version ? `K3S_BIN is k3s ${version}` : `K3S_BIN=${path} is no k3s binary that runs here`;
-  throw new UserError({ what, allowed: `k3s ${k3sVersion} for this machine` });
+  throw new UserError({ what, expected: `k3s ${k3sVersion} for this machine` });
 }
 
 /**
@@ -140,7 +140,7 @@ async function build(script: string, arch: Architecture, directory: string, say:
   if ((await running).exitCode !== 0) {
     throw new UserError({
       what: `${script} ${arch} failed:\n    ${last.slice(-12).join('\n    ')}`,
-      tryThis: 'npm run lab -- up --no-k3s boots the hosts without it',
+      hint: 'npm run lab -- up --no-k3s boots the hosts without it',
     });
   }
 }

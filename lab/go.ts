@@ -46,7 +46,7 @@ async function fetchToolchain(path: string, say: Say): Promise<string> {
   if (fetched.exitCode !== 0 || directory === undefined) {
     throw new UserError({
       what: `Go ${FETCHED} could not be fetched: ${(fetched.stderr || fetched.stdout).trim().split('\n').at(-1)}`,
-      tryThis: `install Go ${OLDEST.join('.')} or newer and put it into PATH`,
+      hint: `install Go ${OLDEST.join('.')} or newer and put it into PATH`,
     });
   }
   // Modules hold no executable bits.

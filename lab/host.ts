@@ -86,8 +86,8 @@ export class LabHost {
    */
   async exec(command: string, options: { input?: string | Buffer } = {}): Promise<ExecResult> {
     const leader = this.#leader();
-    if (leader === undefined) throw new UserError({ what: 'the host is off', host: this.name, tryThis: 'start it' });
-    if (isFrozen(this.#group)) throw new UserError({ what: 'the host is frozen', host: this.name, tryThis: 'thaw it' });
+    if (leader === undefined) throw new UserError({ what: 'the host is off', host: this.name, hint: 'start it' });
+    if (isFrozen(this.#group)) throw new UserError({ what: 'the host is frozen', host: this.name, hint: 'thaw it' });
     // Into its control groups first, so that it is frozen and killed with the host; without the right to set the clock.
     const outside = directoriesOf(groupOutside(this.#state.number, this.name));
     const preload = this.#isSkewed ? `LD_PRELOAD=${this.#faketime} ` : '';
@@ -267,8 +267,8 @@ exec setpriv --bounding-set=-sys_time nsenter --target ${leader} --mount --uts -
     if (from === 'machine') return { from: machinePort, to: this.port, proto, port };
     const index = this.#state.shape.hosts.findIndex((host) => host.name === from);
     if (index < 0) {
-      const allowed = ['machine', ...this.#state.shape.hosts.map((host) => host.name)].join(', ');
-      throw new UserError({ what: `the lab "${this.#state.name}" has no host "${from}"`, allowed });
+      const expected = ['machine', ...this.#state.shape.hosts.map((host) => host.name)].join(', ');
+      throw new UserError({ what: `the lab "${this.#state.name}" has no host "${from}"`, expected });
     }
     return { from: portName(index), to: this.port, proto, port };
   }

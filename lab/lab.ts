@@ -66,13 +66,13 @@ export class Lab {
     if (!/^[a-z0-9][a-z0-9-]{0,40}$/.test(name) || name === 'cache') {
       throw new UserError({
         what: `a lab can't be called "${name}"`,
-        allowed: 'lower-case letters, digits and hyphens; not cache',
+        expected: 'lower-case letters, digits and hyphens; not cache',
       });
     }
     await prepare(shape, say);
     const state = await withLock('machine', async () => {
       if (readState(name)) {
-        throw new UserError({ what: `a lab called "${name}" is up`, tryThis: `npm run lab -- down --name ${name}` });
+        throw new UserError({ what: `a lab called "${name}" is up`, hint: `npm run lab -- down --name ${name}` });
       }
       const claimed: LabState = { name, number: await freeNumber(), shape };
       mkdirSync(directoryOf(name), { recursive: true });
@@ -122,8 +122,8 @@ export class Lab {
     const near = didYouMean(name, names) ?? (names.length === 1 ? only : undefined);
     throw new UserError({
       what: `no lab called "${name}" is up`,
-      ...(names.length > 0 ? { allowed: names.join(', ') } : {}),
-      tryThis: near ? `--name ${near}` : 'npm run lab -- up',
+      ...(names.length > 0 ? { expected: names.join(', ') } : {}),
+      hint: near ? `--name ${near}` : 'npm run lab -- up',
     });
   }
 
@@ -208,8 +208,8 @@ export class Lab {
     const near = didYouMean(name, names);
     throw new UserError({
       what: `the lab "${this.name}" has no host "${name}"`,
-      allowed: names.join(', '),
-      ...(near ? { tryThis: `did you mean "${near}"?` } : {}),
+      expected: names.join(', '),
+      ...(near ? { hint: `did you mean "${near}"?` } : {}),
     });
   }
 

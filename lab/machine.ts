@@ -69,7 +69,7 @@ export async function registerEmulator(arch: Architecture, say: Say): Promise<vo
   if (!existsSync(config)) {
     throw new UserError({
       what: `${config} is missing, so ${arch} programs can't be emulated`,
-      tryThis: "install Debian 12's qemu-user-static",
+      hint: "install Debian 12's qemu-user-static",
     });
   }
   // The file's line, made ours: `:name:M::magic:mask:interpreter:flags`.

@@ -16,7 +16,7 @@ export async function freeNumber(): Promise<number> {
   for (let number = 1; number < 255; number++) {
     if (!routes.includes(`${subnetOf(number)}.`) && !taken.has(switchName(number))) return number;
   }
-  throw new UserError({ what: 'no free subnet in 10.89.0.0/16', tryThis: 'take labs down: npm run lab status' });
+  throw new UserError({ what: 'no free subnet in 10.89.0.0/16', hint: 'take labs down: npm run lab status' });
 }
 
 /** Makes the bridge and the machine's link to it. */

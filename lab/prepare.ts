@@ -60,7 +60,7 @@ function systemProblems(): Problem[] {
     return [
       {
         what: `a lab needs Linux; this is ${process.platform}`,
-        tryThis: 'use a Debian 12 machine, a virtual one will do',
+        hint: 'use a Debian 12 machine, a virtual one will do',
       },
     ];
   }
@@ -68,11 +68,11 @@ function systemProblems(): Problem[] {
   if (process.getuid?.() !== 0) {
     problems.push({
       what: 'a lab needs root: it makes network namespaces, mounts and control groups',
-      tryThis: 'run it with sudo, or as root',
+      hint: 'run it with sudo, or as root',
     });
   }
   if (!machineArchitecture())
-    problems.push({ what: `a lab's machine can't be ${process.arch}`, allowed: 'x64, arm64' });
+    problems.push({ what: `a lab's machine can't be ${process.arch}`, expected: 'x64, arm64' });
   return problems;
 }
 
@@ -80,7 +80,7 @@ function systemProblems(): Problem[] {
 function kernelProblems(shape: LabShape): Problem[] {
   const problems: Problem[] = [];
   const lacks = (part: string, option: string) =>
-    problems.push({ what: `the kernel lacks ${part}`, tryThis: `a kernel with ${option}, such as Debian's` });
+    problems.push({ what: `the kernel lacks ${part}`, hint: `a kernel with ${option}, such as Debian's` });
   const fileSystems = readFileSync('/proc/filesystems', 'utf8').split(/\s+/);
   const hasModules = existsSync('/lib/modules');
   const available = (name: string) => fileSystems.includes(name) || hasModules;
@@ -89,7 +89,7 @@ function kernelProblems(shape: LabShape): Problem[] {
   if (!existsSync('/dev/loop-control') && !hasModules) lacks('loop devices', 'CONFIG_BLK_DEV_LOOP');
   if (!existsSync('/proc/self/ns/net')) lacks('network namespaces', 'CONFIG_NET_NS');
   if (hierarchies().length === 0) {
-    problems.push({ what: 'no control groups are mounted', tryThis: 'mount -t cgroup2 cgroup2 /sys/fs/cgroup' });
+    problems.push({ what: 'no control groups are mounted', hint: 'mount -t cgroup2 cgroup2 /sys/fs/cgroup' });
   }
   if (emulated(shape).length > 0 && !available('binfmt_misc')) {
     lacks(
@@ -114,7 +114,7 @@ async function installMissing(shape: LabShape, say: Say): Promise<void> {
   if (!has('apt-get')) {
     throw new UserError({
       what: `programs are missing, and this machine has no apt-get to install them with`,
-      tryThis: `install what Debian calls ${names.join(', ')}`,
+      hint: `install what Debian calls ${names.join(', ')}`,
     });
   }
   say(`installing ${names.join(', ')}`);
@@ -150,6 +150,6 @@ async function missingNetworking(): Promise<Problem[]> {
   const { stdout } = await $({ input: script })`unshare --net sh`;
   return stdout.split('\n').flatMap((line) => {
     const [part, option] = tries[line ? Number(line) : -1] ?? [];
-    return part ? [{ what: `the kernel lacks ${part}`, tryThis: `a kernel with ${option}, such as Debian's` }] : [];
+    return part ? [{ what: `the kernel lacks ${part}`, hint: `a kernel with ${option}, such as Debian's` }] : [];
   });
 }

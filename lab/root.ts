@@ -161,7 +161,7 @@ function whole(root: string): string {
   if (statSync(join(root, 'usr/bin/sudo')).mode & 0o4000) return root;
   throw new UserError({
     what: `${root} is not as it was made: its sudo has no setuid bit`,
-    tryThis: `remove it, so that it is made again; copy caches by cp -a`,
+    hint: `remove it, so that it is made again; copy caches by cp -a`,
   });
 }
 
@@ -191,7 +191,7 @@ async function make(kind: RootKind, root: string, say: Say): Promise<void> {
     const last = made.stderr.trim().split('\n').slice(-8).join('\n    ');
     throw new UserError({
       what: `mmdebstrap could not make the ${kind.arch} root:\n    ${last}`,
-      tryThis: 'check that this machine reaches its Debian mirror (apt-get update)',
+      hint: 'check that this machine reaches its Debian mirror (apt-get update)',
     });
   }
   const dropIns = services.map((name) => [

@@ -43,7 +43,7 @@ const mostHosts = 80;
 /** Reads a shape from a YAML file. Throws a UserError with every problem and its place. */
 export function readShape(file: string): LabShape {
   if (!existsSync(file)) {
-    throw new UserError({ what: `there is no shape file ${file}`, tryThis: 'lab/shapes/ has some to start from' });
+    throw new UserError({ what: `there is no shape file ${file}`, hint: 'lab/shapes/ has some to start from' });
   }
   return parseShape(readFileSync(file, 'utf8'), file);
 }
@@ -53,7 +53,7 @@ export function parseShape(text: string, file: string): LabShape {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines });
   const problems: Problem[] = [];
-  const problem = (offset: number, what: string, more: { allowed?: string; tryThis?: string } = {}) => {
+  const problem = (offset: number, what: string, more: { expected?: string; hint?: string } = {}) => {
     const { line, col } = lines.linePos(offset);
     problems.push({ what, at: { file, line, column: col }, ...more });
   };
@@ -63,7 +63,7 @@ export function parseShape(text: string, file: string): LabShape {
   /** The entries of a mapping; whatever is unknown or wrong becomes a problem. */
   const entries = (node: unknown, what: string, rules: Readonly<Record<string, Rule>>): Record<string, unknown> => {
     if (!isMap(node)) {
-      problem(offsetOf(node), `${what} is no mapping`, { allowed: Object.keys(rules).join(', ') });
+      problem(offsetOf(node), `${what} is no mapping`, { expected: Object.keys(rules).join(', ') });
       return {};
     }
     const found: Record<string, unknown> = {};
@@ -73,14 +73,14 @@ export function parseShape(text: string, file: string): LabShape {
       const near = didYouMean(name, Object.keys(rules));
       if (!rule) {
         problem(offsetOf(key), `${what} has no "${name}"`, {
-          allowed: Object.keys(rules).join(', '),
-          ...(near ? { tryThis: `did you mean "${near}"?` } : {}),
+          expected: Object.keys(rules).join(', '),
+          ...(near ? { hint: `did you mean "${near}"?` } : {}),
         });
         continue;
       }
       const plain = isNode(value) ? value.toJS(document) : value;
       if (!rule[1](plain))
-        problem(offsetOf(value ?? key), `${name} can't be ${JSON.stringify(plain)}`, { allowed: rule[0] });
+        problem(offsetOf(value ?? key), `${name} can't be ${JSON.stringify(plain)}`, { expected: rule[0] });
       found[name] = plain;
     }
     return found;
@@ -93,7 +93,7 @@ export function parseShape(text: string, file: string): LabShape {
   const shape = entries(document.contents, 'a shape', { hosts: list, k3s: yesOrNo });
   const hosts = document.get('hosts');
   if (isMap(document.contents) && hosts === undefined)
-    problem(0, 'a shape needs hosts', { allowed: `1 to ${mostHosts} hosts` });
+    problem(0, 'a shape needs hosts', { expected: `1 to ${mostHosts} hosts` });
   const names = new Set<string>();
   for (const item of isSeq(hosts) ? hosts.items : []) {
     const { name } = entries(item, 'a host', hostRules);

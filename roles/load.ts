@@ -2,7 +2,7 @@
 import { readdirSync } from 'node:fs';
 import { UserError } from '../engine/errors.ts';
 import type { RoleFactory } from '../engine/role.ts';
-import { problemsOf } from '../engine/role-error.ts';
+import { roleProblems } from '../engine/role-problems.ts';
 import type { VarsSchema } from '../engine/vars/schema.ts';
 
 const HERE = new URL('./', import.meta.url);
@@ -22,7 +22,7 @@ export function roleNames(): readonly string[] {
 export async function loadRole(name: string): Promise<RoleFactory<VarsSchema>> {
   const loading: Promise<Readonly<Record<string, unknown>>> = import(new URL(`${name}/role.ts`, HERE).href);
   const exported = await loading.catch((error) => {
-    throw new UserError(problemsOf(error, name));
+    throw new UserError(roleProblems(error, name));
   });
   const found = Object.values(exported).find((value): value is RoleFactory<VarsSchema> => isRole(value, name));
   if (!found) throw new Error(`roles/${name}/role.ts exports no role called ${name}`);

@@ -2,8 +2,8 @@
 import { main } from '../engine/cli/main.ts';
 import { helpText, type OptionTable, parseCommandLine } from '../engine/cli/options.ts';
 import { ExitCode, UserError } from '../engine/errors.ts';
+import { graphOf, hostVars, listOf } from '../engine/inventory/inventory-output.ts';
 import { loadInventory } from '../engine/inventory/load.ts';
-import { graphOf, hostVars, listOf } from '../engine/inventory/show.ts';
 import { secretNames } from '../engine/vars/secrets.ts';
 import { loadRole, roleNames } from '../roles/load.ts';
 
@@ -29,8 +29,8 @@ await main(async () => {
     throw new UserError(
       {
         what: values.inventory.length === 0 ? 'no inventory' : 'what to show?',
-        allowed: '-i INVENTORY and one of --list, --graph, --host NAME',
-        tryThis: 'npx tsx scripts/inventory.ts -i hosts --graph',
+        expected: '-i INVENTORY and one of --list, --graph, --host NAME',
+        hint: 'npx tsx scripts/inventory.ts -i hosts --graph',
       },
       ExitCode.usage,
     );

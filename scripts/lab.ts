@@ -63,15 +63,15 @@ interface CommandLine {
 const say = (line: string) => console.error(line);
 
 /** Something wrong with the command line itself. */
-function usage(what: string, more: { allowed?: string; tryThis?: string } = {}): UserError {
-  return new UserError({ what, tryThis: 'npm run lab -- --help', ...more }, ExitCode.usage);
+function usage(what: string, more: { expected?: string; hint?: string } = {}): UserError {
+  return new UserError({ what, hint: 'npm run lab -- --help', ...more }, ExitCode.usage);
 }
 
 function unknown(kind: string, word: string, allowed: readonly string[]): UserError {
   const near = didYouMean(word, allowed);
   return usage(`unknown ${kind} "${word}"`, {
-    allowed: allowed.join(', '),
-    ...(near ? { tryThis: `did you mean "${near}"?` } : {}),
+    expected: allowed.join(', '),
+    ...(near ? { hint: `did you mean "${near}"?` } : {}),
   });
 }
 
@@ -182,7 +182,7 @@ const faults: Readonly<Record<string, (lab: Lab, line: CommandLine) => Promise<v
     const text = word(line, 2, 'which port, as in 2380/tcp');
     const [, port = '', proto = 'tcp'] = /^(\d{1,5})(?:\/(tcp|udp))?$/.exec(text) ?? [];
     if (!port || Number(port) > 65_535)
-      throw usage(`fault drop: "${text}" is no port`, { allowed: '2380/tcp, 8472/udp, ...' });
+      throw usage(`fault drop: "${text}" is no port`, { expected: '2380/tcp, 8472/udp, ...' });
     if (!line.options.to) throw usage('fault drop: say to which host, with --to');
     await lab
       .host(line.options.to)

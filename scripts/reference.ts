@@ -72,7 +72,7 @@ await main(async () => {
     return ExitCode.ok;
   }
   if (readFileSync(PAGE, 'utf8') !== text) {
-    throw new UserError({ what: 'docs/reference.md is not current', tryThis: 'npx tsx scripts/reference.ts' });
+    throw new UserError({ what: 'docs/reference.md is not current', hint: 'npx tsx scripts/reference.ts' });
   }
   return ExitCode.ok;
 });

@@ -27,8 +27,8 @@ async function runRole(): Promise<ExitCode> {
             : rest.length > 0
               ? `one role at a time: ${words.join(' ')}`
               : `no role "${name}"`,
-        allowed: names.join(', '),
-        tryThis: near ? `did you mean "${near}"?` : 'npx tsx scripts/role.ts firewall -i hosts',
+        expected: names.join(', '),
+        hint: near ? `did you mean "${near}"?` : 'npx tsx scripts/role.ts firewall -i hosts',
       },
       ExitCode.usage,
     );

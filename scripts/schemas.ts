@@ -36,7 +36,7 @@ await main(async () => {
   if (values.check) {
     const wrong = [...stale, ...leftOver].map((name) => `group_vars/schema/${name}`);
     if (wrong.length === 0) return ExitCode.ok;
-    throw new UserError({ what: `not what the roles say: ${wrong.join(', ')}`, tryThis: 'npx tsx scripts/schemas.ts' });
+    throw new UserError({ what: `not what the roles say: ${wrong.join(', ')}`, hint: 'npx tsx scripts/schemas.ts' });
   }
   mkdirSync(FOLDER, { recursive: true });
   for (const name of stale) writeFileSync(join(FOLDER, name), wanted.get(name) ?? '');

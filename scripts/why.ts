@@ -3,8 +3,8 @@ import { main } from '../engine/cli/main.ts';
 import { helpText, type OptionTable, parseCommandLine } from '../engine/cli/options.ts';
 import { didYouMean, ExitCode, UserError } from '../engine/errors.ts';
 import type { Inventory, InventoryHost, Located } from '../engine/inventory/inventory.ts';
+import { whyLines } from '../engine/inventory/inventory-output.ts';
 import { loadInventory } from '../engine/inventory/load.ts';
-import { whyLines } from '../engine/inventory/show.ts';
 import type { Role } from '../engine/role.ts';
 import { secretNames } from '../engine/vars/secrets.ts';
 import { loadRole, roleNames } from '../roles/load.ts';
@@ -57,7 +57,10 @@ await main(async () => {
   }
   const [name, pattern, ...more] = words;
   if (name === undefined || pattern === undefined || more.length > 0 || values.inventory.length === 0) {
-    throw new UserError({ what: 'which variable, of which host, in which inventory?', allowed: usage }, ExitCode.usage);
+    throw new UserError(
+      { what: 'which variable, of which host, in which inventory?', expected: usage },
+      ExitCode.usage,
+    );
   }
   const inventory = await loadInventory({ sources: values.inventory, extraVars: values['extra-vars'] });
   const roles = await Promise.all(roleNames().map(async (role) => (await loadRole(role)).role));
@@ -74,7 +77,7 @@ await main(async () => {
     );
     throw new UserError({
       what: `${name} is set nowhere for ${pattern}`,
-      tryThis: near && `did you mean "${near}"?`,
+      hint: near && `did you mean "${near}"?`,
     });
   }
   console.log(told.map((lines) => lines.join('\n')).join('\n\n'));

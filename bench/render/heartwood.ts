@@ -5,7 +5,7 @@ import { Script, type Task, task } from '../../engine/index.ts';
 import { absent } from '../../engine/resources/absent.ts';
 import { apt } from '../../engine/resources/apt.ts';
 import { command } from '../../engine/resources/command.ts';
-import { copied } from '../../engine/resources/copied.ts';
+import { copy } from '../../engine/resources/copy.ts';
 import { directory } from '../../engine/resources/directory.ts';
 import { file } from '../../engine/resources/file.ts';
 import { link } from '../../engine/resources/link.ts';
@@ -42,7 +42,7 @@ function resourceOf(item: WorkTask) {
     case 'command':
       return command(Script.raw(item.script), { creates: item.creates });
     case 'copy':
-      return copied({ path: item.path, mode: item.mode, from: item.from });
+      return copy({ path: item.path, mode: item.mode, from: item.from });
   }
 }
 

@@ -32,14 +32,17 @@ export async function runCommand(argv: readonly string[]): Promise<ExitCode> {
   }
   if (pattern === undefined || command.length === 0) {
     const what = pattern === undefined ? 'no hosts and no command' : `no command: "${pattern}" is taken for the hosts`;
-    throw new UserError({ what, tryThis: 'npx tsx scripts/run.ts all -i hosts -- uptime' }, ExitCode.usage);
+    throw new UserError({ what, hint: 'npx tsx scripts/run.ts all -i hosts -- uptime' }, ExitCode.usage);
   }
-  const [{ default: pLimit }, { sessionOpener }] = await Promise.all([import('p-limit'), import('../remote/open.ts')]);
+  const [{ default: pLimit }, { sessionOpener }] = await Promise.all([
+    import('p-limit'),
+    import('../remote/open-session.ts'),
+  ]);
   const { inventory, connect, forks } = await setUp(values);
   const limited = values.limit === undefined ? inventory.hosts : inventory.select(values.limit);
   const hosts = inventory.select(pattern).filter((host) => limited.includes(host));
   if (hosts.length === 0)
-    throw new UserError({ what: `${pattern} matches no host`, allowed: 'a host, a group, or a pattern of them' });
+    throw new UserError({ what: `${pattern} matches no host`, expected: 'a host, a group, or a pattern of them' });
 
   const script = command.length === 1 ? Script.raw(command[0] ?? '') : sh`${command}`;
   const limit = pLimit(forks);
@@ -68,8 +71,8 @@ export async function runCommand(argv: readonly string[]): Promise<ExitCode> {
           return result?.outcome === 'ran' && result.exitCode === 0 ? ExitCode.ok : ExitCode.failed;
         } catch (error) {
           if (!(error instanceof LinkError)) throw error;
-          const { what, tryThis } = error.problem;
-          process.stdout.write(`${host.name} | unreachable: ${mask(what)}\n${tryThis ? `  try: ${tryThis}\n` : ''}`);
+          const { what, hint } = error.problem;
+          process.stdout.write(`${host.name} | unreachable: ${mask(what)}\n${hint ? `  try: ${hint}\n` : ''}`);
           return ExitCode.unreachable;
         } finally {
           await session?.close();

@@ -17,7 +17,7 @@ import {
   recordPath,
   stampOf,
 } from './compiled.ts';
-import { lastCall, onlyDeclares, treeOf } from './declares.ts';
+import { lastCall, onlyDeclares, treeOf } from './side-effect-free.ts';
 
 /** Packages that go into the file, with what they import: late-packages.ts, as far as they are the same in one file. */
 const INCLUDED = ['ajv', 'diff', 'handlebars', 'p-limit', 'yaml'];

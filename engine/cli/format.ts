@@ -84,9 +84,9 @@ export class TextFormat {
               .split('\n')
               .map((line) => `      ${this.#style('dim', `${event.host} |`)} ${line}`)
           : [];
-      case 'disruption-stopped':
+      case 'health-check-failed':
         return [
-          `${this.#style('red', 'stopped')} ${event.thing} did not recover on ${event.host}; no other host is disrupted`,
+          `${this.#style('red', 'stopped')} ${event.lock} did not recover on ${event.host}; no other host is disrupted`,
         ];
       case 'script':
         return [
@@ -131,8 +131,8 @@ export class TextFormat {
     const style = verdict === 'refuse' ? 'red' : 'yellow';
     return [
       `  ${this.#style(style, verdict)} ${host} ${check}: ${problem?.what ?? ''} (${evidence})`,
-      ...(problem?.allowed ? [`      allowed: ${problem.allowed}`] : []),
-      ...(problem?.tryThis ? [`      try: ${problem.tryThis}`] : []),
+      ...(problem?.expected ? [`      allowed: ${problem.expected}`] : []),
+      ...(problem?.hint ? [`      try: ${problem.hint}`] : []),
     ];
   }
 
@@ -141,7 +141,7 @@ export class TextFormat {
     const quiet = status === 'ok' || status === 'skipped';
     if (quiet && this.#options.verbosity === 0) return [];
     const took = ms >= 1000 ? this.#style('dim', ` ${seconds(ms)}`) : '';
-    const handler = task.owed ? ' (handler, owed by a run that was stopped)' : task.handler ? ' (handler)' : '';
+    const handler = task.pending ? ' (handler, owed by a run that was stopped)' : task.handler ? ' (handler)' : '';
     const name = `${task.name}${handler}`;
     return [
       ...this.#header(task),
@@ -176,7 +176,7 @@ export class TextFormat {
   #failure(failure: TaskFailure, { task, host }: RunEvent & { type: 'task-finished' }): readonly string[] {
     return [
       `      ${this.#style('red', failure.what)}`,
-      ...(failure.tryThis ? [`      try: ${failure.tryThis}`] : []),
+      ...(failure.hint ? [`      try: ${failure.hint}`] : []),
       `      ${this.#style('dim', `in ${[task.play, task.role, task.stage, task.name].join(' / ')}`)}`,
       ...(task.at ? [`      ${this.#style('dim', `at ${formatPosition(task.at)}`)}`] : []),
       ...this.#script(failure, host),
@@ -186,8 +186,8 @@ export class TextFormat {
   }
 
   /** The script, where nothing says more than it does: once for all hosts that it failed on. */
-  #script({ script, exitCode, tryThis }: TaskFailure, host: string): readonly string[] {
-    if (script === undefined || (tryThis !== undefined && this.#options.verbosity === 0)) return [];
+  #script({ script, exitCode, hint }: TaskFailure, host: string): readonly string[] {
+    if (script === undefined || (hint !== undefined && this.#options.verbosity === 0)) return [];
     const code = exitCode === undefined ? '' : ` (exit code ${exitCode})`;
     const before = this.#shown.get(script);
     if (before !== undefined) return [`      ran what ${before} ran${code}`];
@@ -266,7 +266,7 @@ function harmless(event: RunEvent): RunEvent {
   }
 }
 
-const messageOf = ({ what, tryThis }: TaskFailure): Pick<TaskFailure, 'what' | 'tryThis'> => ({ what, tryThis });
+const messageOf = ({ what, hint }: TaskFailure): Pick<TaskFailure, 'what' | 'hint'> => ({ what, hint });
 
 function harmlessTexts<T extends object>(data: T): T {
   return Object.fromEntries(

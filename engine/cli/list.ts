@@ -4,12 +4,12 @@ import { UserError } from '../errors.ts';
 import type { FactAnswers, FactRequests } from '../fact.ts';
 import type { Inventory } from '../inventory/inventory.ts';
 import type { AskContext } from '../role.ts';
-import { problemsOf } from '../role-error.ts';
+import { roleProblems } from '../role-problems.ts';
 import { askContext, type PlayRun } from '../run/context.ts';
-import type { RunOptions } from '../run/options.ts';
+import { loadRoles } from '../run/load-roles.ts';
+import type { RunOptions } from '../run/run-options.ts';
 import type { TagSelection } from '../run/tags.ts';
-import { inheritedTags, type StagePlace, selectedCalls, unitsOf } from '../run/units.ts';
-import { loadWorks } from '../run/works.ts';
+import { inheritedTags, instantiateTasks, type StagePlace, selectedCalls } from '../run/task-instances.ts';
 import type { Task } from '../task.ts';
 import { strictVars } from '../vars/strict.ts';
 
@@ -30,7 +30,7 @@ export async function listTasks(
   inventory: Inventory,
   resolveVars: RunOptions['resolveVars'],
 ): Promise<string> {
-  const works = await loadWorks(plays, selection);
+  const works = await loadRoles(plays, selection);
   const runHosts = [...new Set(plays.flatMap(({ hosts }) => hosts))];
   const lines = plays.flatMap(({ play, hosts }) => {
     const [host] = hosts;
@@ -79,9 +79,9 @@ function exampleTasks(place: StagePlace, ask: AskContext<unknown>, selection: Ta
     ]),
   );
   try {
-    const units = unitsOf(place, { ...ask, facts: facts as FactAnswers<FactRequests> }, selection, ask.host);
+    const units = instantiateTasks(place, { ...ask, facts: facts as FactAnswers<FactRequests> }, selection, ask.host);
     return units.filter(({ ref }) => !ref.handler).map(({ task }) => task);
   } catch (error) {
-    throw new UserError(problemsOf(error, call.role.name));
+    throw new UserError(roleProblems(error, call.role.name));
   }
 }

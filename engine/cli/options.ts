@@ -138,7 +138,7 @@ export function parseCommandLine<T extends OptionTable>(argv: readonly string[],
       return [{ what: `${token.rawName} ${token.value}: not a whole number above 0` }];
     }
     if (option.choices && !option.choices.includes(token.value ?? '')) {
-      return [{ what: `${token.rawName} ${token.value}: no such choice`, allowed: option.choices.join(', ') }];
+      return [{ what: `${token.rawName} ${token.value}: no such choice`, expected: option.choices.join(', ') }];
     }
     return [];
   });
@@ -160,7 +160,7 @@ function unknownOption(rawName: string, table: OptionTable) {
   const near = didYouMean(rawName.replace(/^-+/, ''), Object.keys(table));
   return {
     what: `unknown option ${rawName}`,
-    tryThis: near ? `did you mean --${near}?` : '--help lists the options',
+    hint: near ? `did you mean --${near}?` : '--help lists the options',
   };
 }
 

@@ -21,7 +21,7 @@ export async function askPasswords(prompts: readonly string[]): Promise<readonly
       process.stderr.write('\n');
       if (done) {
         throw new UserError(
-          { what: `${prompt.trim()} nothing came on standard input`, tryThis: 'type it, or pipe it in' },
+          { what: `${prompt.trim()} nothing came on standard input`, hint: 'type it, or pipe it in' },
           ExitCode.usage,
         );
       }

@@ -25,8 +25,8 @@ export async function playbook(title: string, plays: readonly Play[]): Promise<v
   const body = async (): Promise<ExitCode> => {
     const { values, words } = parseCommandLine(argv, PLAYBOOK_OPTIONS);
     if (typeof title !== 'string' || !Array.isArray(plays) || plays.some((play) => !(play instanceof Object))) {
-      const allowed = "a title and a list of plays: playbook('Title', [play({ ... })])";
-      throw new UserError({ what: 'a playbook is called wrongly', allowed });
+      const expected = "a title and a list of plays: playbook('Title', [play({ ... })])";
+      throw new UserError({ what: 'a playbook is called wrongly', expected });
     }
     if (values.help) {
       const problems = plays.flatMap(playProblems);
@@ -40,7 +40,7 @@ export async function playbook(title: string, plays: readonly Play[]): Promise<v
     }
     if (words.length > 0) {
       const what = `${words.join(' ')}: a playbook takes options only`;
-      throw new UserError({ what, tryThis: '--limit PATTERN selects hosts; --help lists the options' }, ExitCode.usage);
+      throw new UserError({ what, hint: '--limit PATTERN selects hosts; --help lists the options' }, ExitCode.usage);
     }
     ran = true;
     return runPlaybook({ title, plays }, values, argv);
@@ -73,9 +73,9 @@ export function version(): string {
 /** Runs a playbook with a parsed command line. */
 export async function runPlaybook(book: Playbook, values: PlaybookValues, argv: readonly string[]): Promise<ExitCode> {
   const start = Math.round(performance.now());
-  const [{ setUp }, { playsOf }, { resolverFor }] = await Promise.all([
+  const [{ setUp }, { selectPlays }, { resolverFor }] = await Promise.all([
     import('./setup.ts'),
-    import('../run/plan.ts'),
+    import('../run/select-plays.ts'),
     import('../vars/resolve.ts'),
   ]);
   const setup = await setUp(values);
@@ -83,7 +83,7 @@ export async function runPlaybook(book: Playbook, values: PlaybookValues, argv: 
   const tags = { tags: commaList(values.tags), skipTags: commaList(values['skip-tags']) };
   const resolveVars = resolverFor(book.plays, inventory);
   const startUp = { start, inventory: Math.round(performance.now()) - start, compiled: isCompiled };
-  const plays = playsOf({ playbook: book, inventory, limit: values.limit, tags });
+  const plays = selectPlays({ playbook: book, inventory, limit: values.limit, tags });
 
   if (values['list-hosts'] || values['list-tags'] || values['list-tasks']) {
     const { listHosts, listTags, listTasks } = await import('./list.ts');
@@ -97,15 +97,15 @@ export async function runPlaybook(book: Playbook, values: PlaybookValues, argv: 
     { run },
     { EventStream },
     { sessionOpener },
-    { controllerId },
+    { controllerProcessId },
     { Journal, newRunId },
     { listenForInterrupts },
     { userName },
   ] = await Promise.all([
     import('../run/run.ts'),
     import('../events.ts'),
-    import('../remote/open.ts'),
-    import('../remote/controller.ts'),
+    import('../remote/open-session.ts'),
+    import('../remote/controller-process-id.ts'),
     import('../run/journal.ts'),
     import('./interrupt.ts'),
     import('../user-name.ts'),
@@ -134,7 +134,7 @@ export async function runPlaybook(book: Playbook, values: PlaybookValues, argv: 
       connect: setup.connect,
       open: sessionOpener(),
       events,
-      lock: { runId, holder: `${userName()}@${hostname()}`, controller: controllerId() },
+      lock: { runId, holder: `${userName()}@${hostname()}`, controller: controllerProcessId() },
       argv,
       version: version(),
       startUp,

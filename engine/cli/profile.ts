@@ -1,6 +1,6 @@
 /** `--profile`: where a run's time went, from its events. */
 import type { RunEvent } from '../events.ts';
-import { type Cost, FREE, plus } from '../traffic.ts';
+import { addCosts, type Cost, FREE } from '../traffic.ts';
 
 /** How many of the slowest tasks are named. */
 const SLOWEST = 10;
@@ -21,7 +21,7 @@ const PHASES = [
   'change',
   HANDLERS,
   'confirm',
-  'give',
+  'peer-upload',
   'close',
 ] as const;
 
@@ -34,7 +34,7 @@ export function profileText(events: readonly RunEvent[]): string {
   const add = (host: string, phase: PhaseName, cost: Cost): void => {
     const phases = hosts.get(host) ?? new Map<PhaseName, Cost>();
     hosts.set(host, phases);
-    phases.set(phase, plus(phases.get(phase) ?? FREE, cost));
+    phases.set(phase, addCosts(phases.get(phase) ?? FREE, cost));
   };
   let before = '';
   for (const event of events) {

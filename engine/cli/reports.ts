@@ -28,7 +28,7 @@ export function jsonReport(events: readonly RunEvent[]): string {
       verdicts: of('verdict'),
       unreachable: of('host-unreachable'),
       failed: of('host-failed'),
-      disruptionsStopped: of('disruption-stopped'),
+      disruptionsStopped: of('health-check-failed'),
       warnings: of('warning'),
       interrupted: of('interrupted').length > 0,
       connected: of('host-connected'),

@@ -28,7 +28,7 @@ export interface Setup {
 export async function setUp(options: OptionValues<typeof CONNECTION_OPTIONS>): Promise<Setup> {
   if (options.inventory.length === 0) {
     throw new UserError(
-      { what: 'no inventory', tryThis: '-i hosts names one; hosts.example shows how it looks' },
+      { what: 'no inventory', hint: '-i hosts names one; hosts.example shows how it looks' },
       ExitCode.usage,
     );
   }

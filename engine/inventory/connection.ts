@@ -5,7 +5,7 @@ import { formatPosition, type Position, UserError } from '../errors.ts';
 import type { Become, Connection } from '../remote/session.ts';
 import { Secret, SecretText } from '../secret.ts';
 import type { InventoryHost } from './inventory.ts';
-import { splitOptions } from './words.ts';
+import { splitOptions } from './shlex.ts';
 
 /** What the command line says of connections. As in Ansible, a host's own variables win over it. */
 export interface ConnectionOptions {
@@ -189,8 +189,8 @@ class ConnectionVars {
     }
   }
 
-  problem(name: string, what: string, allowed: string): UserError {
+  problem(name: string, what: string, expected: string): UserError {
     const at: Position | undefined = this.#host.definitions(name)[0]?.at;
-    return new UserError({ what, at, host: at ? undefined : this.#host.name, allowed });
+    return new UserError({ what, at, host: at ? undefined : this.#host.name, expected });
   }
 }

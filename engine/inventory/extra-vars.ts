@@ -2,8 +2,8 @@
 import { statSync } from 'node:fs';
 import { UserError } from '../errors.ts';
 import { setVar, type VarSet } from './model.ts';
+import { splitWords } from './shlex.ts';
 import { type FolderNotes, readVarsFile } from './vars-files.ts';
-import { splitWords } from './words.ts';
 import { isMapping, readYaml } from './yaml.ts';
 
 /**
@@ -26,23 +26,23 @@ const ALLOWED = '-e name=value, -e \'{"name": value}\' or -e @file';
 
 async function readFile(file: string, vars: VarSet, notes: FolderNotes): Promise<void> {
   if (statSync(file, { throwIfNoEntry: false })?.isDirectory() ?? true) {
-    throw new UserError({ what: `-e @${file}: there is no such file`, allowed: ALLOWED });
+    throw new UserError({ what: `-e @${file}: there is no such file`, expected: ALLOWED });
   }
   await readVarsFile(file, vars, notes);
 }
 
 async function readMapping(text: string, vars: VarSet): Promise<void> {
   const { value } = await readYaml(text, '-e');
-  if (!isMapping(value)) throw new UserError({ what: `-e ${text}: not a mapping`, allowed: ALLOWED });
+  if (!isMapping(value)) throw new UserError({ what: `-e ${text}: not a mapping`, expected: ALLOWED });
   for (const [name, each] of Object.entries(value)) setVar(vars, name, { value: each, at: undefined, source: '-e' });
 }
 
 function readPairs(text: string, vars: VarSet): void {
   const words = splitWords(text, 'none');
-  if ('wrong' in words) throw new UserError({ what: `-e ${text}: ${words.wrong}`, allowed: ALLOWED });
+  if ('wrong' in words) throw new UserError({ what: `-e ${text}: ${words.wrong}`, expected: ALLOWED });
   for (const { text: word } of words) {
     const equals = word.indexOf('=');
-    if (equals < 1) throw new UserError({ what: `-e ${word}: no variable is set`, allowed: ALLOWED });
+    if (equals < 1) throw new UserError({ what: `-e ${word}: no variable is set`, expected: ALLOWED });
     const value = word.slice(equals + 1);
     setVar(vars, word.slice(0, equals), { value, at: undefined, source: '-e', text: value, untyped: true });
   }

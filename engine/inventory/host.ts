@@ -75,7 +75,7 @@ function priorityOf(group: GroupModel): number {
   throw new UserError({
     what: 'ansible_group_priority is not a whole number',
     at: definition.at,
-    allowed: '1, 2, 10 ...',
+    expected: '1, 2, 10 ...',
   });
 }
 
@@ -139,7 +139,7 @@ export class LoadedHost implements InventoryHost {
       what: `ansible_port is not a port: ${String(written)}`,
       at: definition?.at,
       host: definition?.at ? undefined : this.name,
-      allowed: 'a whole number, 1 to 65535',
+      expected: 'a whole number, 1 to 65535',
     });
   }
 

@@ -1,9 +1,9 @@
 /** Ansible's INI inventories. What each line means follows ansible-core's documentation of its `ini` inventory plugin. */
 import { didYouMean, located, type Position, type Problem, UserError } from '../errors.ts';
-import { parseLiteral } from './literal.ts';
+import { expandHosts } from './host-ranges.ts';
 import { type InventoryModel, setVar } from './model.ts';
-import { expandHosts } from './ranges.ts';
-import { type LineWord, splitWords } from './words.ts';
+import { parseLiteral } from './python-literal.ts';
+import { type LineWord, splitWords } from './shlex.ts';
 
 /** Reads INI text into `model`. @throws UserError with every line that is wrong. */
 export function readIni(text: string, file: string, model: InventoryModel): void {
@@ -55,7 +55,7 @@ class IniReader {
       throw new UserError({
         what: `${text} is not a section`,
         at,
-        allowed: '[group], [group:vars] or [group:children], without spaces',
+        expected: '[group], [group:vars] or [group:children], without spaces',
       });
     }
     if (kind !== 'hosts' && kind !== 'vars' && kind !== 'children') {
@@ -63,8 +63,8 @@ class IniReader {
       throw new UserError({
         what: `unknown kind of section ":${kind}"`,
         at: { ...at, column: at.column + group.length + 2 },
-        allowed: '[group], [group:vars] or [group:children]',
-        tryThis: near && `did you mean [${group}:${near}]?`,
+        expected: '[group], [group:vars] or [group:children]',
+        hint: near && `did you mean [${group}:${near}]?`,
       });
     }
     this.#section = { group, kind };
@@ -90,7 +90,7 @@ class IniReader {
     const [first, ...rest] = words;
     if (!first) return;
     if (first.text === '---') {
-      throw new UserError({ what: 'this is a YAML file', at, tryThis: 'name it .yml, so that it is read as one' });
+      throw new UserError({ what: 'this is a YAML file', at, hint: 'name it .yml, so that it is read as one' });
     }
     const { names, port } = located(() => expandHosts(first.text), at);
     const vars = rest.map((word) => ({ ...assignment(word, at), at: { ...at, column: word.column } }));
@@ -119,7 +119,7 @@ class IniReader {
       throw new UserError({
         what: `"${raw.trim()}" is not a variable`,
         at,
-        allowed: `name=value, in [${this.#section.group}:vars]`,
+        expected: `name=value, in [${this.#section.group}:vars]`,
       });
     }
     const text = raw.slice(equals + 1).trim();
@@ -134,7 +134,7 @@ class IniReader {
       throw new UserError({
         what: `"${text}" is not the name of a group`,
         at,
-        allowed: `one group name per line, in [${this.#section.group}:children]`,
+        expected: `one group name per line, in [${this.#section.group}:children]`,
       });
     }
     const parent = this.#section.group;
@@ -155,8 +155,8 @@ class IniReader {
             ? `[${name}:vars] sets variables of a group that does not exist`
             : `[${owed.parent}:children] names a group that does not exist: "${name}"`,
         at: owed.at,
-        allowed: `groups of this inventory: ${[...this.#declared].join(', ')}`,
-        tryThis: near ? `did you mean "${near}"?` : `declare it: [${name}]`,
+        expected: `groups of this inventory: ${[...this.#declared].join(', ')}`,
+        hint: near ? `did you mean "${near}"?` : `declare it: [${name}]`,
       });
     }
   }
@@ -168,7 +168,7 @@ function assignment(word: LineWord, at: Position): { key: string; value: string 
   throw new UserError({
     what: `"${word.text}" is not a variable of the host`,
     at: { ...at, column: word.column },
-    allowed: 'one host per line, then name=value pairs',
-    tryThis: 'put a value with spaces in quotes: name="a b"',
+    expected: 'one host per line, then name=value pairs',
+    hint: 'put a value with spaces in quotes: name="a b"',
   });
 }

@@ -4,11 +4,11 @@ import { dirname, join, relative, resolve } from 'node:path';
 import { located, type Problem, UserError } from '../errors.ts';
 import { readExtraVars } from './extra-vars.ts';
 import { implicitLocalhost, LoadedHost, type Sources, type VarsPlace } from './host.ts';
+import { expandHosts } from './host-ranges.ts';
 import { readIni } from './ini.ts';
 import type { Inventory, InventoryHost, Located } from './inventory.ts';
 import { type GroupModel, InventoryModel, type VarSet } from './model.ts';
 import { selectHosts } from './patterns.ts';
-import { expandHosts } from './ranges.ts';
 import { type FolderNotes, readVarsFolder } from './vars-files.ts';
 import { readYamlInventory } from './yaml-inventory.ts';
 
@@ -74,8 +74,8 @@ async function warnOfUnread(folders: readonly string[], model: InventoryModel, w
   if (unread.length === 0) return;
   warnings.push({
     what: `${unread.join(' and ')} in this folder ${unread.length > 1 ? 'are' : 'is'} not read`,
-    allowed: `variables beside the inventory or the playbook: in ${[...new Set(folders)].join(', ')}`,
-    tryThis: 'put the inventory here, or the variables there',
+    expected: `variables beside the inventory or the playbook: in ${[...new Set(folders)].join(', ')}`,
+    hint: 'put the inventory here, or the variables there',
   });
 }
 
@@ -88,7 +88,7 @@ function warnOfSharedNames(model: InventoryModel, warnings: Problem[]): void {
     warnings.push({
       what: `"${group.name}" is a group and a host; a pattern with this name means the host`,
       at: group.at,
-      tryThis: 'give one of them another name',
+      hint: 'give one of them another name',
     });
   }
 }
@@ -112,8 +112,8 @@ async function readSource(source: string, model: InventoryModel, files: string[]
   if (!stat) {
     throw new UserError({
       what: `the inventory ${source} does not exist`,
-      allowed: 'an inventory file or folder, or a list of hosts with a comma in it',
-      tryThis: /^[\w.-]+$/.test(source) ? `for a host called ${source}: -i ${source},` : undefined,
+      expected: 'an inventory file or folder, or a list of hosts with a comma in it',
+      hint: /^[\w.-]+$/.test(source) ? `for a host called ${source}: -i ${source},` : undefined,
     });
   }
   if (!stat.isDirectory()) {
@@ -154,7 +154,7 @@ async function readInventoryFile(file: string, model: InventoryModel, files: str
   if (text.startsWith('#!') || /\.(py|sh|toml)$/.test(file)) {
     throw new UserError({
       what: `${file} is ${file.endsWith('.toml') ? 'a TOML inventory' : 'an inventory script'}, which Heartwood does not read`,
-      tryThis: 'write its answer to a file: ansible-inventory --list --yaml --output hosts.yml',
+      hint: 'write its answer to a file: ansible-inventory --list --yaml --output hosts.yml',
     });
   }
   if (looksLikeYaml(file, text)) await readYamlInventory(text, file, model);

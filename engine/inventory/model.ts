@@ -72,8 +72,8 @@ export class InventoryModel {
       throw new UserError({
         what: `group "${parent}" cannot contain "${child}": that makes a circle, ${[parent, ...path].join(' > ')}`,
         at,
-        allowed: 'groups that do not contain each other',
-        tryThis: `remove "${child}" from the children of "${parent}", or one of the other links`,
+        expected: 'groups that do not contain each other',
+        hint: `remove "${child}" from the children of "${parent}", or one of the other links`,
       });
     }
     const { children } = this.group(parent, at);

@@ -23,7 +23,7 @@ interface Term {
  */
 export function selectHosts<H>(pattern: string, from: Selectable<H>): H[] {
   const terms = splitPattern(pattern, from).map(termOf);
-  if (terms.length === 0) throw new UserError({ what: 'the host pattern is empty', allowed: ALLOWED });
+  if (terms.length === 0) throw new UserError({ what: 'the host pattern is empty', expected: ALLOWED });
   const plain = terms.filter((term) => term.kind === 'add');
   // Where a host and a group share a name, Ansible takes the host, but for & and ! the group; load.ts warns.
   const named = (text: string): readonly H[] => {
@@ -86,7 +86,7 @@ function matches<H>(text: string, pattern: string, from: Selectable<H>): readonl
   if (separator === '-') {
     throw new UserError({
       what: `the subscript of "${text}" is not one`,
-      allowed: `${name}[0], ${name}[-1], ${name}[0:2] (the last is included), ${name}[1:]`,
+      expected: `${name}[0], ${name}[-1], ${name}[0:2] (the last is included), ${name}[1:]`,
     });
   }
   if (index === undefined) {
@@ -97,7 +97,7 @@ function matches<H>(text: string, pattern: string, from: Selectable<H>): readonl
   if (host !== undefined) return [host];
   throw new UserError({
     what: `the pattern "${pattern}" asks for host ${index} of "${name}", which has ${hosts.length}`,
-    allowed: hosts.length === 0 ? `hosts in "${name}"` : `0 to ${hosts.length - 1}, or -1 for the last`,
+    expected: hosts.length === 0 ? `hosts in "${name}"` : `0 to ${hosts.length - 1}, or -1 for the last`,
   });
 }
 
@@ -111,8 +111,8 @@ function byName<H>(name: string, pattern: string, from: Selectable<H>): readonly
   const groups = [...from.groups.keys()];
   throw new UserError({
     what: `no host or group is called "${name}"${name === pattern ? '' : ` (in the pattern "${pattern}")`}`,
-    allowed: `groups ${groups.slice(0, 12).join(', ')}${groups.length > 12 ? ', ...' : ''}, or a host of the inventory`,
-    tryThis: near && `did you mean "${near}"?`,
+    expected: `groups ${groups.slice(0, 12).join(', ')}${groups.length > 12 ? ', ...' : ''}, or a host of the inventory`,
+    hint: near && `did you mean "${near}"?`,
   });
 }
 

@@ -4,8 +4,8 @@
  */
 import { type Position, UserError } from '../errors.ts';
 import { Secret, SecretText } from '../secret.ts';
-import { markOf, UnsafeText, VaultValue } from './marks.ts';
 import { isMapping } from './yaml.ts';
+import { positionOf, UnsafeText, VaultValue } from './yaml-positions.ts';
 
 /** Gives a variable's value, references in it replaced; undefined where it is unset. */
 export type Lookup = (name: string) => unknown;
@@ -24,16 +24,16 @@ export function resolveReferences(value: unknown, at: Position | undefined, look
     throw new UserError({
       what: 'the value is encrypted with ansible-vault, which Heartwood cannot open yet',
       at: value.at,
-      tryThis: 'keep the secret in a file of its own outside the repository, and pass it with -e @file',
+      hint: 'keep the secret in a file of its own outside the repository, and pass it with -e @file',
     });
   }
   if (Array.isArray(value)) {
-    const items: unknown[] = value.map((item, i) => resolveReferences(item, markOf(value, i)?.at ?? at, lookup));
+    const items: unknown[] = value.map((item, i) => resolveReferences(item, positionOf(value, i)?.at ?? at, lookup));
     return items.every((item, i) => item === value[i]) ? value : items;
   }
   if (!isMapping(value)) return value;
   const entries = Object.entries(value).map(
-    ([key, item]) => [key, resolveReferences(item, markOf(value, key)?.at ?? at, lookup)] as const,
+    ([key, item]) => [key, resolveReferences(item, positionOf(value, key)?.at ?? at, lookup)] as const,
   );
   return entries.every(([key, item]) => item === value[key]) ? value : Object.fromEntries(entries);
 }
@@ -41,7 +41,7 @@ export function resolveReferences(value: unknown, at: Position | undefined, look
 function resolveText(text: string, at: Position | undefined, lookup: Lookup): unknown {
   if (!/\{[{%#]/.test(text)) return text;
   const refuse = (part: string): UserError =>
-    new UserError({ what: `${part} is more Jinja than Heartwood reads in variables`, at, allowed: SUPPORTED });
+    new UserError({ what: `${part} is more Jinja than Heartwood reads in variables`, at, expected: SUPPORTED });
   const parts: unknown[] = [];
   let rest = text;
   for (;;) {
@@ -49,7 +49,7 @@ function resolveText(text: string, at: Position | undefined, lookup: Lookup): un
     if (open < 0) break;
     if (rest[open + 1] !== '{') throw refuse(rest.slice(open, open + 20).trim());
     const close = rest.indexOf('}}', open);
-    if (close < 0) throw new UserError({ what: '"{{" without "}}"', at, allowed: SUPPORTED });
+    if (close < 0) throw new UserError({ what: '"{{" without "}}"', at, expected: SUPPORTED });
     const expression = rest.slice(open + 2, close).trim();
     if (open > 0) parts.push(rest.slice(0, open));
     const path = parsePath(expression);
@@ -114,7 +114,7 @@ function evaluate(path: Path, expression: string, at: Position | undefined, look
     new UserError({
       what: `"${shown}" is not set, and {{ ${expression} }} refers to it`,
       at,
-      tryThis: `set ${shown}, or write the value in place of the reference`,
+      hint: `set ${shown}, or write the value in place of the reference`,
     });
   if (value === undefined) throw unset();
   for (const each of path.steps) {

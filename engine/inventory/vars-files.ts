@@ -35,7 +35,7 @@ export async function readVarsFolder(folder: string, names: Iterable<string>, no
       const near = didYouMean(name, wanted);
       if (near !== undefined) {
         const what = `${join(folder, entry)} belongs to no group or host of this inventory`;
-        notes.warnings.push({ what, tryThis: `did you mean "${near}"?` });
+        notes.warnings.push({ what, hint: `did you mean "${near}"?` });
       }
     }
   }
@@ -44,7 +44,7 @@ export async function readVarsFolder(folder: string, names: Iterable<string>, no
     if (second !== undefined) {
       throw new UserError({
         what: `${join(folder, first)} and ${join(folder, second)} are both there, and Ansible reads only one of them`,
-        tryThis: 'put everything into one of them',
+        hint: 'put everything into one of them',
       });
     }
     const vars: VarSet = new Map();
@@ -65,7 +65,7 @@ export async function readVarsFile(file: string, vars: VarSet, notes: FolderNote
     throw new UserError({
       what: 'the file is encrypted with ansible-vault, which Heartwood cannot open yet',
       at: { file, line: 1, column: 1 },
-      tryThis: 'keep the secret in a file of its own outside the repository, and pass it with -e @file',
+      hint: 'keep the secret in a file of its own outside the repository, and pass it with -e @file',
     });
   }
   const { value, at } = await readYaml(text, file);
@@ -74,7 +74,7 @@ export async function readVarsFile(file: string, vars: VarSet, notes: FolderNote
     throw new UserError({
       what: `a file of variables is a mapping; this is ${kindOf(value)}`,
       at,
-      allowed: 'name: value',
+      expected: 'name: value',
     });
   }
   for (const name of Object.keys(value)) setVar(vars, name, definitionIn(value, name, file, at));
@@ -85,7 +85,7 @@ function readText(file: string): string {
     return readFileSync(file, 'utf8');
   } catch (error) {
     const why = error instanceof Error && 'code' in error ? String(error.code) : String(error);
-    throw new UserError({ what: `the variables in ${file} cannot be read (${why})`, tryThis: `ls -lL ${file}` });
+    throw new UserError({ what: `the variables in ${file} cannot be read (${why})`, hint: `ls -lL ${file}` });
   }
 }
 

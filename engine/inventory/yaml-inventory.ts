@@ -1,10 +1,10 @@
 /** Ansible's YAML inventories: groups at the top, each with `hosts`, `vars` and `children`. */
 import { didYouMean, kindOf, located, type Position, type Problem, UserError } from '../errors.ts';
+import { expandHosts } from './host-ranges.ts';
 import type { Located } from './inventory.ts';
-import { markOf } from './marks.ts';
 import { type InventoryModel, setVar } from './model.ts';
-import { expandHosts } from './ranges.ts';
 import { isMapping, readYaml } from './yaml.ts';
+import { positionOf } from './yaml-positions.ts';
 
 /** Reads YAML text into `model`. @throws UserError with everything that is wrong. */
 export async function readYamlInventory(text: string, file: string, model: InventoryModel): Promise<void> {
@@ -14,19 +14,19 @@ export async function readYamlInventory(text: string, file: string, model: Inven
       what:
         value === null ? 'the inventory is empty' : `the inventory is not a mapping of groups, but ${kindOf(value)}`,
       at,
-      allowed: 'groups, each with hosts, vars and children',
+      expected: 'groups, each with hosts, vars and children',
     });
   }
   if ('plugin' in value) {
     throw new UserError({
       what: `"plugin: ${String(value['plugin'])}" asks for a dynamic inventory, which Heartwood does not run`,
-      at: markOf(value, 'plugin')?.keyAt ?? at,
-      tryThis: 'write its answer to a file: ansible-inventory --list --yaml --output hosts.yml',
+      at: positionOf(value, 'plugin')?.keyAt ?? at,
+      hint: 'write its answer to a file: ansible-inventory --list --yaml --output hosts.yml',
     });
   }
   const problems: Problem[] = [];
   for (const [name, group] of Object.entries(value)) {
-    readGroup({ model, file, problems }, name, group, markOf(value, name)?.keyAt ?? at);
+    readGroup({ model, file, problems }, name, group, positionOf(value, name)?.keyAt ?? at);
   }
   if (problems.length > 0) throw new UserError(problems);
 }
@@ -47,19 +47,19 @@ function readGroup(reading: Reading, name: string, group: unknown, at: Position)
     problems.push({
       what: `group "${name}" is ${kindOf(group)}`,
       at,
-      allowed: 'a mapping with hosts, vars and children',
+      expected: 'a mapping with hosts, vars and children',
     });
     return;
   }
   for (const [section, written] of Object.entries(group)) {
-    const keyAt = markOf(group, section)?.keyAt ?? at;
+    const keyAt = positionOf(group, section)?.keyAt ?? at;
     if (!SECTIONS.includes(section)) {
       const near = didYouMean(section, SECTIONS);
       problems.push({
         what: `unknown key "${section}" in group "${name}"`,
         at: keyAt,
-        allowed: 'hosts, vars, children',
-        tryThis: near ? `did you mean "${near}"?` : 'a variable belongs under vars:, a group under children:',
+        expected: 'hosts, vars, children',
+        hint: near ? `did you mean "${near}"?` : 'a variable belongs under vars:, a group under children:',
       });
       continue;
     }
@@ -68,8 +68,8 @@ function readGroup(reading: Reading, name: string, group: unknown, at: Position)
     if (!isMapping(value)) {
       problems.push({
         what: `"${section}" of group "${name}" is ${kindOf(value)}`,
-        at: markOf(group, section)?.at ?? keyAt,
-        allowed:
+        at: positionOf(group, section)?.at ?? keyAt,
+        expected:
           section === 'vars'
             ? 'a mapping of names to values'
             : 'a mapping: one name per line, each with a colon after it',
@@ -94,7 +94,7 @@ function readSection(
 ): void {
   const { model, file, problems } = reading;
   for (const [name, content] of Object.entries(value)) {
-    const keyAt = markOf(value, name)?.keyAt ?? at;
+    const keyAt = positionOf(value, name)?.keyAt ?? at;
     if (section === 'vars') {
       setVar(model.group(group, at).vars, name, definitionIn(value, name, file, keyAt));
     } else if (section === 'children') {
@@ -105,8 +105,8 @@ function readSection(
       if (content !== null && !isMapping(content)) {
         problems.push({
           what: `host "${name}" has ${kindOf(content)} for its variables`,
-          at: markOf(value, name)?.at ?? keyAt,
-          allowed: 'a mapping of names to values, or nothing',
+          at: positionOf(value, name)?.at ?? keyAt,
+          expected: 'a mapping of names to values, or nothing',
         });
         continue;
       }
@@ -123,6 +123,6 @@ function readSection(
 
 /** The definition of `name` in a mapping that was read from a file. `at` is its place should it have none. */
 export function definitionIn(map: Record<string, unknown>, name: string, source: string, at: Position): Located {
-  const mark = markOf(map, name);
+  const mark = positionOf(map, name);
   return { value: map[name], at: mark?.keyAt ?? at, source, text: mark?.text };
 }

@@ -4,8 +4,8 @@
  */
 import type { Document, LineCounter, Node, Scalar, YAMLMap, YAMLSeq } from 'yaml';
 import { type Position, UserError } from '../errors.ts';
-import { yaml as yamlPackage } from '../late-packages.ts';
-import { type Mark, setMarks, UnsafeText, VaultValue } from './marks.ts';
+import { yaml as yamlPackage } from '../lazy-packages.ts';
+import { type NodePosition, setPositions, UnsafeText, VaultValue } from './yaml-positions.ts';
 
 /** A file's value and where it begins. */
 export interface YamlValue {
@@ -97,13 +97,13 @@ class Reader {
 
   #list(node: YAMLSeq): unknown[] {
     this.#checkTag(node, ['seq']);
-    const marks = new Map<string, Mark>();
+    const marks = new Map<string, NodePosition>();
     const list = node.items.map((item, i) => {
       const child = this.#child(item, this.#at(node));
       marks.set(String(i), child.mark);
       return child.value;
     });
-    setMarks(list, marks);
+    setPositions(list, marks);
     return list;
   }
 
@@ -111,14 +111,14 @@ class Reader {
     this.#checkTag(node, ['map']);
     const { isNode, isScalar } = this.#yaml;
     const map: Record<string, unknown> = {};
-    const marks = new Map<string, Mark>();
+    const marks = new Map<string, NodePosition>();
     const merged: { map: object; at: Position }[] = [];
     for (const pair of node.items) {
       if (!isNode(pair.key)) continue;
       const keyAt = this.#at(pair.key);
       const key = isScalar(pair.key) ? String(pair.key.value ?? '') : undefined;
       if (key === undefined || key === '__proto__') {
-        throw new UserError({ what: 'a key must be a name', at: keyAt, allowed: 'text or a number' });
+        throw new UserError({ what: 'a key must be a name', at: keyAt, expected: 'text or a number' });
       }
       const child = this.#child(pair.value, keyAt);
       if (key === '<<' && isScalar(pair.key) && pair.key.type === 'PLAIN') {
@@ -145,11 +145,11 @@ class Reader {
         marks.set(key, { at, keyAt: at });
       }
     }
-    setMarks(map, marks);
+    setPositions(map, marks);
     return map;
   }
 
-  #child(node: unknown, parentAt: Position): { value: unknown; mark: Mark } {
+  #child(node: unknown, parentAt: Position): { value: unknown; mark: NodePosition } {
     if (!this.#yaml.isNode(node)) return { value: null, mark: { at: parentAt } };
     const value = this.#value(node);
     const at = this.#at(node);
@@ -182,7 +182,7 @@ class Reader {
     throw new UserError({
       what: `unknown YAML tag ${tag.startsWith(STANDARD_TAG) ? `!!${tag.slice(STANDARD_TAG.length)}` : tag}`,
       at: this.#at(node),
-      allowed: '!vault, !unsafe, !!str, !!int, !!float, !!bool',
+      expected: '!vault, !unsafe, !!str, !!int, !!float, !!bool',
     });
   }
 }

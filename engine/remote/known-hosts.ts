@@ -190,7 +190,7 @@ export function keyType(key: Buffer): string {
  * @param salt 20 random bytes: the name is written hashed. Undefined: plain.
  * @throws Error with a `code` when the file cannot be written.
  */
-export async function remember(
+export async function appendKnownHost(
   file: string,
   host: string,
   port: number,

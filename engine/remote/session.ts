@@ -61,8 +61,8 @@ export interface Step {
   /**
    * Evaluated on the host before the step; when false the step is skipped. `$hw_out` is the stdout of the last captured
    * step; `$hw_rc_ID` (with `.` and `-` as `_`) the exit code of an earlier step, empty when it was skipped. Conditions run in
-   * the session's own shell: a variable they set is seen by what comes later; `$hw_seen` is empty when a batch begins and behind a step that
-   * {@link changes} something.
+   * the session's own shell: a variable they set is seen by what comes later; `$hw_probed` is empty when a batch begins and behind a step that
+   * {@link mayChange} something.
    */
   readonly onlyIf?: Script;
   /**
@@ -71,17 +71,17 @@ export interface Step {
    */
   readonly capture?: boolean | 'unseen';
   /** It may change the host, so that what was seen before is forgotten when it has run. Not together with `capture`. */
-  readonly changes?: boolean;
+  readonly mayChange?: boolean;
   /** Evaluated on the host after the step (also when it was skipped); when true, all later steps of the batch are skipped. */
   readonly stopIf?: Script;
 }
 
 /** A script that gets content on its stdin. */
-export interface Transfer extends Pick<Step, 'id' | 'script' | 'timeout'> {
+export interface UploadStep extends Pick<Step, 'id' | 'script' | 'timeout'> {
   /** Read as it is sent. */
   content(): Readable;
   /** It pays to pack it, and the host has gzip to unpack it: it is packed on its way where it has one. */
-  readonly packs?: boolean | undefined;
+  readonly compressible?: boolean | undefined;
 }
 
 /** What one step left behind. */
@@ -93,7 +93,7 @@ export interface StepResult {
   readonly exitCode: number;
   readonly stdout: Buffer;
   readonly stderr: Buffer;
-  /** True when more than {@link OUTPUT_KEPT} bytes came on a stream; the middle of it was dropped. */
+  /** True when more than {@link OUTPUT_LIMIT} bytes came on a stream; the middle of it was dropped. */
   readonly truncated: boolean;
   /** Seconds it took, by the host's clock. */
   readonly duration: number;
@@ -102,10 +102,10 @@ export interface StepResult {
 }
 
 /** Bytes of a step's stdout, and of its stderr, that are kept: the first and last halves of it. */
-export const OUTPUT_KEPT = 8 * 1024 * 1024;
+export const OUTPUT_LIMIT = 8 * 1024 * 1024;
 
 /** Hears of a batch while it runs. */
-export interface BatchListener {
+export interface StepListener {
   /** A step began on the host. */
   started?(id: string): void;
   /** Output of a running step, as it comes. */
@@ -120,7 +120,7 @@ export interface Session {
   /** What batches and transfers have cost so far, before ssh encrypts it. */
   readonly traffic: Traffic;
   /** Round trips until a further channel has a shell: the channel, the shell's first words, sudo's question where it has one. */
-  readonly channelTrips: number;
+  readonly channelRoundTrips: number;
   /** What has crossed the wire so far, with all that ssh has to say. Nothing where there is none. */
   readonly wire: Traffic;
   /** What it cost until it was open, on the wire. */
@@ -129,14 +129,14 @@ export interface Session {
    * Runs a batch: one round trip.
    * @throws LinkError when the link is lost before every step is answered for.
    */
-  run(steps: readonly Step[], listener?: BatchListener): Promise<readonly StepResult[]>;
+  run(steps: readonly Step[], listener?: StepListener): Promise<readonly StepResult[]>;
   /**
    * Runs scripts with content on their stdin, each over a channel of its own beside the shell, a few at once, behind what was
-   * given so far: {@link channelTrips} and one more each. A transfer that makes no headway for the step's timeout is given up, and its result says so; content that
+   * given so far: {@link channelRoundTrips} and one more each. A transfer that makes no headway for the step's timeout is given up, and its result says so; content that
    * cannot be read ends it with exit code 1 and the reason on stderr.
    * @throws LinkError when the link is lost.
    */
-  upload(transfers: readonly Transfer[]): Promise<readonly StepResult[]>;
+  upload(transfers: readonly UploadStep[]): Promise<readonly StepResult[]>;
   /**
    * What a script prints, byte for byte, over a channel of its own, at once: whatever the shell is at meanwhile. It is not among
    * the {@link traffic}. For scripts that only read. The stream fails where the script does or the link is lost; who has enough of it destroys it.

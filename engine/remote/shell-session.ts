@@ -2,28 +2,28 @@
 
 import { PassThrough, type Readable } from 'node:stream';
 import { type Script, sh } from '../script.ts';
-import { type Cost, NO_TRAFFIC, type Tally, type Traffic } from '../traffic.ts';
-import { BatchReader, skipped } from './batch-reader.ts';
-import { batchText } from './batch-text.ts';
-import { openShell, type Shell } from './become.ts';
+import { type Cost, NO_TRAFFIC, type Traffic, type TrafficCounter } from '../traffic.ts';
+import { compressSteps } from './compressed-steps.ts';
+import { ResultDecoder, skippedResult } from './decode-results.ts';
+import { encodeSteps } from './encode-steps.ts';
 import { newMark } from './framing.ts';
+import { type LockRefusal, lockCommand, refusalOf } from './host-lock.ts';
+import { killStepScript, type RunningStep, skipRestScript } from './kill-process-tree.ts';
 import type { Link } from './link.ts';
-import { lockCommand, type Refusal, refusalOf } from './lock.ts';
-import { packed } from './packed.ts';
-import { prelude } from './prelude.ts';
+import { remoteRuntime } from './remote-runtime.ts';
 import {
-  type BatchListener,
   type Connection,
   LinkError,
   type LockRequest,
   type Session,
   type Step,
+  type StepListener,
   type StepResult,
-  type Transfer,
+  type UploadStep,
 } from './session.ts';
-import { killStepScript, type RunningStep, stopBatchScript } from './stop-script.ts';
+import { openShell, type Shell } from './sudo-shell.ts';
 import { after } from './timer.ts';
-import { type Ending, printed, TransferRow, tell } from './transfers.ts';
+import { type EndReason, readOutput, runBeside, UploadQueue } from './uploads.ts';
 
 /** Seconds a step that was told to end has for it; then the link is given up. Ending it takes 3 s at most (stop-script.ts). */
 const KILL_GRACE = 15;
@@ -34,15 +34,15 @@ const CLOSE_GRACE = 5;
 /** The only {@link Session}. */
 export class ShellSession implements Session {
   readonly name: string;
-  readonly channelTrips: number;
+  readonly channelRoundTrips: number;
   readonly opening: Session['opening'];
   readonly #link: Link;
   readonly #shell: Shell;
   readonly #connection: Connection;
-  readonly #reader: BatchReader;
-  /** The functions defined on the host: see {@link batchText}. */
+  readonly #reader: ResultDecoder;
+  /** The functions defined on the host: see {@link encodeSteps}. */
   readonly #defined = new Map<string, string>();
-  readonly #traffic: Tally = { ...NO_TRAFFIC };
+  readonly #traffic: TrafficCounter = { ...NO_TRAFFIC };
   /** Is what is long packed? Not for ourselves, nor for a host without gzip. */
   #unpacks: boolean;
   /** Sent with the first batch. */
@@ -55,25 +55,25 @@ export class ShellSession implements Session {
   #leaveOut = 0;
   /** Of the batch at hand. */
   #running: RunningStep | undefined;
-  #ending: Ending | undefined;
+  #ending: EndReason | undefined;
   #giveUp: ((error: LinkError) => void) | undefined;
   /** The row of transfers at hand. */
-  #row: TransferRow | undefined;
+  #row: UploadQueue | undefined;
   #broken: LinkError | undefined;
   #closed = false;
 
   /** Takes over a link and the shell on it; {@link openShell} made the shell. */
   constructor(link: Link, shell: Shell, connection: Connection, become: Cost) {
     this.name = connection.name;
-    this.channelTrips = shell.trips;
+    this.channelRoundTrips = shell.roundTrips;
     this.opening = { ...link.opening, become };
     this.#link = link;
     this.#shell = shell;
     this.#connection = connection;
     this.#unpacks = connection.transport === 'ssh';
     const mark = newMark();
-    this.#reader = new BatchReader(mark);
-    this.#preludeText = prelude(mark);
+    this.#reader = new ResultDecoder(mark);
+    this.#preludeText = remoteRuntime(mark);
     const { stdout, stderr, ended } = shell.channel;
     const listen = (stream: 'stdout' | 'stderr') => (chunk: Buffer) => {
       this.#traffic.bytesIn += chunk.length;
@@ -103,7 +103,7 @@ export class ShellSession implements Session {
     this.#lockRequest = request;
   }
 
-  run(steps: readonly Step[], listener?: BatchListener): Promise<readonly StepResult[]> {
+  run(steps: readonly Step[], listener?: StepListener): Promise<readonly StepResult[]> {
     if (steps.length === 0) return Promise.resolve([]);
     this.#queued++;
     const result = this.#queue
@@ -113,16 +113,16 @@ export class ShellSession implements Session {
     return result;
   }
 
-  #leaveOutBatch(steps: readonly Pick<Step, 'id'>[], listener?: BatchListener): readonly StepResult[] {
+  #leaveOutBatch(steps: readonly Pick<Step, 'id'>[], listener?: StepListener): readonly StepResult[] {
     this.#leaveOut--;
     return steps.map((step) => {
-      const result = skipped(step);
+      const result = skippedResult(step);
       listener?.finished?.(result);
       return result;
     });
   }
 
-  async #runBatch(steps: readonly Step[], listener: BatchListener | undefined): Promise<readonly StepResult[]> {
+  async #runBatch(steps: readonly Step[], listener: StepListener | undefined): Promise<readonly StepResult[]> {
     const request = this.#lockRequest;
     this.#lockRequest = undefined;
     let answer = await this.#exchange(steps, listener, request);
@@ -137,17 +137,17 @@ export class ShellSession implements Session {
   /** One batch out, its answer back. */
   async #exchange(
     steps: readonly Step[],
-    listener: BatchListener | undefined,
+    listener: StepListener | undefined,
     request: LockRequest | undefined,
-  ): Promise<readonly StepResult[] | Refusal> {
+  ): Promise<readonly StepResult[] | LockRefusal> {
     if (this.#broken) throw this.#broken;
     const lock = request ? lockCommand(request, this.#connection.transport === 'local') : '';
     const told = this.#preludeText;
     this.#preludeText = '';
-    const plain = batchText(steps, this.#defined, lock);
-    const pack = this.#unpacks ? packed(plain) : undefined;
+    const plain = encodeSteps(steps, this.#defined, lock);
+    const pack = this.#unpacks ? compressSteps(plain) : undefined;
     let timer: NodeJS.Timeout | undefined;
-    let refused: Refusal | undefined;
+    let refused: LockRefusal | undefined;
     try {
       return await new Promise((resolve, reject) => {
         this.#giveUp = reject;
@@ -167,7 +167,7 @@ export class ShellSession implements Session {
             refused = request && refusalOf(this.name, words, request.runId);
             return refused === undefined;
           },
-          packed: () => {
+          notDecompressed: () => {
             this.#unpacks = false;
             this.#write(plain);
           },
@@ -190,7 +190,7 @@ export class ShellSession implements Session {
     this.#shell.channel.stdin.write(bytes);
   }
 
-  upload(transfers: readonly Transfer[]): Promise<readonly StepResult[]> {
+  upload(transfers: readonly UploadStep[]): Promise<readonly StepResult[]> {
     if (transfers.length === 0) return Promise.resolve([]);
     this.#queued++;
     const result = this.#queue
@@ -200,8 +200,8 @@ export class ShellSession implements Session {
     return result;
   }
 
-  async #transferRow(transfers: readonly Transfer[]): Promise<readonly StepResult[]> {
-    const row = new TransferRow(this.#link, this.#connection, this.#traffic);
+  async #transferRow(transfers: readonly UploadStep[]): Promise<readonly StepResult[]> {
+    const row = new UploadQueue(this.#link, this.#connection, this.#traffic);
     this.#row = row;
     try {
       // Nothing is sent to a host that another run holds.
@@ -222,7 +222,7 @@ export class ShellSession implements Session {
   }
 
   read(script: Script): Readable {
-    return this.#broken ? new PassThrough().destroy(this.#broken) : printed(this.#link, this.#connection, script);
+    return this.#broken ? new PassThrough().destroy(this.#broken) : readOutput(this.#link, this.#connection, script);
   }
 
   async interrupt(how: 'after this step' | 'now'): Promise<void> {
@@ -235,12 +235,12 @@ export class ShellSession implements Session {
       return;
     }
     const running = how === 'now' ? this.#running : undefined;
-    if (running) await this.#end(running, 'interrupted', stopBatchScript(this.#shell.pid));
-    else await this.#tell(stopBatchScript(this.#shell.pid));
+    if (running) await this.#end(running, 'interrupted', skipRestScript(this.#shell.pid));
+    else await this.#tell(skipRestScript(this.#shell.pid));
   }
 
   /** Ends a running step; when it won't, gives the link up. */
-  async #end(running: RunningStep, how: Ending, first = ''): Promise<void> {
+  async #end(running: RunningStep, how: EndReason, first = ''): Promise<void> {
     this.#ending ??= how;
     const grace = setTimeout(() => this.#abandon(running, how), KILL_GRACE * 1000);
     try {
@@ -253,7 +253,7 @@ export class ShellSession implements Session {
     }
   }
 
-  #abandon(running: RunningStep, how: Ending): void {
+  #abandon(running: RunningStep, how: EndReason): void {
     if (this.#running !== running) return;
     this.#break(`a step ${how === 'timed out' ? 'timed out' : 'was interrupted'} and could not be stopped`);
     void this.#link.close();
@@ -261,7 +261,7 @@ export class ShellSession implements Session {
 
   /** Has a second shell on the host do something to the session's. */
   async #tell(script: string): Promise<void> {
-    await tell(this.#link, this.#connection, script);
+    await runBeside(this.#link, this.#connection, script);
   }
 
   #break(what: string): void {
@@ -272,7 +272,7 @@ export class ShellSession implements Session {
       {
         what: step === undefined ? what : `${what}, while ${step} was running`,
         host: this.name,
-        tryThis: 'see that the host is up and reachable, then run again: what was done is kept, the rest is taken up',
+        hint: 'see that the host is up and reachable, then run again: what was done is kept, the rest is taken up',
       },
       step,
     );

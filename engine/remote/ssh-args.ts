@@ -86,12 +86,12 @@ const FLAGS: Readonly<Record<string, readonly [string, string] | undefined>> = {
 export function parseSshArgs(args: readonly string[], host: string): SshOptions {
   const options = new Map<string, string[]>();
   const problems: Problem[] = [];
-  const refuse = (what: string, tryThis?: string): void => {
+  const refuse = (what: string, hint?: string): void => {
     problems.push({
       what: `ssh options: ${what}`,
       host,
-      allowed: `-o with ${HONOURED.join(', ')}; -J, -i, -F`,
-      tryThis,
+      expected: `-o with ${HONOURED.join(', ')}; -J, -i, -F`,
+      hint,
     });
   };
   const set = (name: string, value: string): void => {
@@ -126,7 +126,7 @@ export function parseSshArgs(args: readonly string[], host: string): SshOptions 
 function readOption(
   text: string,
   set: (name: string, value: string) => void,
-  refuse: (what: string, tryThis?: string) => void,
+  refuse: (what: string, hint?: string) => void,
 ): void {
   const [, name, value] = /^\s*(\w+)(?:\s*=\s*|\s+)(.*?)\s*$/.exec(text) ?? [];
   if (name === undefined || value === undefined) {

@@ -1,6 +1,6 @@
 /** Decides about the key a host shows. ssh2 itself would take any. */
 import { randomBytes } from 'node:crypto';
-import { fingerprint, hostName, KnownHosts, type KnownHostsLine, keyType, remember } from './known-hosts.ts';
+import { appendKnownHost, fingerprint, hostName, KnownHosts, type KnownHostsLine, keyType } from './known-hosts.ts';
 import { LinkError } from './session.ts';
 import type { SshTarget } from './ssh-target.ts';
 
@@ -38,7 +38,7 @@ export class HostKeyCheck {
       throw new LinkError('host key', {
         what: `known_hosts cannot be read: ${error instanceof Error ? error.message : String(error)}`,
         host: target.name,
-        tryThis: 'mend its permissions, or name another: --ssh-common-args="-o UserKnownHostsFile=..."',
+        hint: 'mend its permissions, or name another: --ssh-common-args="-o UserKnownHostsFile=..."',
       });
     }
   }
@@ -104,7 +104,7 @@ export class HostKeyCheck {
     // None is how `-o UserKnownHostsFile=none` says it: accept, remember nothing.
     if (file === undefined || file === '/dev/null') return;
     try {
-      await remember(file, ...this.#name, key, hash ? randomBytes(20) : undefined);
+      await appendKnownHost(file, ...this.#name, key, hash ? randomBytes(20) : undefined);
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
       throw this.#refuse(
@@ -114,8 +114,8 @@ export class HostKeyCheck {
     }
   }
 
-  #refuse(what: string, tryThis: string): LinkError {
-    return new LinkError('host key', { what, host: this.#target.name, tryThis });
+  #refuse(what: string, hint: string): LinkError {
+    return new LinkError('host key', { what, host: this.#target.name, hint });
   }
 }
 

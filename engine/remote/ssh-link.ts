@@ -1,15 +1,15 @@
 /** An ssh link: ssh2-promise opens it, the raw ssh2 client carries it (its own exec loses exit codes and lost links). */
 import type { Duplex } from 'node:stream';
 import type { Client, ClientChannel } from 'ssh2';
-import { ssh2, ssh2Promise } from '../late-packages.ts';
-import { between, type Traffic } from '../traffic.ts';
+import { ssh2, ssh2Promise } from '../lazy-packages.ts';
+import { type Traffic, trafficBetween } from '../traffic.ts';
 import type { Channel, ChannelEnd, Link } from './link.ts';
 import { LinkError } from './session.ts';
 import { SshAuth } from './ssh-auth.ts';
 import { HostKeyCheck } from './ssh-host-key.ts';
 import { authError, lossOf } from './ssh-problem.ts';
 import type { SshTarget } from './ssh-target.ts';
-import { Wire } from './wire.ts';
+import { WireCounter } from './wire-counter.ts';
 
 /** Tries to open a channel where the host has none left: a slot gets free a little after the last channel's end. */
 const CHANNEL_TRIES = 5;
@@ -23,13 +23,19 @@ export class SshLink implements Link {
   readonly opening: Link['opening'];
   readonly gone: Promise<string>;
   readonly #client: Client;
-  readonly #wire: Wire;
+  readonly #wire: WireCounter;
   readonly #target: SshTarget;
   /** The channels that are open, each until it ends. */
   readonly #open = new Set<Promise<ChannelEnd>>();
   #lost: string | undefined;
 
-  private constructor(client: Client, wire: Wire, target: SshTarget, opening: Link['opening'], gone: Promise<string>) {
+  private constructor(
+    client: Client,
+    wire: WireCounter,
+    target: SshTarget,
+    opening: Link['opening'],
+    gone: Promise<string>,
+  ) {
     this.#client = client;
     this.#wire = wire;
     this.#target = target;
@@ -54,7 +60,7 @@ export class SshLink implements Link {
     // ssh2 would not notice, and wait as long as a login may take.
     if (stream.destroyed || stream.readableEnded) throw new Error('Connection lost before handshake');
     const { alive, auth: how } = target;
-    const wire = new Wire(stream);
+    const wire = new WireCounter(stream);
     const connection = new (ssh2Promise().SSH)({
       host: target.host,
       port: target.port,
@@ -104,7 +110,7 @@ export class SshLink implements Link {
     const known = handshake ?? ready;
     const opening = {
       connect: { ms: known.at - start, ...known.traffic },
-      authenticate: { ms: ready.at - known.at, ...between(known.traffic, ready.traffic) },
+      authenticate: { ms: ready.at - known.at, ...trafficBetween(known.traffic, ready.traffic) },
     };
     return new SshLink(client, wire, target, opening, gone);
   }
@@ -157,9 +163,7 @@ export class SshLink implements Link {
     return new LinkError('connect', {
       what: full ? 'the host grants no further channel on this connection' : `no shell could be started: ${said}`,
       host: name,
-      tryThis: full
-        ? 'raise MaxSessions in its sshd_config (2 are needed)'
-        : 'see that the user may run commands there',
+      hint: full ? 'raise MaxSessions in its sshd_config (2 are needed)' : 'see that the user may run commands there',
     });
   }
 

@@ -37,7 +37,7 @@ export function connectError(target: SshTarget, error: unknown): LinkError {
   const fault = faultOf(error);
   const where = `${host}:${port}`;
   const via = jumps.length > 0 ? ` (through ${jumps.join(', ')})` : proxyCommand ? ` (through "${proxyCommand}")` : '';
-  const [what, tryThis] = ((): [string, string] => {
+  const [what, hint] = ((): [string, string] => {
     switch (fault.code) {
       case 'ENOTFOUND':
         return [
@@ -83,7 +83,7 @@ export function connectError(target: SshTarget, error: unknown): LinkError {
       `try by hand: ssh -p ${port} ${target.user}@${host}`,
     ];
   })();
-  return new LinkError('connect', { what, host: name, tryThis });
+  return new LinkError('connect', { what, host: name, hint });
 }
 
 /** The error of a host that did not let us in. */
@@ -100,7 +100,7 @@ export function authError(
     return new LinkError('authenticate', {
       what: `${host}:${port} did not decide within ${connectTimeout} s whether to let ${user} in; tried: ${list}`,
       host: name,
-      tryThis: 'its directory service or DNS may hang (UseDNS in sshd_config); -T gives it longer',
+      hint: 'its directory service or DNS may hang (UseDNS in sshd_config); -T gives it longer',
     });
   }
   const tooMany = /too many authentication failures/i.test(fault.message);
@@ -110,8 +110,8 @@ export function authError(
       ? `${host}:${port} does not let ${user} in; tried: ${list}${tooMany ? ', until it had enough' : ''}`
       : `${host}:${port} ended the login of ${user}: ${fault.message}; tried: ${list}`,
     host: name,
-    allowed: accepted.length > 0 ? accepted.join(', ') : undefined,
-    tryThis: tooMany
+    expected: accepted.length > 0 ? accepted.join(', ') : undefined,
+    hint: tooMany
       ? `${named('the key', origins.privateKeyFile, '--private-key')}; add -o IdentitiesOnly=yes to --ssh-common-args, or ansible_ssh_common_args, so that no others are offered`
       : [
           isJump ? 'name the user where the jump host is named: user@host' : named('the user', origins.user, '-u'),

@@ -91,7 +91,7 @@ export async function jumpTarget(spec: string, behind: Connection): Promise<SshT
     throw new LinkError('connect', {
       what: `${JSON.stringify(spec)} does not name a jump host`,
       host: behind.name,
-      allowed: '[user@]host[:port], several with commas between',
+      expected: '[user@]host[:port], several with commas between',
     });
   }
   const given = parseSshArgs(behind.sshArgs ?? [], behind.name);
@@ -135,7 +135,7 @@ async function withConfig(given: SshOptions, { name, address, port, user }: Conn
     throw new LinkError('connect', {
       what: `the ssh configuration could not be read: ${said.split('\n')[0]}`,
       host: name,
-      tryThis: `ssh -G ${address} shows what ssh makes of it`,
+      hint: `ssh -G ${address} shows what ssh makes of it`,
     });
   }
 }

@@ -13,7 +13,7 @@ export function sudoProblem(
   why: 'ended' | 'asked twice' | 'silent',
   words: string,
 ): Problem {
-  const problem = (what: string, tryThis: string): Problem => ({ what, host, tryThis });
+  const problem = (what: string, hint: string): Problem => ({ what, host, hint });
   const refused = words.split('\n').find((line) => /not (in the sudoers|allowed)|may not run sudo/i.test(line));
   if (why === 'asked twice' || /incorrect password|Sorry, try again/i.test(words)) {
     return problem(

@@ -1,10 +1,10 @@
 /** Nothing at a path. */
 
-import { checkOptions, type Names } from '../check-options.ts';
-import { WrongValue } from '../errors.ts';
+import { InvalidValue } from '../errors.ts';
 import type { Resource } from '../resource.ts';
 import { sh } from '../script.ts';
-import { absolute, beside, explainPath, hwClear, hwType, leftover } from './place.ts';
+import { type Names, validateOptions } from '../validate-options.ts';
+import { absolutePath, explainPath, hwClear, hwType, leftover, temporaryBeside } from './atomic-path.ts';
 
 /** What {@link absent} takes. */
 export interface AbsentOptions {
@@ -20,16 +20,16 @@ const OPTIONS: Names<AbsentOptions> = { path: 'needed', recursive: true };
  * `recursive`.
  */
 export function absent(options: AbsentOptions): Resource {
-  checkOptions('absent', options, OPTIONS);
-  const path = absolute(options.path);
+  validateOptions('absent', options, OPTIONS);
+  const path = absolutePath(options.path);
   const { recursive = false } = options;
   if (recursive && path.lastIndexOf('/') === 0) {
-    throw new WrongValue({
+    throw new InvalidValue({
       what: `${path} is right below the root and is not removed as a whole`,
-      allowed: 'a deeper path',
+      expected: 'a deeper path',
     });
   }
-  const next = beside(path);
+  const next = temporaryBeside(path);
   const removeDirectory = recursive ? sh`rm -rf -- ${path}` : sh`rmdir -- ${path}`;
   return {
     kind: 'absent',
@@ -44,10 +44,10 @@ if [ -d ${path} ] && [ ! -L ${path} ]; then ${removeDirectory}; else rm -f -- ${
       if (stderr.includes('not empty')) {
         return {
           what: `${path} is a directory and holds something`,
-          tryThis: `look into it; absent({ path: '${path}', recursive: true }) removes it with its content`,
+          hint: `look into it; absent({ path: '${path}', recursive: true }) removes it with its content`,
         };
       }
-      if (/busy/.test(stderr)) return { what: `${path} is in use as a mount point`, tryThis: `umount ${path}` };
+      if (/busy/.test(stderr)) return { what: `${path} is in use as a mount point`, hint: `umount ${path}` };
       return explainPath(path, stderr);
     },
   };

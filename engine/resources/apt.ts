@@ -1,10 +1,10 @@
 /** Debian packages. */
 
-import { checkOptions, type Names } from '../check-options.ts';
-import { WrongValue } from '../errors.ts';
-import type { ChangeFailure, Explanation, Joint, Resource } from '../resource.ts';
+import { InvalidValue } from '../errors.ts';
+import type { ChangeFailure, Explanation, MergeableChange, Resource } from '../resource.ts';
 import { type ShellFunction, sh, shellFunction } from '../script.ts';
 import type { State } from '../state.ts';
+import { type Names, validateOptions } from '../validate-options.ts';
 
 /** What {@link apt} takes besides names. */
 export interface AptOptions {
@@ -19,9 +19,9 @@ const OPTIONS: Names<AptOptions> = { state: true, version: true };
 /** Seconds to wait for another apt or dpkg to finish: unattended upgrades take minutes on an SD card. */
 const LOCK_TIMEOUT = 600;
 
-/** `hw_look_packages NAME...`: `hw_dpkg`, a line `NAME=STATUS VERSION` for each that dpkg has heard of, and `hw_dpkg_of`, the names. */
+/** `hw_probe_packages NAME...`: `hw_dpkg`, a line `NAME=STATUS VERSION` for each that dpkg has heard of, and `hw_dpkg_of`, the names. */
 const hwLookPackages: ShellFunction = shellFunction(
-  'hw_look_packages',
+  'hw_probe_packages',
   `
 hw_list=$(dpkg-query -W -f '\${Package}=\${db:Status-Status} \${Version}
 ' -- "$@" 2>/dev/null)
@@ -35,7 +35,7 @@ const hwPackages: ShellFunction = shellFunction(
   `
 hw_list=$hw_dpkg
 for hw_name do
-  case "$hw_seen $hw_dpkg_of " in *hw_look_packages*" $hw_name "*) ;; *) hw_list=ask; break ;; esac
+  case "$hw_probed $hw_dpkg_of " in *hw_probe_packages*" $hw_name "*) ;; *) hw_list=ask; break ;; esac
 done
 [ "$hw_list" != ask ] || hw_list=$(dpkg-query -W -f '\${Package}=\${db:Status-Status} \${Version}
 ' -- "$@" 2>/dev/null)
@@ -83,26 +83,26 @@ return $hw_rc`,
  * not know a package, or name one that is gone from the mirror.
  */
 export function apt(packages: string | readonly string[], options: AptOptions = {}): Resource {
-  checkOptions('apt', options, OPTIONS);
+  validateOptions('apt', options, OPTIONS);
   const names = [packages].flat();
   const { state = 'present', version } = options;
   if (!['present', 'absent'].includes(state)) {
-    throw new WrongValue({
+    throw new InvalidValue({
       what: `apt: the state of ${names.join(' ')} is "${state}"`,
-      allowed: 'present, absent; what is there is not made newer, but for a version that is named',
+      expected: 'present, absent; what is there is not made newer, but for a version that is named',
     });
   }
   if (version !== undefined && (names.length !== 1 || state === 'absent')) {
-    throw new WrongValue({
+    throw new InvalidValue({
       what: `apt: a version (${version}) is for one package that is to be present`,
-      allowed: 'one name',
+      expected: 'one name',
     });
   }
   const unfit = names.find((name) => !/^[a-z0-9][a-z0-9+.-]+$/.test(name));
   if (unfit !== undefined || names.length === 0) {
-    throw new WrongValue({
+    throw new InvalidValue({
       what: `apt: "${unfit ?? ''}" is no package name`,
-      allowed: 'lower case letters, digits, + - .',
+      expected: 'lower case letters, digits, + - .',
     });
   }
   const wanted: State = Object.fromEntries(names.map((name) => [name, state === 'present' ? 'installed' : 'absent']));
@@ -110,21 +110,21 @@ export function apt(packages: string | readonly string[], options: AptOptions = 
     kind: 'apt',
     id: names.join(' '),
     probe: sh`${hwPackages} ${names}`,
-    look: { fn: hwLookPackages, words: names },
+    sharedProbe: { fn: hwLookPackages, args: names },
     wanted: version === undefined ? wanted : { ...wanted, [`${names[0]}.version`]: version },
     change: () =>
       state === 'absent'
         ? sh`${hwApt} remove ${names}`
         : install(version === undefined ? names : [`${names[0]}=${version}`]),
     // Reading the lists and writing dpkg's database takes longer than most packages.
-    joint: () => (state === 'present' && version === undefined ? installation(names) : undefined),
+    mergeable: () => (state === 'present' && version === undefined ? installation(names) : undefined),
     undo: { kind: 'none', why: 'removing a package can take others and their data with it' },
     timeout: LOCK_TIMEOUT + 1200,
     explain: (failure) => explainApt(names.join(' '), failure),
   };
 }
 
-const installation = (names: readonly string[]): Joint<readonly string[]> => ({
+const installation = (names: readonly string[]): MergeableChange<readonly string[]> => ({
   key: 'apt install',
   part: names,
   change: (all) => install(all.flat()),
@@ -137,54 +137,54 @@ function explainApt(names: string, { exitCode, stderr, stdout }: ChangeFailure):
   const text = `${stderr}\n${stdout}`;
   const match = (pattern: RegExp): string | undefined => pattern.exec(text)?.[1];
   if (exitCode === 127)
-    return { what: 'this host has no apt-get', tryThis: 'Heartwood installs packages on Debian and its relatives' };
+    return { what: 'this host has no apt-get', hint: 'Heartwood installs packages on Debian and its relatives' };
   if (/No space left on device|don't have enough free space/.test(text)) {
-    return { what: 'the disk is full', tryThis: 'df -h / /var /boot; apt-get clean' };
+    return { what: 'the disk is full', hint: 'df -h / /var /boot; apt-get clean' };
   }
   if (/Could not get lock|Unable to acquire the dpkg/.test(text)) {
     const holder = match(/held by process (\d+ \([^)]*\))/);
     return {
       what: `another package manager holds the lock${holder ? ` (process ${holder})` : ''} for more than ${LOCK_TIMEOUT} s`,
-      tryThis: 'ps -ef | grep -e apt -e dpkg',
+      hint: 'ps -ef | grep -e apt -e dpkg',
     };
   }
   const notYetValid = match(/Release file for (\S+) is not valid yet/);
   if (notYetValid)
     return {
       what: `the clock of this host is behind: ${notYetValid} is from its future`,
-      tryThis: 'timedatectl; date',
+      hint: 'timedatectl; date',
     };
   const expired = match(/Release file for (\S+) is expired/);
   if (expired)
     return {
       what: `the clock of this host is ahead, or its mirror is stale: ${expired} has expired`,
-      tryThis: 'timedatectl; date',
+      hint: 'timedatectl; date',
     };
   const resolving = match(/(?:Temporary failure|Could not|Something wicked happened) resolv\w* '([^']*)'/);
   if (resolving)
-    return { what: `the name ${resolving} cannot be resolved`, tryThis: 'resolvectl status; cat /etc/resolv.conf' };
+    return { what: `the name ${resolving} cannot be resolved`, hint: 'resolvectl status; cat /etc/resolv.conf' };
   const unsigned = match(/repository '([^']*)' is not signed/) ?? match(/GPG error: (\S+)/);
   if (unsigned) return { what: `the repository ${unsigned} is not signed by a known key` };
   const unknown = match(/Unable to locate package (\S+)/) ?? match(/Package '?(\S+?)'? has no installation candidate/);
   if (unknown)
     return {
       what: `no repository of this host has the package ${unknown}`,
-      tryThis: `apt-cache policy ${unknown}; look at /etc/apt/sources.list*`,
+      hint: `apt-cache policy ${unknown}; look at /etc/apt/sources.list*`,
     };
   const version = match(/(Version '[^']*' for '[^']*' was not found)/);
-  if (version) return { what: version, tryThis: `apt-cache policy ${names}` };
+  if (version) return { what: version, hint: `apt-cache policy ${names}` };
   const fetching = match(/Failed to fetch (\S+)/);
   if (fetching)
-    return { what: `the mirror did not give ${fetching}`, tryThis: 'apt-get update on the host, and its network' };
+    return { what: `the mirror did not give ${fetching}`, hint: 'apt-get update on the host, and its network' };
   const unmet = match(/((?:\S+ : )?(?:Depends|PreDepends|Conflicts|Breaks): [^\n]*)/);
   if (unmet)
     return {
       what: `dependencies that cannot be met: ${unmet.trim()}`,
-      tryThis: 'apt-get -f install; apt-mark showhold',
+      hint: 'apt-get -f install; apt-mark showhold',
     };
   if (/held packages|Held packages were changed/.test(text))
-    return { what: 'a package is held back', tryThis: 'apt-mark showhold' };
+    return { what: 'a package is held back', hint: 'apt-mark showhold' };
   const script = match(/installed (\S+ package \S+ script) subprocess returned error/);
-  if (script) return { what: `${script} failed`, tryThis: 'the lines above it say why' };
+  if (script) return { what: `${script} failed`, hint: 'the lines above it say why' };
   return undefined;
 }

@@ -1,10 +1,10 @@
 /** A script of one's own, for what no resource says better. */
 
-import { checkOptions, type Names } from '../check-options.ts';
-import { kindOf, WrongValue } from '../errors.ts';
+import { InvalidValue, kindOf } from '../errors.ts';
 import { type Resource, UNCHANGED } from '../resource.ts';
 import { Script, sh } from '../script.ts';
-import { absolute } from './place.ts';
+import { type Names, validateOptions } from '../validate-options.ts';
+import { absolutePath } from './atomic-path.ts';
 
 /** What {@link command} takes besides its script. Without `creates` and `unless` the script runs every time. */
 export interface CommandOptions {
@@ -32,15 +32,15 @@ const OPTIONS: Names<CommandOptions> = { id: true, creates: true, unless: true, 
  */
 export function command(script: Script, options: CommandOptions = {}): Resource {
   if (!(script instanceof Script)) {
-    throw new WrongValue({
+    throw new InvalidValue({
       what: `the script of a command is ${kindOf(script)}`,
-      allowed: 'sh`systemctl daemon-reload`',
+      expected: 'sh`systemctl daemon-reload`',
     });
   }
-  checkOptions('command', options, OPTIONS);
+  validateOptions('command', options, OPTIONS);
   const { creates, unless, changed, timeout } = options;
   const conditions = [
-    ...(creates === undefined ? [] : [sh`[ -e ${absolute(creates)} ]`]),
+    ...(creates === undefined ? [] : [sh`[ -e ${absolutePath(creates)} ]`]),
     ...(unless === undefined ? [] : [sh`( ${unless}\n) >/dev/null 2>&1 </dev/null`]),
   ];
   const done = conditions.length === 0 ? sh`false` : Script.join(conditions, ' && ');
@@ -54,7 +54,7 @@ export function command(script: Script, options: CommandOptions = {}): Resource 
     undo: { kind: 'none', why: 'a command says nothing of how to take it back' },
     verify: conditions.length === 0 ? 'exit code' : 'probe',
     timeout,
-    changesNothing: changed === false,
+    readOnly: changed === false,
   };
 }
 

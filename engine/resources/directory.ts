@@ -1,21 +1,22 @@
 /** A directory. */
-import { checkOptions, type Names } from '../check-options.ts';
+
 import type { Resource } from '../resource.ts';
 import { type ShellFunction, sh, shellFunction } from '../script.ts';
+import { type Names, validateOptions } from '../validate-options.ts';
 import {
-  absolute,
+  absolutePath,
   explainPath,
   hwMine,
   hwOwn,
   hwOwner,
   hwType,
-  keyOf,
-  lookAt,
   OWNERSHIP,
   type Ownership,
   ownership,
+  probeKey,
+  sharedPathProbe,
   statFormat,
-} from './place.ts';
+} from './atomic-path.ts';
 
 /** What {@link directory} takes. Mode defaults to `0755`, owner and group to `root`. */
 export interface DirectoryOptions extends Partial<Ownership> {
@@ -52,20 +53,20 @@ hw_mine "$1" "$3" 2>/dev/null || hw_own "$2" "$3" "$1"`,
  * directory will do (data on another disk); a file in its place is an error.
  */
 export function directory(options: DirectoryOptions): Resource {
-  checkOptions('directory', options, OPTIONS);
-  const path = absolute(options.path);
+  validateOptions('directory', options, OPTIONS);
+  const path = absolutePath(options.path);
   const own = ownership(path, options, '0755');
   return {
     kind: 'directory',
     id: path,
-    probe: sh`${hwDirectory} ${path} ${statFormat(own)} ${keyOf(path)}`,
-    look: lookAt(path),
+    probe: sh`${hwDirectory} ${path} ${statFormat(own)} ${probeKey(path)}`,
+    sharedProbe: sharedPathProbe(path),
     wanted: { type: 'directory', ...own },
     change: () => sh`${hwMake} ${path} ${own.mode} ${`${own.owner}:${own.group}`}`,
     undo: { kind: 'restore' },
     explain: ({ stderr }) =>
       /File exists|Not a directory/.test(stderr)
-        ? { what: `${path} cannot be a directory: a file or a broken link is in the way`, tryThis: `ls -ld ${path}` }
+        ? { what: `${path} cannot be a directory: a file or a broken link is in the way`, hint: `ls -ld ${path}` }
         : explainPath(path, stderr),
   };
 }

@@ -1,13 +1,11 @@
 /** A file fetched by the host itself. */
 
-import { checkOptions, type Names } from '../check-options.ts';
-import { didYouMean, UserError, WrongValue } from '../errors.ts';
+import { didYouMean, InvalidValue, UserError } from '../errors.ts';
 import type { Explanation, Resource } from '../resource.ts';
 import { type ShellFunction, sh, shellFunction } from '../script.ts';
-import { hwFile, hwSame } from './file.ts';
+import { type Names, validateOptions } from '../validate-options.ts';
 import {
-  absolute,
-  beside,
+  absolutePath,
   explainPath,
   hwClear,
   hwDrop,
@@ -19,7 +17,9 @@ import {
   type Ownership,
   ownership,
   statFormat,
-} from './place.ts';
+  temporaryBeside,
+} from './atomic-path.ts';
+import { hwFile, hwSame } from './file.ts';
 
 /** What {@link download} takes. Mode defaults to `0644`, owner and group to `root`. */
 export interface DownloadOptions extends Partial<Ownership> {
@@ -35,7 +35,7 @@ export interface DownloadOptions extends Partial<Ownership> {
    * through the controller. For hosts behind one slow line. What they get is checked as if it came from a mirror; where it
    * can't be had, they fetch it too.
    */
-  readonly seed?: boolean;
+  readonly fromPeers?: boolean;
 }
 
 const OPTIONS: Names<DownloadOptions> = {
@@ -43,7 +43,7 @@ const OPTIONS: Names<DownloadOptions> = {
   url: 'needed',
   sha256: 'needed',
   timeout: true,
-  seed: true,
+  fromPeers: true,
   ...OWNERSHIP,
 };
 
@@ -119,21 +119,21 @@ return 1`,
  * owner, or not at all. What a cut run had fetched is gone on with. Prints its progress while it runs.
  */
 export function download(options: DownloadOptions): Resource {
-  checkOptions('download', options, OPTIONS);
-  const path = absolute(options.path);
-  const next = beside(path);
+  validateOptions('download', options, OPTIONS);
+  const path = absolutePath(options.path);
+  const next = temporaryBeside(path);
   const own = ownership(path, options, '0644');
   const owner = `${own.owner}:${own.group}`;
   const urls = [options.url].flat();
   const sum = options.sha256.toLowerCase();
   if (!/^[0-9a-f]{64}$/.test(sum)) {
-    throw new WrongValue({ what: `"${options.sha256}" is no sha256 for ${path}`, allowed: '64 hexadecimal digits' });
+    throw new InvalidValue({ what: `"${options.sha256}" is no sha256 for ${path}`, expected: '64 hexadecimal digits' });
   }
   for (const url of urls) {
     if (!/^https?:\/\/[^\s/]+/.test(url))
-      throw new WrongValue({
+      throw new InvalidValue({
         what: `"${url}" is no URL to download ${path} from`,
-        allowed: 'http://... or https://...',
+        expected: 'http://... or https://...',
       });
   }
   return {
@@ -148,8 +148,8 @@ fi
 ${hwDownload} ${path} ${next} ${sum} ${urls} || exit
 ${hwOwn} ${own.mode} ${owner} ${next} || ${hwDrop} ${next}
 ${hwSwap} ${next} ${path} || ${hwDrop} ${next}`,
-    seed: options.seed
-      ? { key: sum, give: sh`cat -- ${path}`, take: sh`${hwStage} ${path} ${next} && cat >> ${next}` }
+    peerSource: options.fromPeers
+      ? { key: sum, read: sh`cat -- ${path}`, write: sh`${hwStage} ${path} ${next} && cat >> ${next}` }
       : undefined,
     undo: { kind: 'keep', paths: [path] },
     timeout: options.timeout ?? 1800,
@@ -165,12 +165,12 @@ function explainDownload(wanted: string, stderr: string): Explanation | undefine
   }
   if (byUrl.size === 0) return undefined;
   const reasons = [...byUrl.values()].join(' ');
-  const tryThis = reasons.includes('wrong checksum')
+  const hint = reasons.includes('wrong checksum')
     ? `the mirror serves another file, or the wanted hash ${wanted} is not this version's`
     : reasons.includes('certificate')
       ? "the host's clock, and its ca-certificates package"
       : 'fetch that URL on the host with curl -v; or name another mirror';
-  return { what: [...byUrl].map(([url, why]) => `${url}: ${why}`).join('; '), tryThis };
+  return { what: [...byUrl].map(([url, why]) => `${url}: ${why}`).join('; '), hint };
 }
 
 /** A message of curl, GNU wget or busybox wget as a cause. */
@@ -212,7 +212,7 @@ export function byArch<T>(table: Readonly<Record<string, T>>, arch: string): T {
   const near = didYouMean(name, Object.keys(table));
   throw new UserError({
     what: `there is nothing for architecture ${arch}`,
-    allowed: Object.keys(table).join(', '),
-    tryThis: near && `did you mean "${near}"?`,
+    expected: Object.keys(table).join(', '),
+    hint: near && `did you mean "${near}"?`,
   });
 }

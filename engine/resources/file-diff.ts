@@ -1,5 +1,5 @@
 /** What `--diff` shows of a file: a unified diff, without secrets, of bearable length. */
-import { diff } from '../late-packages.ts';
+import { diff } from '../lazy-packages.ts';
 import type { DiffDetail } from '../resource.ts';
 import { sh } from '../script.ts';
 import { MASK, mask, Secret } from '../secret.ts';

@@ -1,15 +1,12 @@
 /** A file with given content. */
 
-import { checkOptions, FUNCTION, type Names, unfit } from '../check-options.ts';
-import { WrongValue } from '../errors.ts';
-import type { Joint, Resource } from '../resource.ts';
+import { InvalidValue } from '../errors.ts';
+import type { MergeableChange, Resource } from '../resource.ts';
 import { Script, type ShellFunction, sh, shellFunction } from '../script.ts';
 import { Secret } from '../secret.ts';
-import { type Content, isSecret, sha256, write } from './content.ts';
-import { fileDiff } from './file-diff.ts';
+import { FUNCTION, type Names, validateOptions, wrongTypes } from '../validate-options.ts';
 import {
-  absolute,
-  beside,
+  absolutePath,
   explainPath,
   hwClear,
   hwDrop,
@@ -21,14 +18,17 @@ import {
   hwSwap,
   hwSync,
   hwType,
-  keyOf,
   leftover,
-  lookAt,
   OWNERSHIP,
   type Ownership,
   ownership,
+  probeKey,
+  sharedPathProbe,
   statFormat,
-} from './place.ts';
+  temporaryBeside,
+} from './atomic-path.ts';
+import { type Content, isSecret, sha256, write } from './content.ts';
+import { fileDiff } from './file-diff.ts';
 
 /** What {@link file} takes. Mode defaults to `0644`, owner and group to `root`. */
 export interface FileOptions extends Partial<Ownership> {
@@ -70,11 +70,11 @@ export const hwSame: ShellFunction = shellFunction(
  * directory must be there. The hash of a secret content is not shown, since a short secret could be guessed from it.
  */
 export function file(options: FileOptions): Resource {
-  checkOptions('file', options, OPTIONS);
-  checkKinds(options);
+  validateOptions('file', options, OPTIONS);
+  validateTypes(options);
   const { content, validate } = options;
-  const path = absolute(options.path);
-  const next = beside(path);
+  const path = absolutePath(options.path);
+  const next = temporaryBeside(path);
   const own = ownership(path, options, '0644');
   const owner = `${own.owner}:${own.group}`;
   const sum = isSecret(content) ? new Secret(sha256(content)) : sha256(content);
@@ -82,8 +82,8 @@ export function file(options: FileOptions): Resource {
   return {
     kind: 'file',
     id: path,
-    probe: sh`${hwFile} ${path} ${statFormat(own)} ${isSecret(content) ? sum : ''} ${keyOf(path)}\n${leftover(path)}`,
-    look: lookAt(path),
+    probe: sh`${hwFile} ${path} ${statFormat(own)} ${isSecret(content) ? sum : ''} ${probeKey(path)}\n${leftover(path)}`,
+    sharedProbe: sharedPathProbe(path),
     wanted: {
       type: 'file',
       ...own,
@@ -97,9 +97,9 @@ fi
 ${hwStage} ${path} ${next} || exit
 ${write(content, next)} || ${hwDrop} ${next}
 ${hwOwn} ${own.mode} ${owner} ${next} || ${hwDrop} ${next}
-${checked(validate, next)}
+${validated(validate, next)}
 ${hwSwap} ${next} ${path} || ${hwDrop} ${next}`,
-    joint: (found) =>
+    mergeable: (found) =>
       validate || found['sha256'] === sum || found['content'] === 'wanted' ? undefined : together(part),
     undo: { kind: 'keep', paths: [path] },
     detail: fileDiff(path, content),
@@ -117,7 +117,7 @@ interface Part {
 }
 
 /** All are beside their places, and on disk, before the first one gets its name; an SD card is waited for once. */
-function together(part: Part): Joint<Part> {
+function together(part: Part): MergeableChange<Part> {
   return {
     key: 'file',
     part,
@@ -140,21 +140,21 @@ function together(part: Part): Joint<Part> {
 
 const FILE_KINDS = {
   content: {
-    allowed: 'text, a Buffer, a Secret, or what a template renders',
+    expected: 'text, a Buffer, a Secret, or what a template renders',
     fits: (value: unknown) => typeof value === 'string' || Buffer.isBuffer(value) || isSecret(value as Content),
   },
-  from: { allowed: 'the path of a file of this machine', fits: (value: unknown) => typeof value === 'string' },
-  validate: { ...FUNCTION, allowed: 'a function of the candidate: (candidate) => sh`visudo -c -f ${candidate}`' },
+  from: { expected: 'the path of a file of this machine', fits: (value: unknown) => typeof value === 'string' },
+  validate: { ...FUNCTION, expected: 'a function of the candidate: (candidate) => sh`visudo -c -f ${candidate}`' },
 };
 
 /** What files and copies can be given wrongly. @throws WrongValue */
-export function checkKinds(options: { readonly path: string; readonly content?: Content }): void {
-  const problems = unfit(options.path, options, FILE_KINDS);
-  if (problems.length > 0) throw new WrongValue(problems);
+export function validateTypes(options: { readonly path: string; readonly content?: Content }): void {
+  const problems = wrongTypes(options.path, options, FILE_KINDS);
+  if (problems.length > 0) throw new InvalidValue(problems);
 }
 
 /** The part of a change that lets `next` pass only when it is valid. */
-export function checked(validate: FileOptions['validate'], next: string): Script {
+export function validated(validate: FileOptions['validate'], next: string): Script {
   if (!validate) return sh``;
   return sh`( ${validate(sh`${next}`)}\n) || { echo 'heartwood: not valid' >&2; false; } || ${hwDrop} ${next}`;
 }
@@ -164,6 +164,6 @@ export function explainFile(path: string, stderr: string): ReturnType<typeof exp
   if (!stderr.includes('heartwood: not valid')) return explainPath(path, stderr);
   return {
     what: `the new ${path} did not pass its check; the old one is still in place`,
-    tryThis: stderr.replace(/\s*heartwood: not valid\s*/, '').trim(),
+    hint: stderr.replace(/\s*heartwood: not valid\s*/, '').trim(),
   };
 }

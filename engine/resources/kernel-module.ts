@@ -1,8 +1,8 @@
 /** A kernel module, or the same feature built in. */
-import { WrongValue } from '../errors.ts';
+import { InvalidValue } from '../errors.ts';
 import type { Resource } from '../resource.ts';
 import { type ShellFunction, sh, shellFunction } from '../script.ts';
-import { beside, explainPath, hwDrop, hwOwn, hwStage, hwSwap } from './place.ts';
+import { explainPath, hwDrop, hwOwn, hwStage, hwSwap, temporaryBeside } from './atomic-path.ts';
 
 /**
  * What shows that a kernel can do what a module is for, however it got there. Asked where the module itself leaves no trace:
@@ -51,9 +51,10 @@ esac`,
  */
 export function kernelModule(name: string): Resource {
   const module = name.replaceAll('-', '_');
-  if (!/^\w+$/.test(module)) throw new WrongValue({ what: `"${name}" is no kernel module`, allowed: 'br_netfilter' });
+  if (!/^\w+$/.test(module))
+    throw new InvalidValue({ what: `"${name}" is no kernel module`, expected: 'br_netfilter' });
   const path = `/etc/modules-load.d/${module}.conf`;
-  const next = beside(path);
+  const next = temporaryBeside(path);
   return {
     kind: 'kernel-module',
     id: module,
@@ -68,14 +69,13 @@ printf '%s\n' ${module} > ${next} && ${hwOwn} 0644 root:root ${next} && ${hwSwap
       if (exitCode === 127) {
         return {
           what: `this host has no modprobe, and its kernel shows no trace of ${module}`,
-          tryThis: 'apt install kmod',
+          hint: 'apt install kmod',
         };
       }
       if (/not found in directory|Module \S+ not found|can't change directory/.test(stderr)) {
         return {
           what: `the running kernel has no module ${module}`,
-          tryThis:
-            'uname -r; a kernel that was upgraded under a running one needs a reboot; Raspberry Pi OS and cloud images: apt install linux-modules-extra',
+          hint: 'uname -r; a kernel that was upgraded under a running one needs a reboot; Raspberry Pi OS and cloud images: apt install linux-modules-extra',
         };
       }
       if (/Operation not permitted/.test(stderr)) return { what: `no right to load ${module}: is this a container?` };

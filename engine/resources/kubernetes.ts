@@ -1,9 +1,10 @@
 /** Kubernetes objects, applied on a host through its own kubectl. */
-import { checkOptions, type Names } from '../check-options.ts';
+
 import type { ChangeFailure, Explanation, Resource } from '../resource.ts';
 import { Script, type ShellFunction, sh, shellFunction } from '../script.ts';
 import { MASK, mask, Secret, SecretText } from '../secret.ts';
 import { hwKv } from '../state.ts';
+import { type Names, validateOptions } from '../validate-options.ts';
 
 /** Who the API server is told these fields belong to. */
 const FIELD_MANAGER = 'heartwood';
@@ -79,8 +80,8 @@ function ready(kubectl: Script, objects: readonly KubernetesManifest[], conditio
  * field that another manager owns is taken over. While there is no API, the check says so and the change would be made.
  */
 export function kubernetesObject(options: KubernetesObjectOptions): Resource {
-  checkOptions('kubernetesObject', options, OPTIONS);
-  if (options.waitFor) checkOptions('waitFor of kubernetesObject', options.waitFor, WAIT_OPTIONS);
+  validateOptions('kubernetesObject', options, OPTIONS);
+  if (options.waitFor) validateOptions('waitFor of kubernetesObject', options.waitFor, WAIT_OPTIONS);
   const { manifest, kubectl, waitFor } = options;
   const objects = [manifest].flat();
   const text = serialise({ apiVersion: 'v1', kind: 'List', items: objects });
@@ -126,7 +127,7 @@ const ABSENT_OPTIONS: Names<KubernetesAbsentOptions> = {
 
 /** No such object. Waits until it is gone, finalizers included. */
 export function kubernetesAbsent(options: KubernetesAbsentOptions): Resource {
-  checkOptions('kubernetesAbsent', options, ABSENT_OPTIONS);
+  validateOptions('kubernetesAbsent', options, ABSENT_OPTIONS);
   const { kind, name, namespace, kubectl } = options;
   const which = [...(namespace === undefined ? [] : ['-n', namespace]), kind, name];
   return {
@@ -197,23 +198,23 @@ function explainKubernetes(id: string, { exitCode, stderr, stdout }: ChangeFailu
   if (exitCode === 127)
     return {
       what: 'there is no kubectl on this host',
-      tryThis: 'the task that installs Kubernetes comes before this one',
+      hint: 'the task that installs Kubernetes comes before this one',
     };
   if (
     /connection refused|was refused|connect: no route|i\/o timeout|ServiceUnavailable|apiserver not ready|TLS handshake timeout/i.test(
       text,
     )
   ) {
-    return { what: 'the Kubernetes API does not answer', tryThis: 'a wait for it before this task' };
+    return { what: 'the Kubernetes API does not answer', hint: 'a wait for it before this task' };
   }
   const [, kind] = /no matches for kind "([^"]+)"/.exec(text) ?? [];
   if (kind)
     return {
       what: `the cluster does not know the kind ${kind}`,
-      tryThis: 'apply its CustomResourceDefinition first, and wait for condition=Established',
+      hint: 'apply its CustomResourceDefinition first, and wait for condition=Established',
     };
   const [, namespace] = /namespaces "([^"]+)" not found/.exec(text) ?? [];
-  if (namespace) return { what: `the namespace ${namespace} is not there`, tryThis: 'apply it before this' };
+  if (namespace) return { what: `the namespace ${namespace} is not there`, hint: 'apply it before this' };
   const [, invalid] = /((?:The \S+ )?"[^"]*" is invalid: [^\n]*)/.exec(text) ?? [];
   if (invalid) return { what: `the API refuses ${invalid}` };
   const [, strict] = /error: (?:.*)((?:strict decoding error|unknown field)[^\n]*)/.exec(text) ?? [];
@@ -221,7 +222,7 @@ function explainKubernetes(id: string, { exitCode, stderr, stdout }: ChangeFailu
   if (/timed out waiting/.test(text))
     return {
       what: `${id} was applied, but is not ready in time`,
-      tryThis: 'kubectl describe, and the events of its namespace',
+      hint: 'kubectl describe, and the events of its namespace',
     };
   if (/forbidden/i.test(text))
     return { what: `kubectl's user may not do that: ${/[^\n]*forbidden[^\n]*/i.exec(text)?.[0]?.trim()}` };

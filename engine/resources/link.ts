@@ -1,9 +1,19 @@
 /** A symbolic link. */
-import { checkOptions, type Names } from '../check-options.ts';
+
 import type { Resource } from '../resource.ts';
 import { type ShellFunction, sh, shellFunction } from '../script.ts';
 import { hwKv } from '../state.ts';
-import { absolute, beside, explainPath, hwClear, hwDrop, hwSwap, hwType, leftover } from './place.ts';
+import { type Names, validateOptions } from '../validate-options.ts';
+import {
+  absolutePath,
+  explainPath,
+  hwClear,
+  hwDrop,
+  hwSwap,
+  hwType,
+  leftover,
+  temporaryBeside,
+} from './atomic-path.ts';
 
 /** What {@link link} takes. */
 export interface LinkOptions {
@@ -28,10 +38,10 @@ hw_type "$1" || return 0
  * its content would be lost.
  */
 export function link(options: LinkOptions): Resource {
-  checkOptions('link', options, OPTIONS);
+  validateOptions('link', options, OPTIONS);
   const { target } = options;
-  const path = absolute(options.path);
-  const next = beside(path);
+  const path = absolutePath(options.path);
+  const next = temporaryBeside(path);
   return {
     kind: 'link',
     id: path,
@@ -46,7 +56,7 @@ ${hwSwap} ${next} ${path} || ${hwDrop} ${next}`,
       if (stderr.includes('heartwood: in the way')) {
         return {
           what: `${path} is there and is no link; Heartwood does not throw it away`,
-          tryThis: `look at it; then absent({ path: '${path}' }) before this task`,
+          hint: `look at it; then absent({ path: '${path}' }) before this task`,
         };
       }
       return explainPath(path, stderr);

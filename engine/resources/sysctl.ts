@@ -1,10 +1,10 @@
 /** A kernel parameter. */
 
-import { checkOptions, type Names } from '../check-options.ts';
-import { WrongValue } from '../errors.ts';
+import { InvalidValue } from '../errors.ts';
 import type { Resource } from '../resource.ts';
 import { type ShellFunction, sh, shellFunction } from '../script.ts';
-import { absolute, beside, explainPath, hwDrop, hwStage, hwSwap } from './place.ts';
+import { type Names, validateOptions } from '../validate-options.ts';
+import { absolutePath, explainPath, hwDrop, hwStage, hwSwap, temporaryBeside } from './atomic-path.ts';
 
 /** What {@link sysctl} takes besides key and value. */
 export interface SysctlOptions {
@@ -56,16 +56,16 @@ done < "$1"`,
  * Where an interface's name has a dot, write it with a slash: `net.ipv4.conf.eth0/100.rp_filter`.
  */
 export function sysctl(key: string, value: string | number, options: SysctlOptions = {}): Resource {
-  checkOptions('sysctl', options, OPTIONS);
+  validateOptions('sysctl', options, OPTIONS);
   if (!/^[\w/-]+(\.[\w/-]+)+$/.test(key)) {
-    throw new WrongValue({
+    throw new InvalidValue({
       what: `"${key}" is no kernel parameter`,
-      allowed: 'names with dots between: vm.swappiness',
+      expected: 'names with dots between: vm.swappiness',
     });
   }
   const wanted = String(value).trim().split(/\s+/).join(' ');
-  const path = absolute(options.file ?? '/etc/sysctl.d/zz-heartwood.conf');
-  const next = beside(path);
+  const path = absolutePath(options.file ?? '/etc/sysctl.d/zz-heartwood.conf');
+  const next = temporaryBeside(path);
   // sysctl.d(5): with a dot as the first separator, dots and slashes in the rest are swapped.
   const proc = `/proc/sys/${key.replaceAll(/[./]/g, (c) => (c === '.' ? '/' : '.'))}`;
   return {
@@ -84,7 +84,7 @@ chmod 0644 -- ${next} && ${hwSwap} ${next} ${path} || ${hwDrop} ${next}`,
       if (stderr.includes('no such parameter')) {
         return {
           what: `this kernel has no parameter ${key}`,
-          tryThis: 'the task that loads its kernel module comes before this one; or mind the spelling',
+          hint: 'the task that loads its kernel module comes before this one; or mind the spelling',
         };
       }
       if (stderr.includes('not taken') && /Read-only file system/.test(stderr)) {

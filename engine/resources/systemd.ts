@@ -1,8 +1,9 @@
 /** Systemd units. */
-import { checkOptions, type Names } from '../check-options.ts';
-import type { ChangeFailure, Explanation, Joint, Resource } from '../resource.ts';
+
+import type { ChangeFailure, Explanation, MergeableChange, Resource } from '../resource.ts';
 import { type Script, type ShellFunction, sh, shellFunction } from '../script.ts';
-import { keyOf } from './place.ts';
+import { type Names, validateOptions } from '../validate-options.ts';
+import { probeKey } from './atomic-path.ts';
 
 /** What {@link unit} takes besides the unit's name. What is left out is left as it is. */
 export interface UnitOptions {
@@ -19,9 +20,9 @@ const OPTIONS: Names<UnitOptions> = { enabled: true, active: true, noBlock: true
 /** What is asked of systemd about a unit. */
 const PROPERTIES = 'LoadState,UnitFileState,ActiveState,SubState,NeedDaemonReload';
 
-/** `hw_look_units KEY NAME KEY NAME...`: `hw_unit_KEY`, what systemd shows of each, and `hw_units`, the keys; nothing where its answers are fewer. */
-const hwLookUnits: ShellFunction = shellFunction(
-  'hw_look_units',
+/** `hw_probe_units KEY NAME KEY NAME...`: `hw_unit_KEY`, what systemd shows of each, and `hw_units`, the keys; nothing where its answers are fewer. */
+const hwProbeUnits: ShellFunction = shellFunction(
+  'hw_probe_units',
   `
 hw_count=$# hw_keys=
 while [ $hw_count -gt 0 ]; do
@@ -59,7 +60,7 @@ const hwUnit: ShellFunction = shellFunction(
   `
 LoadState=not-found UnitFileState= ActiveState=inactive SubState= NeedDaemonReload=no
 hw_list=
-case $hw_seen$hw_units in *hw_look_units*" $4 "*) eval "hw_list=\\$hw_unit_$4" ;; esac
+case $hw_probed$hw_units in *hw_probe_units*" $4 "*) eval "hw_list=\\$hw_unit_$4" ;; esac
 [ -n "$hw_list" ] || hw_list=$(systemctl show -p ${PROPERTIES} -- "$1" 2>/dev/null)
 while IFS='=' read -r hw_key hw_value; do
   case $hw_key in LoadState|UnitFileState|ActiveState|SubState|NeedDaemonReload) eval "$hw_key=\\$hw_value" ;; esac
@@ -112,18 +113,18 @@ return $hw_rc`,
 
 /**
  * A unit that is enabled or not, active or not. Where its file changed since systemd read it, systemd reads it again; to
- * have a running unit take a change up, notify a handler made with {@link restarted} or {@link reloaded}.
+ * have a running unit take a change up, notify a handler made with {@link unitRestarted} or {@link unitReloaded}.
  */
 export function unit(name: string, options: UnitOptions): Resource {
-  checkOptions('unit', options, OPTIONS);
+  validateOptions('unit', options, OPTIONS);
   const { enabled, active, noBlock = false } = options;
   const word = (value: boolean | undefined): string => (value === false ? 'no' : 'yes');
   const now = noBlock ? ['--no-block'] : [];
   return {
     kind: 'systemd',
     id: name,
-    probe: sh`${hwUnit} ${name} ${word(enabled)} ${noBlock && active ? 'yes' : 'activating'} ${keyOf(name)}`,
-    look: { fn: hwLookUnits, words: [keyOf(name), name] },
+    probe: sh`${hwUnit} ${name} ${word(enabled)} ${noBlock && active ? 'yes' : 'activating'} ${probeKey(name)}`,
+    sharedProbe: { fn: hwProbeUnits, args: [probeKey(name), name] },
     wanted: {
       ...(enabled === undefined ? {} : { enabled: word(enabled) }),
       ...(active === undefined ? {} : { active: word(active) }),
@@ -135,27 +136,27 @@ ${enabled === undefined ? sh`:` : sh`${hwSystemctl} -q ${enabled ? 'enable' : 'd
 ${active === undefined && enabled !== undefined ? sh`:` : sh`${hwReread} ${name}`} || exit
 ${active === undefined ? sh`:` : sh`${hwSystemctl} ${active ? 'start' : 'stop'} ${now} -- ${name}`}`,
     // Each time, systemd reads all its units again.
-    joint: () => (enabled && active === undefined ? enabling(name) : undefined),
+    mergeable: () => (enabled && active === undefined ? enabling(name) : undefined),
     undo: { kind: 'restore' },
     explain: (failure) => explainUnit(name, failure),
   };
 }
 
-const enabling = (name: string): Joint<string> => ({
+const enabling = (name: string): MergeableChange<string> => ({
   key: 'systemd enable',
   part: name,
   change: (names) => sh`${hwSystemctl} -q enable -- ${names}`,
 });
 
 /** For handlers: restarts a unit, running or not. With `noBlock`, without waiting until it is up. */
-export function restarted(name: string, options: Pick<UnitOptions, 'noBlock'> = {}): Resource {
-  checkOptions('restarted', options, { noBlock: true });
+export function unitRestarted(name: string, options: Pick<UnitOptions, 'noBlock'> = {}): Resource {
+  validateOptions('restarted', options, { noBlock: true });
   const now = options.noBlock ? ['--no-block'] : [];
   return action('restart', name, sh`${hwReread} ${name} || exit\n${hwSystemctl} restart ${now} -- ${name}`);
 }
 
 /** For handlers: has a unit read its configuration again; one that cannot is restarted, one that is down is started. */
-export function reloaded(name: string): Resource {
+export function unitReloaded(name: string): Resource {
   return action('reload', name, sh`${hwReread} ${name} || exit\n${hwSystemctl} reload-or-restart -- ${name}`);
 }
 
@@ -186,27 +187,27 @@ function explainUnit(name: string, { exitCode, stderr }: ChangeFailure): Explana
   if (/is masked|LoadState=masked/.test(stderr)) {
     return {
       what: `unit ${name} is masked: somebody forbade to start it`,
-      tryThis: `systemctl unmask ${name}, if that is no longer meant`,
+      hint: `systemctl unmask ${name}, if that is no longer meant`,
     };
   }
   if (/not found|does not exist|No such file|LoadState=not-found/.test(stderr) && !/LoadState=loaded/.test(stderr)) {
     return {
       what: `there is no unit ${name}`,
-      tryThis: 'the task that installs its package or writes its file comes before this one',
+      hint: 'the task that installs its package or writes its file comes before this one',
     };
   }
   if (/LoadState=(?:bad-setting|error)/.test(stderr)) {
-    return { what: `the file of unit ${name} is not valid`, tryThis: `systemd-analyze verify ${name}` };
+    return { what: `the file of unit ${name} is not valid`, hint: `systemd-analyze verify ${name}` };
   }
   if (/dependency job .* failed|Result=dependency|Dependency failed/i.test(stderr)) {
-    return { what: `a unit that ${name} needs did not start`, tryThis: `systemctl list-dependencies --failed ${name}` };
+    return { what: `a unit that ${name} needs did not start`, hint: `systemctl list-dependencies --failed ${name}` };
   }
   const [, result] = /^Result=(?!success)(.+)$/m.exec(stderr) ?? [];
   const [, status] = /^ExecMainStatus=(?!0$)(.+)$/m.exec(stderr) ?? [];
   if (result)
     return {
       what: `${name} did not start: ${result}${status ? `, exit code ${status}` : ''}; its last words are below`,
-      tryThis: look,
+      hint: look,
     };
   return undefined;
 }

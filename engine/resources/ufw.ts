@@ -4,11 +4,11 @@
  * board, and complete, since `ufw show added` does not tell whether a rule has its IPv6 twin.
  */
 import { isIP } from 'node:net';
-import { checkOptions, type Names } from '../check-options.ts';
-import { WrongValue } from '../errors.ts';
+import { InvalidValue } from '../errors.ts';
 import type { Explanation, Resource } from '../resource.ts';
 import { type Script, type ShellFunction, sh, shellFunction } from '../script.ts';
-import { armed, disarm, unconfirmed } from './revert.ts';
+import { type Names, validateOptions } from '../validate-options.ts';
+import { armRevert, disarmRevert, probeUnconfirmed } from './dead-man-revert.ts';
 
 /** A rule, in ufw's terms. What is left out is `any`. */
 export interface UfwRule {
@@ -114,10 +114,10 @@ export function ufwRuleAbsent(rule: UfwRule): Resource {
   return {
     kind: 'ufw',
     id,
-    probe: sh`${hwUfwState} ${v4} ${v6}\n${unconfirmed(id)}`,
+    probe: sh`${hwUfwState} ${v4} ${v6}\n${probeUnconfirmed(id)}`,
     wanted: { rule: 'absent', unconfirmed: 'no' },
-    change: () => armed(id, REVERT_AFTER, sh`ufw ${words}`, sh`LC_ALL=C ufw --force ${remove}`),
-    confirm: { within: REVERT_AFTER, script: disarm(id) },
+    change: () => armRevert(id, REVERT_AFTER, sh`ufw ${words}`, sh`LC_ALL=C ufw --force ${remove}`),
+    confirm: { within: REVERT_AFTER, script: disarmRevert(id) },
     undo: { kind: 'restore' },
     explain: ({ exitCode, stderr, stdout }) => explainUfw(exitCode, `${stderr}${stdout}`),
   };
@@ -155,16 +155,16 @@ export function ufwDefault(direction: keyof typeof CHAINS, policy: keyof typeof 
     probe: sh`
 command -v ufw >/dev/null && echo installed=yes || echo installed=no
 ${hwUfwDefault} ${key}
-${unconfirmed(id)}`,
+${probeUnconfirmed(id)}`,
     wanted: { policy, unconfirmed: 'no' },
     change: ({ policy: old }) =>
-      armed(
+      armRevert(
         id,
         REVERT_AFTER,
         set(old === undefined || old === 'unknown' || old === policy ? 'allow' : old),
         set(policy),
       ),
-    confirm: { within: REVERT_AFTER, script: disarm(id) },
+    confirm: { within: REVERT_AFTER, script: disarmRevert(id) },
     undo: { kind: 'restore' },
     explain: ({ exitCode, stderr, stdout }) => explainUfw(exitCode, `${stderr}${stdout}`),
   };
@@ -205,7 +205,7 @@ const ENABLED_OPTIONS: Names<UfwEnabledOptions> = { keepPort: 'needed', confirmW
  * firewall on, the host arms a revert, disarmed only by a connection made afterwards.
  */
 export function ufwEnabled(options: UfwEnabledOptions): Resource {
-  checkOptions('ufwEnabled', options, ENABLED_OPTIONS);
+  validateOptions('ufwEnabled', options, ENABLED_OPTIONS);
   const { keepPort, confirmWithin = REVERT_AFTER } = options;
   return {
     kind: 'ufw',
@@ -219,20 +219,20 @@ else
   echo installed=no; echo enabled=no
 fi
 echo "keeps=$hw_keeps"
-${unconfirmed('enabled')}`,
+${probeUnconfirmed('enabled')}`,
     wanted: { enabled: 'yes', unconfirmed: 'no' },
     change: () => sh`
 if ! ${hwUfwKeeps} ${keepPort} && ! grep -q '^DEFAULT_INPUT_POLICY="*ACCEPT' /etc/default/ufw; then
   echo 'heartwood: no rule keeps the port' >&2; exit 1
 fi
-${armed('enabled', confirmWithin, sh`ufw --force disable`, sh`LC_ALL=C ufw --force enable`)}`,
-    confirm: { within: confirmWithin, script: disarm('enabled') },
+${armRevert('enabled', confirmWithin, sh`ufw --force disable`, sh`LC_ALL=C ufw --force enable`)}`,
+    confirm: { within: confirmWithin, script: disarmRevert('enabled') },
     undo: { kind: 'restore' },
     explain: ({ exitCode, stderr, stdout }) =>
       stderr.includes('no rule keeps the port')
         ? {
             what: `turning the firewall on would close port ${keepPort}, which this run comes in by; it stays off`,
-            tryThis: `a rule before this task: ufwRule({ action: 'allow', port: ${keepPort}, proto: 'tcp', comment: 'ssh' })`,
+            hint: `a rule before this task: ufwRule({ action: 'allow', port: ${keepPort}, proto: 'tcp', comment: 'ssh' })`,
           }
         : explainUfw(exitCode, `${stderr}${stdout}`),
   };
@@ -240,11 +240,11 @@ ${armed('enabled', confirmWithin, sh`ufw --force disable`, sh`LC_ALL=C ufw --for
 
 /** A rule as ufw keeps it in its IPv4 and its IPv6 file (empty where it has no part there) and as words after `ufw`. */
 function normalForm(rule: UfwRule): { v4: string; v6: string; words: readonly string[] } {
-  checkOptions('ufwRule', rule, RULE);
+  validateOptions('ufwRule', rule, RULE);
   const { action, proto, route = false, inIface, outIface } = rule;
   const direction = rule.direction ?? (outIface !== undefined && inIface === undefined && !route ? 'out' : 'in');
-  const problem = (what: string, allowed: string): WrongValue =>
-    new WrongValue({ what: `firewall rule: ${what}`, allowed });
+  const problem = (what: string, expected: string): InvalidValue =>
+    new InvalidValue({ what: `firewall rule: ${what}`, expected });
   const from = network(rule.from);
   const to = network(rule.to);
   const [port, fromPort] = [ports(rule.port), ports(rule.fromPort)];
@@ -289,7 +289,7 @@ function ports(given: number | string | undefined): string {
   if (given === undefined) return 'any';
   const text = String(given);
   if (!/^\d+(:\d+)?(,\d+(:\d+)?)*$/.test(text)) {
-    throw new WrongValue({ what: `firewall rule: "${text}" is no port`, allowed: '6443, 2379:2380, or 80,443' });
+    throw new InvalidValue({ what: `firewall rule: "${text}" is no port`, expected: '6443, 2379:2380, or 80,443' });
   }
   return text
     .split(',')
@@ -305,9 +305,9 @@ function network(given: string | undefined): { text: string; family?: 4 | 6 } {
   const bits = family === 4 ? 32 : 128;
   const prefix = length === undefined ? bits : Number(length);
   if ((family !== 4 && family !== 6) || !/^\d*$/.test(length ?? '') || prefix > bits) {
-    throw new WrongValue({
+    throw new InvalidValue({
       what: `firewall rule: "${given}" is no address or network`,
-      allowed: '10.0.0.5, 10.42.0.0/16, fd00::5, fd00::/8, any',
+      expected: '10.0.0.5, 10.42.0.0/16, fd00::5, fd00::/8, any',
     });
   }
   if (prefix === 0) return { text: 'any' };
@@ -337,11 +337,11 @@ function toAddress(number: bigint, family: 4 | 6): string {
 
 /** What ufw's messages mean. */
 function explainUfw(exitCode: number, text: string): Explanation | undefined {
-  if (exitCode === 127) return { what: 'ufw is not installed', tryThis: "a task before this one: apt('ufw')" };
+  if (exitCode === 127) return { what: 'ufw is not installed', hint: "a task before this one: apt('ufw')" };
   if (/problem running (?:ufw-init|iptables)|iptables.*(?:not found|denied|Failed to initialize nft)/i.test(text)) {
     return {
       what: 'the kernel or iptables did not take the rules',
-      tryThis: 'ufw --debug reload; /usr/share/ufw/check-requirements',
+      hint: 'ufw --debug reload; /usr/share/ufw/check-requirements',
     };
   }
   const [, error] = /^ERROR: (.*)$/m.exec(text) ?? [];

@@ -1,18 +1,19 @@
 /** Waiting for something to come true: a loop on the host, with a deadline, that shows what it last saw. */
-import { checkOptions, type Names } from '../check-options.ts';
+
 import type { Resource } from '../resource.ts';
 import { type Script, type ShellFunction, sh, shellFunction } from '../script.ts';
 import { hwKv } from '../state.ts';
+import { type Names, validateOptions } from '../validate-options.ts';
 
 /** The exit code by which a wait's script says that the condition cannot come true any more: the wait ends at once. */
-export const HOPELESS = 9;
+export const PERMANENT = 9;
 
 /** What {@link waitFor} takes. */
 export interface WaitOptions {
   /** What is waited for, as it stands in messages: `etcd on server-2 to be a voter`. */
   readonly what: string;
   /**
-   * Reads only. Exit code 0: it holds; {@link HOPELESS}: it never will; any other: not yet. Its last line of output is what
+   * Reads only. Exit code 0: it holds; {@link PERMANENT}: it never will; any other: not yet. Its last line of output is what
    * was seen. It must not take long: give every request in it a timeout of a few seconds.
    */
   readonly script: Script;
@@ -45,7 +46,7 @@ while :; do
   if [ "$hw_seen" != "$hw_said" ] || [ $((hw_waited - hw_said_at)) -ge 15 ]; then
     printf 'last seen: %s\\n' "$hw_seen"; hw_said=$hw_seen hw_said_at=$hw_waited
   fi
-  if [ $hw_rc = ${HOPELESS} ]; then printf 'heartwood: hopeless: %s\\n' "$hw_seen" >&2; return 1; fi
+  if [ $hw_rc = ${PERMANENT} ]; then printf 'heartwood: hopeless: %s\\n' "$hw_seen" >&2; return 1; fi
   if [ "$hw_waited" -ge "$1" ]; then printf 'heartwood: last seen: %s\\n' "$hw_seen" >&2; return 1; fi
   sleep "$2"
 done`,
@@ -57,7 +58,7 @@ done`,
  * last saw.
  */
 export function waitFor(options: WaitOptions): Resource {
-  checkOptions('waitFor', options, OPTIONS);
+  validateOptions('waitFor', options, OPTIONS);
   const { what, script, deadline, every = 1 } = options;
   return {
     kind: 'wait',
@@ -74,7 +75,7 @@ hw_try() ( ${script}
 ${hwWait} ${deadline} ${every} </dev/null`,
     undo: { kind: 'none', why: 'waiting changes nothing' },
     verify: 'exit code',
-    changesNothing: true,
+    readOnly: true,
     // The script may hang past the deadline; this is when it is killed.
     timeout: deadline + 30,
     explain: ({ stderr }) => {
@@ -111,20 +112,20 @@ elif command -v curl >/dev/null; then
 elif command -v bash >/dev/null; then
   timeout 2 bash -c ': < "/dev/tcp/$1/$2"' bash "$1" "$2" 2>/dev/null
 else
-  echo 'none of nc, curl, bash is there to open a connection with'; return ${HOPELESS}
+  echo 'none of nc, curl, bash is there to open a connection with'; return ${PERMANENT}
 fi`,
 );
 
 /** Waits until a TCP connection to the port can be opened. Uses nc, curl or bash, whichever the host has. */
 export function waitForPort(options: WaitForPortOptions): Resource {
-  checkOptions('waitForPort', options, { host: true, port: 'needed', deadline: 'needed' });
+  validateOptions('waitForPort', options, { host: true, port: 'needed', deadline: 'needed' });
   const { host = '127.0.0.1', port, deadline } = options;
   return waitFor({
     what: `port ${port} of ${host}`,
     deadline,
     script: sh`
 ${hwConnect} ${host} ${port}; hw_rc=$?
-case $hw_rc in 0) echo open ;; ${HOPELESS}) ;; *) echo 'no connection' ;; esac
+case $hw_rc in 0) echo open ;; ${PERMANENT}) ;; *) echo 'no connection' ;; esac
 exit $hw_rc`,
   });
 }
@@ -137,7 +138,7 @@ export interface WaitForUnitOptions {
 
 /** Waits until a systemd unit is active. Ends at once when the unit has failed for good, is masked or missing. */
 export function waitForUnit(name: string, options: WaitForUnitOptions): Resource {
-  checkOptions('waitForUnit', options, { deadline: 'needed' });
+  validateOptions('waitForUnit', options, { deadline: 'needed' });
   const { deadline } = options;
   return waitFor({
     what: `unit ${name} to be active`,
@@ -148,8 +149,8 @@ eval "$(systemctl show -p LoadState,ActiveState,SubState,Result -- ${name})"
 echo "$ActiveState ($SubState), result $Result"
 case $LoadState/$ActiveState in
   loaded/active) exit 0 ;;
-  loaded/failed) exit ${HOPELESS} ;;
-  not-found/*|masked/*) echo "unit is $LoadState"; exit ${HOPELESS} ;;
+  loaded/failed) exit ${PERMANENT} ;;
+  not-found/*|masked/*) echo "unit is $LoadState"; exit ${PERMANENT} ;;
 esac
 exit 1`,
   });
@@ -182,13 +183,13 @@ elif command -v wget >/dev/null; then
   printf '%s\\n' "\${hw_code:-\${hw_text##*
 }}"
 else
-  echo 'neither curl nor wget is there'; return ${HOPELESS}
+  echo 'neither curl nor wget is there'; return ${PERMANENT}
 fi`,
 );
 
 /** Waits until a GET of the URL answers with one of the status codes. Uses curl or wget, whichever the host has. */
 export function waitForHttp(options: WaitForHttpOptions): Resource {
-  checkOptions('waitForHttp', options, { url: 'needed', deadline: 'needed', status: true, ca: true });
+  validateOptions('waitForHttp', options, { url: 'needed', deadline: 'needed', status: true, ca: true });
   const { url, deadline, status = [200], ca } = options;
   const flags =
     ca === undefined

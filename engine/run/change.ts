@@ -6,9 +6,9 @@ import type { TaskFailure, TaskStatus } from '../events.ts';
 import type { StepResult } from '../remote/session.ts';
 import {
   CHANGE_TIMEOUT,
+  type PeerSource,
   PROBE_TIMEOUT,
   type Resource,
-  type Seed,
   UNCHANGED,
   UPLOAD_TIMEOUT,
   type Upload,
@@ -16,30 +16,30 @@ import {
 import { Script, sh } from '../script.ts';
 import { differences, holds, type State } from '../state.ts';
 import type { Disruption } from '../task.ts';
-import { type Decision, lastLines, readProbe } from './check.ts';
-import type { ProbeStep } from './looks.ts';
-import { isOwed, owing, paid, paying } from './owed.ts';
-import { isSuccess, SUCCEEDED, Together, wasTogether } from './together.ts';
-import { hasResource, type ResourceUnit, type Unit } from './units.ts';
+import { type Decision, lastLines, readProbe } from './check-phase.ts';
+import { isSuccess, MergedChanges, SUCCEEDED, wasMerged } from './merged-changes.ts';
+import { clearOnSuccess, clearPending, isPending, withPendingMark } from './pending-handlers.ts';
+import type { ProbeStep } from './shared-probes.ts';
+import { hasResource, type ResourceInstance, type TaskInstance } from './task-instances.ts';
 
 /** What may be sent before any of it has its place. */
 const ROW_BYTES = 256e6;
 
-/** Units that run as one script: on one host's session, disrupting one thing or none. */
+/** Units that run as one script: on one host's session, disrupting one lock or none. */
 export interface Segment {
   readonly target: string;
-  readonly thing: string | undefined;
+  readonly lock: string | undefined;
   readonly decisions: readonly Decision[];
 }
 
 /** What became of one unit. */
 export interface Outcome {
-  readonly unit: Unit;
+  readonly unit: TaskInstance;
   readonly status: TaskStatus;
   readonly ms: number;
   readonly found: State | undefined;
   readonly failure: TaskFailure | undefined;
-  /** Set when the change was made and its thing did not recover afterwards. */
+  /** Set when the change was made and its lock did not recover afterwards. */
   readonly unrecovered: string | undefined;
 }
 
@@ -51,15 +51,15 @@ export interface Outcome {
 export function segmentsOf(decisions: readonly Decision[]): readonly Segment[] {
   const first = decisions.findIndex(({ what }) => what === 'change');
   if (first < 0) return [];
-  const segments: { target: string; thing: string | undefined; decisions: Decision[] }[] = [];
+  const segments: { target: string; lock: string | undefined; decisions: Decision[] }[] = [];
   for (const decision of decisions.slice(first)) {
     if (!hasResource(decision.unit) || decision.what === 'skip' || decision.what === 'fail') continue;
     const { target, task } = decision.unit;
-    const thing = task.options.disrupts?.thing;
+    const lock = task.options.disrupts?.lock;
     const last = segments.at(-1);
-    if (last && last.target === target && last.thing === thing && mayFollow(decision, last.decisions)) {
+    if (last && last.target === target && last.lock === lock && mayFollow(decision, last.decisions)) {
       last.decisions.push(decision);
-    } else segments.push({ target, thing, decisions: [decision] });
+    } else segments.push({ target, lock, decisions: [decision] });
   }
   return segments;
 }
@@ -68,7 +68,7 @@ function mayFollow(decision: Decision, before: readonly Decision[]): boolean {
   const { unit, what } = decision;
   if (!hasResource(unit)) return false;
   if (isSent(decision)) return isRow([...before, decision]);
-  if (what === 'change' && unit.task.action.seed) return false;
+  if (what === 'change' && unit.task.action.peerSource) return false;
   const previous = before.at(-1)?.unit;
   const confirmed = previous && hasResource(previous) && previous.task.action.confirm;
   return !confirmed || unit.task.action.confirm !== undefined;
@@ -90,13 +90,13 @@ function isRow(decisions: readonly Decision[]): boolean {
 }
 
 /** Something to be uploaded, and for whose change. */
-export interface Sending {
+export interface PendingUpload {
   readonly decision: Decision;
   readonly upload: Upload;
 }
 
 /** What is to be uploaded before a segment, in its order. Reads what of it is on this machine. */
-export function sendingsOf({ decisions }: Segment): readonly Sending[] {
+export function pendingUploads({ decisions }: Segment): readonly PendingUpload[] {
   return decisions.filter(isSent).flatMap((decision) => {
     const { unit, found } = decision;
     const upload = hasResource(unit) ? unit.task.action.upload?.(found ?? {}) : undefined;
@@ -105,9 +105,9 @@ export function sendingsOf({ decisions }: Segment): readonly Sending[] {
 }
 
 /** What its first unit may get from another host, where the change is to fetch it. Nobody waits for that with a mutex. */
-export function seedOf({ thing, decisions: [first] }: Segment): Seed | undefined {
-  return first?.what === 'change' && hasResource(first.unit) && thing === undefined
-    ? first.unit.task.action.seed
+export function peerSourceOf({ lock, decisions: [first] }: Segment): PeerSource | undefined {
+  return first?.what === 'change' && hasResource(first.unit) && lock === undefined
+    ? first.unit.task.action.peerSource
     : undefined;
 }
 
@@ -117,7 +117,7 @@ export function seedOf({ thing, decisions: [first] }: Segment): Seed | undefined
  */
 export function isNeeded(segment: Segment, notified: ReadonlySet<string>): boolean {
   return segment.decisions.some(
-    ({ unit, what }) => unit.owed === undefined || what === 'change' || notified.has(unit.owed),
+    ({ unit, what }) => unit.pendingName === undefined || what === 'change' || notified.has(unit.pendingName),
   );
 }
 
@@ -131,7 +131,7 @@ interface Change {
   readonly isSent: boolean;
 }
 
-function unitSteps(unit: ResourceUnit, { script, timeout, isExpected, isSent }: Change): ProbeStep[] {
+function unitSteps(unit: ResourceInstance, { script, timeout, isExpected, isSent }: Change): ProbeStep[] {
   const { key, task } = unit;
   const resource = task.action;
   const { disrupts, ignoreErrors } = task.options;
@@ -146,19 +146,19 @@ function unitSteps(unit: ResourceUnit, { script, timeout, isExpected, isSent }: 
     timeout: wait.timeout ?? CHANGE_TIMEOUT,
     onlyIf,
     stopIf: failed(name),
-    changes: true,
+    mayChange: true,
   });
 
   // A handler runs when it is owed, whatever its probe says; a task when its probe differs from what is wanted.
-  const due = unit.owed !== undefined ? isOwed(unit.owed) : isSent ? sh`:` : sh`[ "$hw_differs" = 1 ]`;
+  const due = unit.pendingName !== undefined ? isPending(unit.pendingName) : isSent ? sh`:` : sh`[ "$hw_differs" = 1 ]`;
   const steps: ProbeStep[] = [];
-  if (unit.owed === undefined && !isSent) {
+  if (unit.pendingName === undefined && !isSent) {
     steps.push({
       id: `${key}.before`,
       script: resource.probe,
       timeout: PROBE_TIMEOUT,
       capture: true,
-      look: isExpected ? undefined : resource.look,
+      sharedProbe: isExpected ? undefined : resource.sharedProbe,
       stopIf: sh`{ ${failed('before')} || { ${holds(resource.wanted)} && hw_differs=0 || hw_differs=1; false; }; }`,
     });
   }
@@ -169,7 +169,7 @@ function unitSteps(unit: ResourceUnit, { script, timeout, isExpected, isSent }: 
     script: noted(unit, script),
     timeout,
     onlyIf: mayChange,
-    changes: true,
+    mayChange: true,
     willChange: isExpected,
     ...stop(failed('change')),
   });
@@ -189,28 +189,33 @@ function unitSteps(unit: ResourceUnit, { script, timeout, isExpected, isSent }: 
     steps.push(gate('gate_after', disrupts.after, passed(...done)));
     done.push('gate_after');
   }
-  if (unit.owed !== undefined && resource.verify !== 'exit code') {
-    steps.push({ id: `${key}.paid`, script: paid(unit.owed), timeout: PROBE_TIMEOUT, onlyIf: passed(...done) });
+  if (unit.pendingName !== undefined && resource.verify !== 'exit code') {
+    steps.push({
+      id: `${key}.paid`,
+      script: clearPending(unit.pendingName),
+      timeout: PROBE_TIMEOUT,
+      onlyIf: passed(...done),
+    });
   }
   return steps;
 }
 
 /** A change with the notes of handlers that it owes, or that it is. */
-function noted({ task, notifies, owed }: ResourceUnit, change: Script): Script {
-  if (owed !== undefined && task.action.verify === 'exit code') return paying(owed, change);
-  return notifies.length > 0 ? owing(notifies, change) : change;
+function noted({ task, notifies, pendingName }: ResourceInstance, change: Script): Script {
+  if (pendingName !== undefined && task.action.verify === 'exit code') return clearOnSuccess(pendingName, change);
+  return notifies.length > 0 ? withPendingMark(notifies, change) : change;
 }
 
 /** A segment as a script, and what the answers to it mean, as they come: an outcome is known with the answer to its last step. */
 export class SegmentScript {
   readonly steps: readonly ProbeStep[];
-  readonly #together: Together;
+  readonly #together: MergedChanges;
   readonly #byLastStep = new Map<string, Decision>();
   readonly #results = new Map<string, StepResult>();
   #stopped = false;
 
   constructor({ decisions }: Segment) {
-    this.#together = new Together(decisions);
+    this.#together = new MergedChanges(decisions);
     this.steps = decisions.flatMap((decision) => {
       const steps = this.#stepsOf(decision);
       this.#byLastStep.set(steps.at(-1)?.id ?? '', decision);
@@ -222,12 +227,12 @@ export class SegmentScript {
     const { unit, what } = decision;
     if (!hasResource(unit)) return [];
     const seconds = this.#together
-      .madeBy(decision)
+      .membersOf(decision)
       .map((each) => (hasResource(each.unit) ? each.unit.task.action.timeout : undefined) ?? CHANGE_TIMEOUT);
     return unitSteps(unit, {
       script: this.#together.changeOf(decision),
       timeout: seconds.reduce((sum, each) => sum + each),
-      isExpected: what === 'change' && this.#together.carrierOf(decision) === undefined,
+      isExpected: what === 'change' && this.#together.leaderOf(decision) === undefined,
       isSent: isSent(decision),
     });
   }
@@ -247,7 +252,7 @@ export class SegmentScript {
         return answer?.outcome === 'skipped' ? undefined : answer;
       },
     );
-    if (unit.owed !== undefined && !ran && decision.what !== 'change') return undefined;
+    if (unit.pendingName !== undefined && !ran && decision.what !== 'change') return undefined;
     // Made by another's change; the run then stopped before it was looked at. The next run looks.
     if (!ran && this.#wasCarried(decision)) return { ...outcome, status: 'changed', failure: undefined };
     if (this.#stopped && !ran) return { ...outcome, status: 'not run', failure: undefined };
@@ -258,14 +263,14 @@ export class SegmentScript {
   }
 
   #wasCarried(decision: Decision): boolean {
-    const carrier = this.#together.carrierOf(decision);
+    const carrier = this.#together.leaderOf(decision);
     const change = carrier && this.#results.get(`${carrier.unit.key}.change`);
-    return change !== undefined && change.outcome === 'ran' && wasTogether(change.exitCode);
+    return change !== undefined && change.outcome === 'ran' && wasMerged(change.exitCode);
   }
 }
 
 function outcomeOf(
-  unit: ResourceUnit,
+  unit: ResourceInstance,
   decision: Decision,
   script: () => Script,
   ran: (step: string) => StepResult | undefined,
@@ -297,10 +302,10 @@ function outcomeOf(
   if (gateBefore && !succeeded(gateBefore)) {
     return outcome(
       'failed',
-      gateFailure(`not done: ${disrupts?.thing} cannot bear it now`, disrupts?.before, gateBefore),
+      gateFailure(`not done: ${disrupts?.lock} cannot bear it now`, disrupts?.before, gateBefore),
     );
   }
-  if (!change) return outcome(before && unit.owed === undefined ? 'ok' : 'not run');
+  if (!change) return outcome(before && unit.pendingName === undefined ? 'ok' : 'not run');
   if (!succeeded(change)) return outcome('failed', changeFailure(resource, change, script()));
   // Not looked at again where the user stopped the run right behind the change; the next run looks.
   if (resource.verify !== 'exit code' && after) {
@@ -310,10 +315,10 @@ function outcomeOf(
     if (still.length > 0) return outcome('failed', notTaken(script(), change, still));
   }
   if (gateAfter && !succeeded(gateAfter)) {
-    const failure = gateFailure(`changed, but ${disrupts?.thing} did not recover`, disrupts?.after, gateAfter);
-    return outcome('failed', failure, disrupts?.thing);
+    const failure = gateFailure(`changed, but ${disrupts?.lock} did not recover`, disrupts?.after, gateAfter);
+    return outcome('failed', failure, disrupts?.lock);
   }
-  return outcome(resource.changesNothing || change.exitCode === UNCHANGED ? 'ok' : 'changed');
+  return outcome(resource.readOnly || change.exitCode === UNCHANGED ? 'ok' : 'changed');
 }
 
 const succeeded = (result: StepResult): boolean => result.outcome === 'ran' && isSuccess(result.exitCode);
@@ -324,7 +329,7 @@ export function unconfirmed(outcome: Outcome, why: string): Outcome {
   const within = hasResource(unit) ? unit.task.action.confirm?.within : undefined;
   const failure: TaskFailure = {
     what: `changed, but ${why}; the host takes the change back by itself within ${within} s`,
-    tryThis: 'see that a rule lets SSH in from this computer, then run again',
+    hint: 'see that a rule lets SSH in from this computer, then run again',
     script: hasResource(unit) ? unit.task.action.change(outcome.found ?? {}).shown : undefined,
     exitCode: undefined,
     stderr: '',
@@ -357,7 +362,7 @@ function changeFailure(resource: Resource, change: StepResult, script: Script | 
   }[change.outcome];
   return {
     what: explained?.what ?? how,
-    tryThis: explained?.tryThis,
+    hint: explained?.hint,
     script: script?.shown,
     exitCode: change.exitCode,
     stderr: lastLines(change.stderr),
@@ -373,7 +378,7 @@ function notTaken(
   const list = still.map(({ key, found, wanted }) => `${key} is ${found ?? 'not there'}, wanted ${wanted}`).join('; ');
   return {
     what: `the change did not take: ${list}`,
-    tryThis: 'see whether something on the host puts it back: another tool, a timer, a package hook',
+    hint: 'see whether something on the host puts it back: another tool, a timer, a package hook',
     script: script.shown,
     exitCode: change.exitCode,
     stderr: lastLines(change.stderr),
@@ -389,7 +394,7 @@ function gateFailure(what: string, gate: Disruption['before'], result: StepResul
   });
   return {
     what: explained ? `${what}: ${explained.what}` : what,
-    tryThis: explained?.tryThis,
+    hint: explained?.hint,
     script: gate?.change({}).shown,
     exitCode: result.exitCode,
     stderr: lastLines(result.stderr),

@@ -3,19 +3,19 @@ import type { Problem } from '../errors.ts';
 import type { EventStream, HostRecap, Phase, TaskStatus } from '../events.ts';
 import type { Inventory, InventoryHost } from '../inventory/inventory.ts';
 import type { Play } from '../play.ts';
-import type { BatchListener, Session, Step, StepResult } from '../remote/session.ts';
+import type { Session, Step, StepListener, StepResult } from '../remote/session.ts';
 import { UPLOAD_TIMEOUT, type Upload } from '../resource.ts';
-import type { AskContext, RoleCall, Work } from '../role.ts';
+import type { AskContext, RoleBody, RoleCall } from '../role.ts';
 import { definition, Script } from '../script.ts';
-import { between, NO_TRAFFIC } from '../traffic.ts';
+import { NO_TRAFFIC, trafficBetween } from '../traffic.ts';
 import { strictVars } from '../vars/strict.ts';
-import type { Disruptions } from './disruption.ts';
-import { Foresight } from './foresight.ts';
-import { isLook, withLooks } from './looks.ts';
-import type { RunOptions } from './options.ts';
-import type { Purpose, SessionPool } from './pool.ts';
-import { Seeds } from './seeds.ts';
-import { loadWorks, type Works } from './works.ts';
+import type { ExclusiveLocks } from './exclusive-locks.ts';
+import { type LoadedRoles, loadRoles } from './load-roles.ts';
+import { PeerSources } from './peer-sources.ts';
+import { PrefetchCache } from './prefetch-cache.ts';
+import type { RunOptions } from './run-options.ts';
+import type { SendContext, SessionPool } from './session-pool.ts';
+import { isSharedProbe, withSharedProbes } from './shared-probes.ts';
 
 /** One play of a run, with the hosts it is for. */
 export interface PlayRun {
@@ -25,7 +25,7 @@ export interface PlayRun {
 }
 
 /** What a batch is sent for. */
-export interface Errand extends Purpose {
+export interface PhaseContext extends SendContext {
   readonly phase: Phase;
 }
 
@@ -33,16 +33,16 @@ export interface Errand extends Purpose {
 export class RunContext {
   readonly options: RunOptions;
   readonly pool: SessionPool;
-  readonly disruptions: Disruptions;
+  readonly disruptions: ExclusiveLocks;
   /** What hosts give to each other. */
-  readonly seeds = new Seeds();
+  readonly seeds = new PeerSources();
   /** The hosts of every play, in the inventory's order. */
   readonly hosts: readonly InventoryHost[];
   /** Variables of each host and role call, validated before anything was connected. */
   readonly vars: ReadonlyMap<RoleCall, ReadonlyMap<string, Readonly<Record<string, unknown>>>>;
   /** What hosts have been asked ahead, and is still true. */
-  readonly foresight = new Foresight();
-  #works: Works = new Map();
+  readonly foresight = new PrefetchCache();
+  #works: LoadedRoles = new Map();
   readonly #byName: ReadonlyMap<string, InventoryHost>;
   readonly #out = new Set<string>();
   readonly #counts = new Map<
@@ -53,7 +53,7 @@ export class RunContext {
   constructor(
     options: RunOptions,
     pool: SessionPool,
-    disruptions: Disruptions,
+    disruptions: ExclusiveLocks,
     hosts: readonly InventoryHost[],
     vars: RunContext['vars'],
   ) {
@@ -120,14 +120,14 @@ export class RunContext {
 
   /**
    * Loads what the plays' roles do.
-   * @throws UserError as {@link loadWorks} does.
+   * @throws UserError as {@link loadRoles} does.
    */
   async load(plays: readonly PlayRun[]): Promise<void> {
-    this.#works = await loadWorks(plays, this.options.tags);
+    this.#works = await loadRoles(plays, this.options.tags);
   }
 
   /** What a role does, once it is loaded. */
-  workOf({ role }: RoleCall): Work {
+  bodyOf({ role }: RoleCall): RoleBody {
     const work = this.#works.get(role);
     if (!work) throw new Error(`the role ${role.name} is not loaded`);
     return work;
@@ -152,20 +152,20 @@ export class RunContext {
   async send(
     host: InventoryHost,
     steps: readonly Step[],
-    to: Errand,
-    listener?: BatchListener,
+    to: PhaseContext,
+    listener?: StepListener,
   ): Promise<readonly StepResult[] | undefined> {
     if (to.phase === 'change') this.#endForesight();
-    const known = listener ? undefined : this.foresight.recall(host.name, to.become, steps);
+    const known = listener ? undefined : this.foresight.get(host.name, to.become, steps);
     if (known && this.pool.whyUnreachable(host.name) === undefined) return known;
     const exchange = (session: Session) => this.#exchange(session, host, steps, to, listener);
     return this.pool.use(host, to.become, exchange, to.phase === 'change');
   }
 
   /** Asks a host ahead, for {@link send} to know. A host that can't be reached is not out before it is asked in earnest. */
-  async sendAhead(host: InventoryHost, steps: readonly Step[], to: Errand): Promise<void> {
+  async sendAhead(host: InventoryHost, steps: readonly Step[], to: PhaseContext): Promise<void> {
     const results = await this.pool.useAhead(host, to.become, (session) => this.#exchange(session, host, steps, to));
-    if (results) this.foresight.remember(host.name, to.become, steps, results);
+    if (results) this.foresight.put(host.name, to.become, steps, results);
   }
 
   /**
@@ -175,7 +175,7 @@ export class RunContext {
   async upload(
     host: InventoryHost,
     uploads: readonly Upload[],
-    to: Errand,
+    to: PhaseContext,
   ): Promise<readonly StepResult[] | undefined> {
     this.#endForesight();
     const transfers = uploads.map((upload, i) => ({ ...upload, id: `upload${i}`, timeout: UPLOAD_TIMEOUT }));
@@ -184,26 +184,26 @@ export class RunContext {
   }
 
   /** Notes that a host waited for another, from a time by performance.now() on. */
-  waited(host: string, since: number, { phase, role, stage }: Errand): void {
+  waited(host: string, since: number, { phase, role, stage }: PhaseContext): void {
     const cost = { ms: Math.round(performance.now() - since), ...NO_TRAFFIC };
     this.events.emit({ type: 'phase-finished', host, phase, role, stage, cost });
   }
 
   #endForesight(): void {
-    this.foresight.forget();
-    this.pool.forgetForeseen();
+    this.foresight.clear();
+    this.pool.retryUnreachable();
   }
 
   async #exchange(
     session: Session,
     host: InventoryHost,
     asked: readonly Step[],
-    to: Errand,
-    listener?: BatchListener,
+    to: PhaseContext,
+    listener?: StepListener,
   ): Promise<readonly StepResult[]> {
-    const steps = withLooks(asked);
+    const steps = withSharedProbes(asked);
     const results = await this.#counted(session, host, steps, to, () => session.run(steps, listener));
-    return results.filter((result) => !isLook(result));
+    return results.filter((result) => !isSharedProbe(result));
   }
 
   /** Does something over a session, its cost as an event. */
@@ -211,7 +211,7 @@ export class RunContext {
     session: Session,
     host: InventoryHost,
     steps: readonly Step[],
-    { phase, role, stage }: Errand,
+    { phase, role, stage }: PhaseContext,
     work: () => Promise<T>,
   ): Promise<T> {
     const { events } = this;
@@ -221,7 +221,7 @@ export class RunContext {
     const before = { ...session.traffic };
     const start = performance.now();
     const results = await work();
-    const cost = { ms: Math.round(performance.now() - start), ...between(before, session.traffic) };
+    const cost = { ms: Math.round(performance.now() - start), ...trafficBetween(before, session.traffic) };
     events.emit({ type: 'phase-finished', host: host.name, phase, role, stage, cost });
     return results;
   }

@@ -33,7 +33,7 @@ export class Journal {
       writeSync(this.#file, `${JSON.stringify(event)}\n`);
     } catch (error) {
       this.#broken = true;
-      this.#onBroken({ what: `the record ${this.path} ends here: ${messageOf(error)}`, tryThis: 'df -h .; df -i .' });
+      this.#onBroken({ what: `the record ${this.path} ends here: ${messageOf(error)}`, hint: 'df -h .; df -i .' });
     }
   };
 
@@ -44,7 +44,7 @@ export class Journal {
     } catch (error) {
       throw new UserError({
         what: `the run cannot be recorded below the folder you are in: ${messageOf(error)}`,
-        tryThis: 'run it from a folder that you may write to',
+        hint: 'run it from a folder that you may write to',
       });
     }
   }

@@ -5,16 +5,16 @@ import type { HostRecap } from '../events.ts';
 import type { InventoryHost } from '../inventory/inventory.ts';
 import type { Play } from '../play.ts';
 import type { RoleCall, Stage } from '../role.ts';
-import { runChecks } from './checks.ts';
+import { batches } from './batches.ts';
 import { type PlayRun, RunContext } from './context.ts';
-import { Disruptions } from './disruption.ts';
-import type { RunOptions } from './options.ts';
-import { checkConnections, playsOf, resolveAll } from './plan.ts';
-import { SessionPool } from './pool.ts';
-import { rehearse } from './rehearse.ts';
-import { batches } from './serial.ts';
+import { ExclusiveLocks } from './exclusive-locks.ts';
+import { prefetch } from './prefetch.ts';
+import { runPreflight } from './preflight-checks.ts';
+import type { RunOptions } from './run-options.ts';
+import { checkConnections, resolveAll, selectPlays } from './select-plays.ts';
+import { SessionPool } from './session-pool.ts';
 import { runStage } from './stage.ts';
-import { selectedCalls } from './units.ts';
+import { selectedCalls } from './task-instances.ts';
 
 /** How a run ended. */
 export interface RunResult {
@@ -28,7 +28,7 @@ export interface RunResult {
  */
 export async function run(options: RunOptions): Promise<RunResult> {
   const start = performance.now();
-  const plays = playsOf(options);
+  const plays = selectPlays(options);
   const vars = resolveAll(options, plays);
   checkConnections(options, plays);
   const ofPlays = new Set(plays.flatMap((play) => play.hosts));
@@ -44,7 +44,7 @@ export async function run(options: RunOptions): Promise<RunResult> {
     lock: options.check ? undefined : options.lock,
     changeable: new Set(names),
   });
-  const context = new RunContext(options, pool, new Disruptions(), hosts, vars);
+  const context = new RunContext(options, pool, new ExclusiveLocks(), hosts, vars);
   events.emit({
     type: 'run-started',
     run: options.lock.runId,
@@ -66,8 +66,8 @@ export async function run(options: RunOptions): Promise<RunResult> {
   try {
     connectAhead(context, plays);
     await context.load(plays);
-    if (options.speculation) await rehearse(context, plays);
-    if (!context.stopping && (await runChecks(context, plays))) await runPlays(context, plays);
+    if (options.speculation) await prefetch(context, plays);
+    if (!context.stopping && (await runPreflight(context, plays))) await runPlays(context, plays);
     exitCode = exitCodeOf(context);
   } catch (error) {
     if (error instanceof UserError) ({ exitCode, problems } = error);
@@ -120,7 +120,7 @@ async function runBatch(
   const once = new Map(calls.map((call) => [call, new Map<Stage<unknown>, InventoryHost>()]));
   const runLane = async (lane: readonly InventoryHost[]): Promise<void> => {
     for (const call of calls) {
-      for (const stage of run.workOf(call).stages) {
+      for (const stage of run.bodyOf(call).stages) {
         const alive = lane.filter((host) => run.isIn(host));
         if (run.stopping || ended || alive.length === 0) return;
         const place = { play, call, stage };

@@ -8,15 +8,15 @@ import type { InventoryHost } from '../inventory/inventory.ts';
 import type { Step, StepResult } from '../remote/session.ts';
 import { PROBE_TIMEOUT } from '../resource.ts';
 import type { Stage, TaskContext } from '../role.ts';
-import { problemsOf } from '../role-error.ts';
+import { roleProblems } from '../role-problems.ts';
 import { isNeeded, type Outcome, segmentsOf } from './change.ts';
-import { type Decision, decide, probeSteps } from './check.ts';
+import { ChangeRunner } from './change-runner.ts';
+import { type Decision, decide, probeSteps } from './check-phase.ts';
 import type { RunContext } from './context.ts';
-import { askerOf, askFacts } from './facts.ts';
-import { Messenger } from './messenger.ts';
-import { SegmentRun } from './segment.ts';
-import { Telling } from './telling.ts';
-import { hasResource, type StagePlace, type Unit, unitsOf } from './units.ts';
+import { gatherFacts, requesterOf } from './gather-facts.ts';
+import { StageSender } from './stage-sender.ts';
+import { hasResource, instantiateTasks, type StagePlace, type TaskInstance } from './task-instances.ts';
+import { TaskReporter } from './task-reporter.ts';
 
 /**
  * Runs a stage on `hosts`, those of them that are still in the run; they leave it where something fails.
@@ -37,9 +37,9 @@ export async function runStage(
     stage: stage.name,
     hosts: hosts.map(({ name }) => name),
   });
-  const contexts = await askFacts(
+  const contexts = await gatherFacts(
     run,
-    hosts.map((host) => askerOf(host, run.ask(host, call, playHosts), call.role.name, stage.facts)),
+    hosts.map((host) => requesterOf(host, run.ask(host, call, playHosts), call.role.name, stage.facts)),
     { phase: 'facts', become: run.becomes(play), role: call.role.name, stage: stage.name },
   );
   const [asker] = contexts.keys();
@@ -57,8 +57,8 @@ class HostStage {
   readonly #run: RunContext;
   readonly #place: StagePlace;
   readonly #host: InventoryHost;
-  readonly #messenger: Messenger;
-  readonly #telling: Telling;
+  readonly #messenger: StageSender;
+  readonly #telling: TaskReporter;
   /** Settles when it is known what the host has already. Never rejects. */
   readonly checked: Promise<void>;
   #isChecked: () => void = () => {};
@@ -69,8 +69,8 @@ class HostStage {
     this.#run = run;
     this.#place = place;
     this.#host = host;
-    this.#messenger = new Messenger(run, place, host);
-    this.#telling = new Telling(run, place, host);
+    this.#messenger = new StageSender(run, place, host);
+    this.#telling = new TaskReporter(run, place, host);
     this.checked = new Promise((resolve) => {
       this.#isChecked = resolve;
     });
@@ -91,11 +91,11 @@ class HostStage {
 
   async #go(context: TaskContext<unknown, FactRequests>, first: InventoryHost): Promise<void> {
     const run = this.#run;
-    let units: readonly Unit[];
+    let units: readonly TaskInstance[];
     try {
-      units = unitsOf(this.#place, context, run.options.tags, first);
+      units = instantiateTasks(this.#place, context, run.options.tags, first);
     } catch (error) {
-      for (const problem of problemsOf(error, this.#place.call.role.name)) {
+      for (const problem of roleProblems(error, this.#place.call.role.name)) {
         run.fail(this.#host, { ...problem, host: this.#host.name });
       }
       return;
@@ -119,13 +119,13 @@ class HostStage {
   /** What is here already may be had from here. */
   #noteGivers(decisions: readonly Decision[]): void {
     for (const { unit, what } of decisions) {
-      const seed = hasResource(unit) ? unit.task.action.seed : undefined;
-      if (seed && what === 'nothing') this.#run.seeds.has(seed.key, this.#messenger.giver(unit.target, seed));
+      const seed = hasResource(unit) ? unit.task.action.peerSource : undefined;
+      if (seed && what === 'nothing') this.#run.seeds.add(seed.key, this.#messenger.sourceOn(unit.target, seed));
     }
   }
 
   /** Probes of every target: one round trip each. */
-  async #check(units: readonly Unit[]): Promise<readonly Decision[] | undefined> {
+  async #check(units: readonly TaskInstance[]): Promise<readonly Decision[] | undefined> {
     const results: StepResult[] = [];
     for (const target of new Set(units.map((unit) => unit.target))) {
       const steps = probeSteps(units, target);
@@ -168,12 +168,12 @@ class HostStage {
     let stopped = false;
     for (const segment of segments) {
       if (!stopped && !run.stopping && !isNeeded(segment, notified)) continue;
-      const segmentRun = new SegmentRun(run, this.#host, segment, this.#messenger, this.#telling);
+      const segmentRun = new ChangeRunner(run, this.#host, segment, this.#messenger, this.#telling);
       if (stopped || run.stopping || !run.isIn(this.#host)) {
         segmentRun.leave();
         continue;
       }
-      const outcomes = await this.#make(segmentRun, segment.thing);
+      const outcomes = await this.#make(segmentRun, segment.lock);
       if (!outcomes) return;
       for (const { unit, status } of outcomes) {
         if (status === 'changed') for (const name of unit.notifies) notified.add(name);
@@ -184,17 +184,17 @@ class HostStage {
   }
 
   /**
-   * Makes a segment's changes, those that disrupt `thing` while no other host disrupts it.
+   * Makes a segment's changes, those that disrupt `lock` while no other host disrupts it.
    * @returns undefined when the host is out.
    */
-  async #make(segment: SegmentRun, thing: string | undefined): Promise<readonly Outcome[] | undefined> {
-    if (thing === undefined) return segment.send(this.#othersChecked);
-    const done = await this.#run.disruptions.exclusively(thing, async () => {
+  async #make(segment: ChangeRunner, lock: string | undefined): Promise<readonly Outcome[] | undefined> {
+    if (lock === undefined) return segment.send(this.#othersChecked);
+    const done = await this.#run.disruptions.exclusively(lock, async () => {
       const outcomes = await segment.send(this.#othersChecked);
       // No answer at all is no sign of health either.
       if (!outcomes || outcomes.some(({ status, unrecovered }) => unrecovered || status === 'failed')) {
-        this.#run.disruptions.stop(thing, this.#host.name);
-        this.#run.events.emit({ type: 'disruption-stopped', thing, host: this.#host.name });
+        this.#run.disruptions.stop(lock, this.#host.name);
+        this.#run.events.emit({ type: 'health-check-failed', lock, host: this.#host.name });
       }
       return outcomes;
     });
@@ -202,8 +202,8 @@ class HostStage {
     segment.leave();
     this.#run.fail(this.#host, {
       host: this.#host.name,
-      what: `${thing} was not disrupted here, because it did not recover on ${done.stoppedBy}`,
-      tryThis: `mend ${done.stoppedBy} first, then run again: what is left to do here will be done then`,
+      what: `${lock} was not disrupted here, because it did not recover on ${done.stoppedBy}`,
+      hint: `mend ${done.stoppedBy} first, then run again: what is left to do here will be done then`,
     });
     return undefined;
   }

@@ -7,7 +7,7 @@ export interface TagSelection {
   readonly skipTags: readonly string[];
 }
 
-const WORDS = ['all', 'tagged', 'untagged', 'always', 'never'];
+const SPECIAL_TAGS = ['all', 'tagged', 'untagged', 'always', 'never'];
 
 /**
  * Sees that every tag of a selection is one of `known`: a misspelt one would leave everything out, or nothing.
@@ -16,13 +16,13 @@ const WORDS = ['all', 'tagged', 'untagged', 'always', 'never'];
 export function checkTags(known: ReadonlySet<string>, { tags, skipTags }: TagSelection): void {
   const problemsOf = (option: string, given: readonly string[]): Problem[] =>
     given
-      .filter((tag) => !known.has(tag) && !WORDS.includes(tag))
+      .filter((tag) => !known.has(tag) && !SPECIAL_TAGS.includes(tag))
       .map((tag) => {
         const near = didYouMean(tag, known);
         return {
           what: `${option} ${tag}: nothing in this playbook has that tag`,
-          allowed: [...known].sort().join(', '),
-          tryThis: near ? `did you mean "${near}"?` : '--list-tags lists them, play by play',
+          expected: [...known].sort().join(', '),
+          hint: near ? `did you mean "${near}"?` : '--list-tags lists them, play by play',
         };
       });
   const problems = [...problemsOf('--tags', tags), ...problemsOf('--skip-tags', skipTags)];

@@ -2,8 +2,8 @@
  * Handlebars' own parser, and a renderer that is strict everywhere: Handlebars' `strict` stays silent where a missing name
  * stands in `{{#if}}`, `{{#each}}` or a helper's arguments. The renderer makes no code, knows no partials and no prototypes.
  */
-import { didYouMean, kindOf, type Position, WrongValue } from '../errors.ts';
-import { handlebarsParser } from '../late-packages.ts';
+import { didYouMean, InvalidValue, kindOf, type Position } from '../errors.ts';
+import { handlebarsParser } from '../lazy-packages.ts';
 import { Secret, SecretText } from '../secret.ts';
 import type { Render } from '../template.ts';
 import { HELPERS, HelperError, textOf } from './helpers.ts';
@@ -37,7 +37,7 @@ function parse(text: string, file: string): Program {
     return handlebarsParser().parse(text);
   } catch (error) {
     if (!(error instanceof Error)) throw error;
-    throw new WrongValue({ what: `not a template: ${syntaxMessage(error.message)}`, at: syntaxPlace(error, file) });
+    throw new InvalidValue({ what: `not a template: ${syntaxMessage(error.message)}`, at: syntaxPlace(error, file) });
   }
 }
 
@@ -86,7 +86,7 @@ class Renderer {
     const name = node.path.original;
     if (name === 'else' || !BLOCKS.includes(name)) {
       throw this.#problem(node.path, `unknown block "${name}"`, {
-        allowed: BLOCKS.map((block) => `{{#${block}}}`).join(', '),
+        expected: BLOCKS.map((block) => `{{#${block}}}`).join(', '),
         near: didYouMean(name, BLOCKS),
       });
     }
@@ -132,14 +132,14 @@ class Renderer {
     if (!helper) {
       if (params.length === 0 && !isNode(node, 'SubExpression')) return this.#value(path, scope);
       throw this.#problem(path, `unknown helper "${path.original}"`, {
-        allowed: Object.values(HELPERS)
+        expected: Object.values(HELPERS)
           .map(({ usage }) => `{{${usage}}}`)
           .join(', '),
         near: didYouMean(path.original, Object.keys(HELPERS)),
       });
     }
     if (params.length < helper.least || params.length > helper.most || (node.hash?.pairs.length ?? 0) > 0) {
-      throw this.#problem(path, `{{${path.original}}} is used wrongly`, { allowed: `{{${helper.usage}}}` });
+      throw this.#problem(path, `{{${path.original}}} is used wrongly`, { expected: `{{${helper.usage}}}` });
     }
     const args = params.map((param, i) => this.#value(param, scope, i === 0 && helper.forgiving));
     return this.#guard(path, () => helper.run(args, this.#words), '');
@@ -157,14 +157,14 @@ class Renderer {
     if (value !== undefined || forgiving) return value;
     if (known.includes(parts.at(-1) ?? '')) {
       const { line, column } = node.loc.start;
-      throw new WrongValue({
+      throw new InvalidValue({
         what: `"${node.original}" has no value`,
         at: { file: this.#file, line, column: column + 1 },
-        tryThis: `{{default ${node.original} "..."}} or {{#if (defined ${node.original})}}, or give it one`,
+        hint: `{{default ${node.original} "..."}} or {{#if (defined ${node.original})}}, or give it one`,
       });
     }
     throw this.#problem(node, `"${node.original}" is not defined`, {
-      allowed: known.length > 0 && known.length <= 20 ? known.join(', ') : undefined,
+      expected: known.length > 0 && known.length <= 20 ? known.join(', ') : undefined,
       near: didYouMean(parts.at(-1) ?? '', known),
     });
   }
@@ -181,14 +181,14 @@ class Renderer {
   #problem(
     node: Node,
     what: string,
-    more: { allowed?: string | undefined; near?: string | undefined } = {},
-  ): WrongValue {
+    more: { expected?: string | undefined; near?: string | undefined } = {},
+  ): InvalidValue {
     const { line, column } = node.loc.start;
-    return new WrongValue({
+    return new InvalidValue({
       what,
       at: { file: this.#file, line, column: column + 1 },
-      allowed: more.allowed,
-      tryThis: more.near && `did you mean "${more.near}"?`,
+      expected: more.expected,
+      hint: more.near && `did you mean "${more.near}"?`,
     });
   }
 }

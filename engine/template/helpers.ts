@@ -1,7 +1,7 @@
 /** The helpers that templates have. Only what configuration files need: decisions belong into the role. */
 
 import { kindOf } from '../errors.ts';
-import { yaml } from '../late-packages.ts';
+import { yaml } from '../lazy-packages.ts';
 import { Secret, SecretText } from '../secret.ts';
 import type { SecretWords } from './secrets.ts';
 

@@ -2,7 +2,7 @@
 import type { ErrorObject } from 'ajv';
 import { didYouMean, kindOf, type Problem } from '../errors.ts';
 import type { Located } from '../inventory/inventory.ts';
-import { type Place, placeOf } from '../inventory/marks.ts';
+import { type LocatedPart, locate } from '../inventory/yaml-positions.ts';
 import { holdsSecret } from './coerce.ts';
 import { FORMATS } from './formats.ts';
 import type { StringSchema, ValueSchema, VarsSchema } from './schema.ts';
@@ -25,7 +25,7 @@ export function problemOf(error: ErrorObject, context: MessageContext): Problem 
   const [name] = path;
   if (name === undefined) return missing(String(error.params['missingProperty']), context);
   const definition = context.definitions.get(name);
-  const place = definition && placeOf(definition, path.slice(1));
+  const place = definition && locate(definition, path.slice(1));
   const schema = schemaAt(context.schema, path);
   const shown = showPath(path);
   const base = { at: place?.at, host: place?.at ? undefined : context.host };
@@ -35,27 +35,27 @@ export function problemOf(error: ErrorObject, context: MessageContext): Problem 
       const key = String(error.params['additionalProperty']);
       const known = schema?.type === 'object' ? Object.keys(schema.properties ?? {}) : [];
       const near = didYouMean(key, known);
-      const keyAt = definition && placeOf(definition, [...path.slice(1), key]).keyAt;
+      const keyAt = definition && locate(definition, [...path.slice(1), key]).keyAt;
       return {
         ...base,
         at: keyAt ?? base.at,
         what: `unknown key "${key}" in ${shown}${from}`,
-        allowed: known.join(', '),
-        tryThis: near && `did you mean "${near}"?`,
+        expected: known.join(', '),
+        hint: near && `did you mean "${near}"?`,
       };
     }
     case 'required': {
       const key = String(error.params['missingProperty']);
       const inner = schema?.type === 'object' ? schema.properties?.[key] : undefined;
-      return { ...base, what: `${shown} lacks "${key}"${from}`, allowed: inner && `${key}: ${describe(inner)}` };
+      return { ...base, what: `${shown} lacks "${key}"${from}`, expected: inner && `${key}: ${describe(inner)}` };
     }
     default: {
       const value = show(error.data, schema, place);
       return {
         ...base,
         what: `${shown}${from} ${complaint(error, value)}`,
-        allowed: schema && describe(schema),
-        tryThis: advice(error, schema, place),
+        expected: schema && describe(schema),
+        hint: advice(error, schema, place),
       };
     }
   }
@@ -67,8 +67,8 @@ function missing(name: string, { role, host, schema }: MessageContext): Problem 
   return {
     what: `${name} is not set, and role ${role} needs it`,
     host,
-    allowed: declared && describe(declared),
-    tryThis:
+    expected: declared && describe(declared),
+    hint:
       example === undefined || (declared && holdsSecret(declared))
         ? `set ${name} in group_vars/all.yml`
         : `set it in group_vars/all.yml: ${name}: ${JSON.stringify(example)}`,
@@ -102,7 +102,11 @@ function complaint(error: ErrorObject, value: string): string {
 }
 
 /** What to do about a value, where that is more than writing another one. */
-function advice(error: ErrorObject, schema: ValueSchema | undefined, place: Place | undefined): string | undefined {
+function advice(
+  error: ErrorObject,
+  schema: ValueSchema | undefined,
+  place: LocatedPart | undefined,
+): string | undefined {
   const value: unknown = error.data;
   if (error.keyword === 'enum' && schema?.type === 'string' && typeof value === 'string') {
     const near = didYouMean(value, schema.enum ?? []);
@@ -127,7 +131,7 @@ function advice(error: ErrorObject, schema: ValueSchema | undefined, place: Plac
 }
 
 /** A value for a message: its kind and itself, shortened; only its kind where it is secret. */
-function show(value: unknown, schema: ValueSchema | undefined, place: Place | undefined): string {
+function show(value: unknown, schema: ValueSchema | undefined, place: LocatedPart | undefined): string {
   const kind = kindOf(value);
   if (value === null || value === undefined || (schema && holdsSecret(schema))) return kind;
   const text = typeof value === 'string' ? JSON.stringify(value) : (place?.text ?? JSON.stringify(value));

@@ -15,7 +15,7 @@ export interface NamedDefinition {
  * Names that are nearly a role's variable, or begin with a role's own name (`firewall_` of the role firewall), and are
  * none of those declared. A name that another value refers to (`{{ k3s_base }}`) is a variable of the user's own.
  */
-export function misspeltVariables(set: Iterable<NamedDefinition>, roles: readonly DeclaresVars[]): Problem[] {
+export function unknownVariables(set: Iterable<NamedDefinition>, roles: readonly DeclaresVars[]): Problem[] {
   const declared = new Set(roles.flatMap((role) => Object.keys(role.vars.properties)));
   // Roles that are not here may share the first word (k3s_ of k3s-server), but hardly the whole name.
   const ownPrefixes = roles.map((role) => `${role.name.replaceAll('-', '_')}_`);
@@ -35,8 +35,8 @@ export function misspeltVariables(set: Iterable<NamedDefinition>, roles: readonl
     .map(({ near, given: { name, definition } }) => ({
       what: `unknown variable "${name}"${definition.at ? '' : ` (set by ${definition.source})`}`,
       at: definition.at,
-      allowed: `the variables of the roles: ${(byPrefix.get(prefixOf(name)) ?? [...declared]).join(', ')}`,
-      tryThis: near === undefined ? undefined : `did you mean "${near}"?`,
+      expected: `the variables of the roles: ${(byPrefix.get(prefixOf(name)) ?? [...declared]).join(', ')}`,
+      hint: near === undefined ? undefined : `did you mean "${near}"?`,
     }));
 }
 
@@ -49,8 +49,8 @@ export function undeclaredVariables(layer: VarLayer, schema: VarsSchema): Proble
       const near = didYouMean(name, declared);
       return {
         what: `unknown variable "${name}" (set by ${layer.source})`,
-        allowed: declared.join(', '),
-        tryThis: near && `did you mean "${near}"?`,
+        expected: declared.join(', '),
+        hint: near && `did you mean "${near}"?`,
       };
     });
 }

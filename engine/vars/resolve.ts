@@ -3,7 +3,7 @@ import type { Problem } from '../errors.ts';
 import type { Inventory, InventoryHost } from '../inventory/inventory.ts';
 import type { Play } from '../play.ts';
 import type { RoleCall } from '../role.ts';
-import { misspeltVariables, undeclaredVariables } from './names.ts';
+import { undeclaredVariables, unknownVariables } from './names.ts';
 import { validateVars } from './validate.ts';
 
 /** A role's variables for one host: validated, or everything that is wrong with them. */
@@ -38,5 +38,5 @@ function misspeltIn(plays: readonly Play[], inventory: Inventory): Problem[] {
       definition: { value, at: undefined, source: `play "${play.name}"` },
     })),
   );
-  return misspeltVariables([...inventory.allDefinitions(), ...ofPlays], roles);
+  return unknownVariables([...inventory.allDefinitions(), ...ofPlays], roles);
 }

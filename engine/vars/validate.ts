@@ -2,7 +2,7 @@
 import type { Ajv, ValidateFunction } from 'ajv';
 import { type Problem, UserError } from '../errors.ts';
 import type { InventoryHost, Located } from '../inventory/inventory.ts';
-import { ajv as ajvPackage } from '../late-packages.ts';
+import { ajv as ajvPackage } from '../lazy-packages.ts';
 import { closeSecrets, coerce } from './coerce.ts';
 import { FORMATS } from './formats.ts';
 import { varsJsonSchema } from './json-schema.ts';

@@ -113,8 +113,8 @@ export function nodeIp(host: HostView, found: Network): string {
   throw new UserError({
     what: 'no address found that its peers could use: there is no default route',
     host: host.name,
-    allowed: addresses.map(({ address, iface }) => `${address} (${iface})`).join(', ') || 'an IPv4 address',
-    tryThis: `node_ip: <one of them> in host_vars/${host.name}.yml`,
+    expected: addresses.map(({ address, iface }) => `${address} (${iface})`).join(', ') || 'an IPv4 address',
+    hint: `node_ip: <one of them> in host_vars/${host.name}.yml`,
   });
 }
 

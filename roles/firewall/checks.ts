@@ -21,8 +21,8 @@ function otherFirewalls(host: HostView, { others }: FirewallFound): Verdict {
   return refuse('other-firewall', {
     evidence: `${list} enabled or running`,
     what: `another firewall (${list}) manages ${host.name}'s filter tables; two of them undo each other's rules`,
-    allowed: 'ufw alone',
-    tryThis: `carry its rules over to firewall_rules, then: systemctl disable --now ${others.join(' ')}; or leave this role out and open the ports of roles/firewall/README.md there`,
+    expected: 'ufw alone',
+    hint: `carry its rules over to firewall_rules, then: systemctl disable --now ${others.join(' ')}; or leave this role out and open the ports of roles/firewall/README.md there`,
   });
 }
 
@@ -32,15 +32,15 @@ function adminNetworks(host: HostView, { firewall_admin_networks: networks }: Fi
     return warn('admin-networks', {
       evidence: 'k3s_fetch_kubeconfig is set, firewall_admin_networks is not',
       what: `the API on ${host.name} is closed to all but the nodes: the kubeconfig will not connect from here`,
-      tryThis: 'firewall_admin_networks: [the network of this computer]',
+      hint: 'firewall_admin_networks: [the network of this computer]',
     });
   }
   if (wide.length === 0) return pass('admin-networks', networks.join(', ') || 'none named');
   return refuse('admin-networks', {
     evidence: wide.join(', '),
     what: `firewall_admin_networks has ${wide.join(', ')}, which opens SSH and the Kubernetes API to the world`,
-    allowed: 'networks of /8 and smaller',
-    tryThis: 'name the networks that people really administer from',
+    expected: 'networks of /8 and smaller',
+    hint: 'name the networks that people really administer from',
   });
 }
 
@@ -52,7 +52,7 @@ function ipv6(found: FirewallFound, { ipv6: addresses }: Network): Verdict {
   return warn('ipv6', {
     evidence: `${addresses.join(', ')}; IPV6=no in /etc/default/ufw`,
     what: 'the host has a global IPv6 address, and ufw does not filter IPv6 here: every port is open to it',
-    tryThis: 'set IPV6=yes in /etc/default/ufw, then run again; the cluster itself uses IPv4',
+    hint: 'set IPV6=yes in /etc/default/ufw, then run again; the cluster itself uses IPv4',
   });
 }
 
@@ -64,6 +64,6 @@ function ssh(host: HostView, vars: FirewallVars, net: Network): Verdict {
   return warn('ssh-sources', {
     evidence,
     what: `SSH to ${host.name} will be open to ${single.join(', ')} only, the address this run comes from`,
-    tryThis: 'firewall_admin_networks, where this address may change or others administer too',
+    hint: 'firewall_admin_networks, where this address may change or others administer too',
   });
 }

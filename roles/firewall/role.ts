@@ -13,5 +13,5 @@ export const firewall = defineRole({
   hosts: 'k3s_cluster',
   vars: firewallVars,
   tags: ['rules', 'verify'],
-  work: () => import('./stages.ts'),
+  load: () => import('./stages.ts'),
 });

@@ -13,10 +13,10 @@ import {
 } from '../../engine/index.ts';
 import { apt } from '../../engine/resources/apt.ts';
 import { type UfwRule, ufwDefault, ufwEnabled, ufwRule, ufwRuleAbsent } from '../../engine/resources/ufw.ts';
+import { flows, type Reach, reachable } from '../cluster/connectivity.ts';
 import { agentsOf, nodeKind, nodesOf, serversOf } from '../cluster/groups.ts';
 import { type Network, network, nodeIps } from '../cluster/network.ts';
 import { PORTS, portsOf } from '../cluster/ports.ts';
-import { flows, type Reach, reachable } from '../cluster/reach.ts';
 import { firewallVerdicts } from './checks.ts';
 import { type FirewallFound, firewallFound } from './facts.ts';
 import { clusterRules, type FirewallVars, furtherRules, isInPlace, OWN, peersOf, ruleChanges } from './rules.ts';
@@ -142,7 +142,7 @@ export const stages: RoleStages<typeof firewallVars> = (stage) => [
   }),
   stage({
     name: 'verify',
-    sequel: true,
+    afterFacts: true,
     facts: (ask) => {
       const { host, vars } = ask;
       const backend = vars.k3s_flannel_backend;
@@ -192,7 +192,6 @@ function notAsked(silent: readonly HostView[], ips: ReadonlyMap<string, string>)
     what:
       `${names} could not be asked for addresses, so no rule was taken for stale` +
       (unknown.length > 0 ? `, and there are no rules for ${unknown.join(', ')}` : ''),
-    tryThis:
-      'run again when they answer; node_ip in host_vars tells an address beforehand; take hosts that are gone out of the inventory',
+    hint: 'run again when they answer; node_ip in host_vars tells an address beforehand; take hosts that are gone out of the inventory',
   });
 }

@@ -1,8 +1,5 @@
 /** The rules proved by packets: every node sends to every port that is open to it, and what does not arrive is named. */
 import { type Fact, type HostView, pass, refuse, type Task, task, type Verdict, warn } from '../../engine/index.ts';
-import { nodeKind } from '../cluster/groups.ts';
-import { knownAddress, parseIpv4 } from '../cluster/network.ts';
-import { portsOf, rowsTo, sendsAs } from '../cluster/ports.ts';
 import {
   blockedSentence,
   type Flows,
@@ -11,7 +8,10 @@ import {
   reachable,
   type Target,
   udpArrival,
-} from '../cluster/reach.ts';
+} from '../cluster/connectivity.ts';
+import { nodeKind } from '../cluster/groups.ts';
+import { knownAddress, parseIpv4 } from '../cluster/network.ts';
+import { portsOf, rowsTo, sendsAs } from '../cluster/ports.ts';
 
 /** What `from` is to reach at `to`, by the port table. */
 export function targetsOf(from: HostView, to: HostView, flannelBackend: string): readonly Target[] {
@@ -93,12 +93,12 @@ export function wayTask(way: Way, judgement: Judgement): Task {
   const verdict = ((): Verdict => {
     if (tcp === undefined) {
       const what = `whether ${route} is not known: ${from.name} could not be asked`;
-      return warn('packets', { evidence: 'no answer', what, tryThis: `mend ${from.name} and run again` });
+      return warn('packets', { evidence: 'no answer', what, hint: `mend ${from.name} and run again` });
     }
     if (parseIpv4(address) !== undefined && real !== undefined && real !== address) {
       const what = `whether ${route} was not tried: we connect to ${address}, nodes use ${real}`;
-      const tryThis = `node_ip: ${real} in host_vars/${to.name}.yml`;
-      return warn('packets', { evidence: `${address} is not the node's address`, what, tryThis });
+      const hint = `node_ip: ${real} in host_vars/${to.name}.yml`;
+      return warn('packets', { evidence: `${address} is not the node's address`, what, hint });
     }
     const all = outcomes(way);
     const blocked = all.filter(isBlocked);
@@ -107,7 +107,7 @@ export function wayTask(way: Way, judgement: Judgement): Task {
     const evidence = arrived.length > 0 ? `${listPorts(arrived)} arrive` : 'nothing arrives';
     if (blocked.length > 0) {
       const what = blocked.map((one) => blockedSentence(one, from.name, to.name)).join('; ');
-      const finding = { evidence, what, tryThis: remedy(from, to, judgement) };
+      const finding = { evidence, what, hint: remedy(from, to, judgement) };
       return judgement === 'ruled' ? refuse('packets', finding) : warn('packets', finding);
     }
     // Before ufw is on, nothing may be tracking connections: that will change.
@@ -115,7 +115,7 @@ export function wayTask(way: Way, judgement: Judgement): Task {
     const reasons = [...new Set(unknown.map(({ said }) => said).filter(Boolean))].join('; ');
     const look = `enable connection tracking, or look with "tcpdump -ni any port ${unknown[0]?.port}" on ${to.name}`;
     const what = `whether ${listPorts(unknown)} from ${from.name} reach ${to.name} can't be told`;
-    return warn('packets', { evidence, what, tryThis: reasons || look });
+    return warn('packets', { evidence, what, hint: reasons || look });
   })();
   return task(`${route[0]?.toUpperCase()}${route.slice(1)}`, verdict, { tags: ['verify'] });
 }

@@ -9,5 +9,5 @@ export const k3sAgent = defineRole({
   hosts: 'agent',
   vars,
   tags: ['binary', 'images', 'config', 'start'],
-  work: () => import('./stages.ts'),
+  load: () => import('./stages.ts'),
 });

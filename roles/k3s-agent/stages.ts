@@ -20,7 +20,7 @@ import { system } from '../cluster/system.ts';
 import { agentConfig, flannelIfaceOf, type NodeVars, unitFile } from '../k3s/config.ts';
 import { installTasks } from '../k3s/install.ts';
 import { askReleases, chosen, compareVersions, wantedVersion } from '../k3s/release.ts';
-import { restarted, started } from '../k3s/start.ts';
+import { k3sRestarted, k3sStarted } from '../k3s/start.ts';
 import { hasCluster, isUp, type K3sState, k3sState } from '../k3s/state.ts';
 import { clusterToken, firstToken, ownToken, tokenFile } from '../k3s/token.ts';
 import { filesVerdict, settingsVerdict } from '../k3s/verdicts.ts';
@@ -112,7 +112,7 @@ export const stages: RoleStages<typeof vars> = (stage) => [
           ...notify,
           tags: ['config'],
         }),
-        task('Join the cluster', started({ kind: 'agent', deadline: vars.k3s_start_timeout }), { tags: ['start'] }),
+        task('Join the cluster', k3sStarted({ kind: 'agent', deadline: vars.k3s_start_timeout }), { tags: ['start'] }),
         task('Wait until its node is ready', nodeReady(own.node, vars.k3s_start_timeout), {
           delegateTo: via,
           tags: ['start'],
@@ -121,7 +121,7 @@ export const stages: RoleStages<typeof vars> = (stage) => [
     },
 
     handlers: ({ vars }) => ({
-      [RESTART]: task('Restart k3s-agent', restarted({ kind: 'agent', deadline: vars.k3s_start_timeout })),
+      [RESTART]: task('Restart k3s-agent', k3sRestarted({ kind: 'agent', deadline: vars.k3s_start_timeout })),
     }),
   }),
 ];
@@ -131,7 +131,7 @@ function kindVerdict(own: K3sState): Verdict {
   return refuse('k3s-kind', {
     evidence: `k3s.service is ${own.server}, its data is in ${own.datastore}`,
     what: 'this host is a server of a cluster, and the inventory calls it an agent',
-    tryThis:
+    hint:
       'put it into the group server; or take it out of its cluster first: stop and disable k3s, delete its node from another ' +
       'server, move /var/lib/rancher/k3s/server away',
     final: true,
@@ -146,7 +146,7 @@ export function skewVerdict(version: string, servers: ReadonlyMap<string, Pick<K
   return refuse('k3s-skew', {
     evidence: `${version} is wanted here; ${list}`,
     what: 'an agent must not be newer than the servers, and this run leaves them as they are',
-    tryThis: 'upgrade the servers first: run without --limit',
+    hint: 'upgrade the servers first: run without --limit',
   });
 }
 
@@ -160,7 +160,7 @@ function viaOf(servers: readonly HostView[], states: ReadonlyMap<string, K3sStat
   if (!via)
     throw new UserError({
       what: 'the inventory has no server to join',
-      tryThis: 'put at least one host into [server]',
+      hint: 'put at least one host into [server]',
     });
   return via;
 }

@@ -31,7 +31,7 @@ export function numberVerdict(count: number): Verdict {
   return warn('server-count', {
     evidence: quorumWords(count),
     what: `an even number of servers bears no more losses than ${count - 1}, and has one more to lose`,
-    allowed: '1, 3, 5 or 7 servers',
+    expected: '1, 3, 5 or 7 servers',
   });
 }
 
@@ -44,7 +44,7 @@ export function flagsVerdict(here: Settings, others: ReadonlyMap<string, Setting
     return refuse('k3s-flags', {
       evidence: list,
       what: `${differing.map(({ flag }) => flag).join(', ')} must be the same on all servers, and k3s would refuse the join`,
-      tryThis:
+      hint:
         'set it for all servers at one place: k3s_config in group_vars/k3s_cluster.yml, not in host_vars, or the same k3s_config ' +
         'that the running servers have',
     });
@@ -61,7 +61,7 @@ export function versionVerdict(state: K3sState, release: Release, vars: ServerVa
     return refuse('k3s-release', {
       evidence: `k3s_binary: ${vars.k3s_binary}, k3s_channel: ${vars.k3s_channel}`,
       what: 'a file that is pushed from here follows no channel',
-      tryThis: 'take one of the two out; k3s_version says which release the file is',
+      hint: 'take one of the two out; k3s_version says which release the file is',
     });
   }
   const pushed = vars.k3s_binary !== undefined;
@@ -80,14 +80,14 @@ export function versionVerdict(state: K3sState, release: Release, vars: ServerVa
     return refuse('k3s-release', {
       evidence: `${state.version} is installed, ${chosen} is wanted`,
       what: 'k3s does not go back to an older version on the same data',
-      tryThis: `k3s_version: ${state.version}, or restore a snapshot of the older version`,
+      hint: `k3s_version: ${state.version}, or restore a snapshot of the older version`,
     });
   }
   if (skipsMinor(state.version, version)) {
     return refuse('k3s-release', {
       evidence: `${state.version} is installed, ${chosen} is wanted`,
       what: 'an upgrade goes through every minor version',
-      tryThis: 'upgrade to the last release of each minor version in turn',
+      hint: 'upgrade to the last release of each minor version in turn',
     });
   }
   return pass('k3s-release', chosen);
@@ -136,7 +136,7 @@ export function adoptVerdict(state: K3sState, found: Settings, vars: ServerVars)
   return refuse('k3s-adopt', {
     evidence: all.join('; '),
     what: 'k3s was installed here by others, with settings that would be lost',
-    allowed: 'an existing k3s whose every setting is in group_vars too',
-    tryThis: `put them into k3s_config (tls-san into k3s_tls_san, networks into k3s_cluster_cidr and k3s_service_cidr), then run again`,
+    expected: 'an existing k3s whose every setting is in group_vars too',
+    hint: `put them into k3s_config (tls-san into k3s_tls_san, networks into k3s_cluster_cidr and k3s_service_cidr), then run again`,
   });
 }

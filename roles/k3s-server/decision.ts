@@ -32,7 +32,7 @@ export type Decision =
       readonly id: RefusalId;
       readonly evidence: string;
       readonly what: string;
-      readonly tryThis: string;
+      readonly hint: string;
       /** What is on the disks is the reason: no word of the user's changes that. */
       readonly final: boolean;
     };
@@ -64,7 +64,7 @@ export function decide(knowledge: Knowledge): Decision {
       id: 'split-brain',
       evidence: `its CA is ${short(own.ca)}, that of ${strangers.map((name) => `${name} ${short(states.get(name)?.ca)}`).join(', ')}`,
       what: `this server and ${strangers.join(', ')} are servers of different clusters`,
-      tryThis:
+      hint:
         'decide which cluster is the right one; on the servers of the other: save what is needed, stop k3s, move ' +
         '/var/lib/rancher/k3s/server away, then run again',
       final: true,
@@ -84,7 +84,7 @@ export function decide(knowledge: Knowledge): Decision {
       id: 'split-brain',
       evidence: `${STORES[store].evidence} on ${unjoinable.join(', ')}`,
       what: `${foreign} keeps a cluster in ${STORES[store].name}, which no other server can join, and a second one must not be begun beside it`,
-      tryThis: `on ${foreign}: ${STORES[store].tryThis}`,
+      hint: `on ${foreign}: ${STORES[store].hint}`,
       final: false,
     };
   }
@@ -97,7 +97,7 @@ export function decide(knowledge: Knowledge): Decision {
       id: 'split-brain',
       evidence: `no cluster on ${[self, ...others.filter((name) => states.has(name))].join(', ')}; ${absent.join(', ')} not reached`,
       what: `it can't be known whether ${absent.join(', ')} has a cluster already, and a second one must not be begun beside it`,
-      tryThis: `bring ${absent.join(', ')} back, or take it out of the inventory if it is gone for good`,
+      hint: `bring ${absent.join(', ')} back, or take it out of the inventory if it is gone for good`,
       final: false,
     };
   }
@@ -110,7 +110,7 @@ const STORES = {
     name: 'sqlite',
     evidence: '/var/lib/rancher/k3s/server/db/state.db',
     what: 'this server keeps its cluster in sqlite, which only one server can have',
-    tryThis:
+    hint:
       'migrate it to etcd first: back up server/db and server/token, then set `cluster-init: true` in ' +
       '/etc/rancher/k3s/config.yaml and restart k3s (seen to take 12 s and to keep all data); then run again. Nothing was touched',
   },
@@ -118,7 +118,7 @@ const STORES = {
     name: 'an external datastore',
     evidence: 'datastore-endpoint is set',
     what: 'this server keeps its cluster in an external datastore, which this role does not manage',
-    tryThis:
+    hint:
       'migrate to embedded etcd by backup and restore into a new cluster (an external datastore cannot be converted in ' +
       'place), or leave this host out of the group. Nothing was touched',
   },
@@ -131,8 +131,8 @@ function unjoinableStore(state: ServerState | undefined): keyof typeof STORES | 
 function refuseUnfit(own: ServerState): Decision | undefined {
   const store = unjoinableStore(own);
   if (store) {
-    const { evidence, what, tryThis } = STORES[store];
-    return { kind: 'refuse', id: 'k3s-datastore', evidence, what, tryThis, final: true };
+    const { evidence, what, hint } = STORES[store];
+    return { kind: 'refuse', id: 'k3s-datastore', evidence, what, hint, final: true };
   }
   if (own.agent === 'active' || own.agent === 'activating') {
     return {
@@ -140,8 +140,7 @@ function refuseUnfit(own: ServerState): Decision | undefined {
       id: 'k3s-kind',
       evidence: `k3s-agent.service is ${own.agent}`,
       what: 'this host is an agent of a cluster, and the inventory calls it a server',
-      tryThis:
-        'drain it, delete its node, run k3s-agent-uninstall.sh (or stop and disable k3s-agent and remove its unit), then run again',
+      hint: 'drain it, delete its node, run k3s-agent-uninstall.sh (or stop and disable k3s-agent and remove its unit), then run again',
       final: true,
     };
   }

@@ -9,5 +9,5 @@ export const k3sServer = defineRole({
   hosts: 'server',
   vars,
   tags: ['binary', 'images', 'config', 'start'],
-  work: () => import('./stages.ts'),
+  load: () => import('./stages.ts'),
 });

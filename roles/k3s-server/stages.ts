@@ -23,7 +23,7 @@ import { effectiveSettings, flannelIfaceOf, type ServerVars, serverConfig, unitF
 import { allVote, canBeSpared, type EtcdMember, etcdMembers, isVoter, noLeftoverAt, portsOpen } from '../k3s/etcd.ts';
 import { installTasks } from '../k3s/install.ts';
 import { askReleases, chosen, RELEASE_FILE, releaseFile } from '../k3s/release.ts';
-import { restarted, started } from '../k3s/start.ts';
+import { k3sRestarted, k3sStarted } from '../k3s/start.ts';
 import {
   hasCluster,
   isUp,
@@ -153,10 +153,10 @@ export const stages: RoleStages<typeof vars> = (stage) => [
         ...(decision.kind === 'join' && decision.there ? beforeJoin(decision.via, host, ip, servers, ips, vars) : []),
         task(
           joins ? 'Join the cluster' : 'Start k3s',
-          started({ kind: 'server', deadline: vars.k3s_start_timeout, stopWhenJoinFails: joins }),
+          k3sStarted({ kind: 'server', deadline: vars.k3s_start_timeout, stopWhenJoinFails: joins }),
           {
             tags: ['start'],
-            ...(joins ? { disrupts: { thing: 'etcd', after: votes(own.node, ip, vars.k3s_start_timeout) } } : {}),
+            ...(joins ? { disrupts: { lock: 'etcd', after: votes(own.node, ip, vars.k3s_start_timeout) } } : {}),
           },
         ),
         task('Wait until it is a voter', votes(own.node, ip, vars.k3s_start_timeout), { tags: ['start'] }),
@@ -170,9 +170,9 @@ export const stages: RoleStages<typeof vars> = (stage) => [
       const vip =
         vars.kube_vip_address !== undefined && several ? { address: vars.kube_vip_address, node, ip } : undefined;
       return {
-        [RESTART]: task('Restart k3s', restarted({ kind: 'server', deadline: vars.k3s_start_timeout }, vip), {
+        [RESTART]: task('Restart k3s', k3sRestarted({ kind: 'server', deadline: vars.k3s_start_timeout }, vip), {
           disrupts: {
-            thing: 'etcd',
+            lock: 'etcd',
             before: waitFor({
               what: `the cluster to be able to spare ${host.name}`,
               script: canBeSpared(ip),
@@ -240,7 +240,7 @@ function tokenVerdict(
   return refuse('k3s-token', {
     evidence: `k3s_token for ${host.name} is another one than the cluster has`,
     what: 'k3s_token is not the token of the cluster: its data is encrypted with the one it has',
-    tryThis: 'take k3s_token out, so that it is read from the cluster; `k3s token rotate` changes a token',
+    hint: 'take k3s_token out, so that it is read from the cluster; `k3s token rotate` changes a token',
     final: true,
   });
 }
@@ -304,7 +304,7 @@ function lostMember(
   const verdict = refuse('lost-member', {
     evidence: `${lost.name} at ${ip}`,
     what: `etcd has this host as a voter (${lost.name}), and the host does not have its data`,
-    tryThis: `if its disk is lost for good: \`k3s kubectl delete node ${node}\` on ${decision.via} removes the member, then run again`,
+    hint: `if its disk is lost for good: \`k3s kubectl delete node ${node}\` on ${decision.via} removes the member, then run again`,
   });
   return [task('Make sure that etcd does not know this host from before', verdict, ALWAYS)];
 }

@@ -9,5 +9,5 @@ export const k3sVerify = defineRole({
   hosts: 'server',
   vars,
   tags: ['verify'],
-  work: () => import('./stages.ts'),
+  load: () => import('./stages.ts'),
 });

@@ -91,7 +91,7 @@ printf '%s\n' "$hw_list" | while read -r hw_id hw_name hw_at hw_role; do printf 
     if (!said || !failure.stderr.includes('no server of the inventory')) return said;
     return {
       ...said,
-      tryThis:
+      hint:
         'put that server into the inventory; or, if it is gone for good, stop k3s there and `k3s kubectl delete node NAME`, which ' +
         'removes its member too',
     };

@@ -1,7 +1,7 @@
 /** config.yaml and the unit, from variables and facts. */
 
 import type { Infer } from '../../engine/index.ts';
-import { yaml } from '../../engine/late-packages.ts';
+import { yaml } from '../../engine/lazy-packages.ts';
 import { template } from '../../engine/template.ts';
 import type { Network } from '../cluster/network.ts';
 import { settingsFor } from './flags.ts';

@@ -6,7 +6,7 @@
  */
 import { type Fact, fact, type Resource, type Script, sh, shellFunction } from '../../engine/index.ts';
 import { waitFor } from '../../engine/resources/wait.ts';
-import { hwReach } from '../cluster/reach.ts';
+import { hwReach } from '../cluster/connectivity.ts';
 
 /** Where k3s keeps its data. */
 export const DATA = '/var/lib/rancher/k3s';
@@ -200,7 +200,7 @@ echo ${`nothing is dropped from ${from} to ${to}`}`,
       if (!seen) return wait.explain?.({ exitCode: 1, stdout: '', stderr });
       return {
         what: seen,
-        tryThis: 'run the firewall role (--tags firewall); then look for filters between the hosts',
+        hint: 'run the firewall role (--tags firewall); then look for filters between the hosts',
       };
     },
   };

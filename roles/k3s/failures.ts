@@ -17,7 +17,7 @@ export interface StartFailure {
   readonly permanent: boolean;
   /** The cause, as one sentence; gets what the pattern's groups matched. */
   what(groups: readonly string[], log: string): string;
-  readonly tryThis: string;
+  readonly hint: string;
 }
 
 /** Every known failure. The first that matches the log is meant. */
@@ -27,7 +27,7 @@ export const startFailures: readonly StartFailure[] = [
     pattern: 'failed to bootstrap cluster data: (failed to [^:]*: )*not authorized',
     permanent: true,
     what: () => 'the cluster refuses this host: its token is another one',
-    tryThis:
+    hint:
       'leave k3s_token unset, so that the token is read from the cluster, or set it to the password in ' +
       '/var/lib/rancher/k3s/server/token of a running server; then run again',
   },
@@ -37,7 +37,7 @@ export const startFailures: readonly StartFailure[] = [
     permanent: true,
     what: ([ours, theirs]) =>
       `the token is of another cluster: it names the CA ${ours?.slice(0, 12)}..., the server has ${theirs?.slice(0, 12)}...`,
-    tryThis:
+    hint:
       'is the host in the right inventory? Compare sha256sum /var/lib/rancher/k3s/server/tls/server-ca.crt on the servers; ' +
       'remove /etc/rancher/k3s/cluster-token on this host and run again',
   },
@@ -51,14 +51,14 @@ export const startFailures: readonly StartFailure[] = [
       const named = [...new Set(flags.map(flagOfMismatch))].join(', ') || 'a critical flag';
       return `this server's configuration differs from the cluster's in ${named}, which must be the same on all servers`;
     },
-    tryThis: 'set it alike for all servers (k3s_config in group_vars, not in host_vars), then run again',
+    hint: 'set it alike for all servers (k3s_config in group_vars, not in host_vars), then run again',
   },
   {
     name: 'another token encrypted the data',
     pattern: 'bootstrap data already found and encrypted with different token',
     permanent: true,
     what: () => 'the data on this server was encrypted with another token than the one it is started with',
-    tryThis:
+    hint:
       'put the old token back (k3s_token), or leave k3s_token unset: /var/lib/rancher/k3s/server/token has the right one. To ' +
       'change a token use `k3s token rotate`',
   },
@@ -67,7 +67,7 @@ export const startFailures: readonly StartFailure[] = [
     pattern: 'duplicate node name found',
     permanent: true,
     what: () => 'the cluster already has an etcd member by the name of this host, and this host does not have its data',
-    tryThis:
+    hint:
       'if the host lost its disk: `k3s kubectl delete node NAME` on another server removes the member that is lost, then run ' +
       'again. If two hosts have the same name: give them different ones',
   },
@@ -76,7 +76,7 @@ export const startFailures: readonly StartFailure[] = [
     pattern: '[Nn]ode password rejected',
     permanent: true,
     what: () => 'the cluster knows another host by this name: the node password differs',
-    tryThis:
+    hint:
       'if the host was installed anew: `k3s kubectl -n kube-system delete secret NAME.node-password-k3s` on a server, then run ' +
       'again. If two hosts have the same name: give them different ones',
   },
@@ -92,7 +92,7 @@ export const startFailures: readonly StartFailure[] = [
       const named = [...new Set(peers)].join(', ');
       return `etcd on this host cannot reach its peers${named ? `: ${named}` : ''}`;
     },
-    tryThis:
+    hint:
       '2379/tcp and 2380/tcp must be open between all servers, in both directions: run the firewall role (--tags firewall). The ' +
       'half-joined member it leaves blocks other joins; the next run removes it, or etcd does within 5 minutes',
   },
@@ -101,15 +101,14 @@ export const startFailures: readonly StartFailure[] = [
     pattern: 'too many learner members in cluster',
     permanent: false,
     what: () => 'another server is half-joined, and etcd takes one new member at a time',
-    tryThis:
-      'finish or stop the join of the other server; etcd drops a member that never came up after 5 minutes, then run again',
+    hint: 'finish or stop the join of the other server; etcd drops a member that never came up after 5 minutes, then run again',
   },
   {
     name: 'other cluster',
     pattern: 'cluster ID mismatch',
     permanent: false,
     what: () => 'the etcd data on this host belongs to another cluster than its peers',
-    tryThis:
+    hint:
       'after a restore or cluster reset the other servers must forget their data: stop k3s here, move ' +
       '/var/lib/rancher/k3s/server/db away, and run again',
   },
@@ -118,36 +117,35 @@ export const startFailures: readonly StartFailure[] = [
     pattern: 'start managed database: error unmarshaling JSON: ([^"]*)',
     permanent: true,
     what: ([why]) => `etcd does not understand an argument: ${why}`,
-    tryThis: 'look at etcd-arg in k3s_config: durations are whole nanoseconds there (300000000, not 300ms)',
+    hint: 'look at etcd-arg in k3s_config: durations are whole nanoseconds there (300000000, not 300ms)',
   },
   {
     name: 'reset flag',
     pattern: 'was previously reset, please remove the cluster-reset flag',
     permanent: true,
     what: () => 'k3s is started with cluster-reset, and the cluster has been reset already',
-    tryThis: 'take cluster-reset out of config.yaml, its .d directory and the unit, then run again',
+    hint: 'take cluster-reset out of config.yaml, its .d directory and the unit, then run again',
   },
   {
     name: 'unknown flag',
     pattern: 'flag provided but not defined: -+([A-Za-z0-9-]+)',
     permanent: true,
     what: ([flag]) => `k3s does not know the setting "${flag}"`,
-    tryThis:
-      'look at k3s_config, and at /etc/rancher/k3s/config.yaml.d on the host: `k3s server --help` lists what there is',
+    hint: 'look at k3s_config, and at /etc/rancher/k3s/config.yaml.d on the host: `k3s server --help` lists what there is',
   },
   {
     name: 'port taken',
     pattern: 'listen tcp ([^ ]*): bind: address already in use',
     permanent: false,
     what: ([address]) => `another program listens on ${address}`,
-    tryThis: 'ss -ltnp shows which: stop it, or the other k3s that still runs here',
+    hint: 'ss -ltnp shows which: stop it, or the other k3s that still runs here',
   },
   {
     name: 'no space',
     pattern: 'no space left on device',
     permanent: false,
     what: () => 'the disk is full',
-    tryThis: 'df -h /var/lib/rancher /var/lib/kubelet; make room, then run again',
+    hint: 'df -h /var/lib/rancher /var/lib/kubelet; make room, then run again',
   },
   {
     name: 'server unreachable',
@@ -155,7 +153,7 @@ export const startFailures: readonly StartFailure[] = [
     permanent: false,
     what: ([url, , why]) =>
       `the server ${(url ?? '').replace(/\/cacerts$/, '')} cannot be reached from this host: ${why}`,
-    tryThis: '6443/tcp of the servers must be open to this host: run the firewall role (--tags firewall)',
+    hint: '6443/tcp of the servers must be open to this host: run the firewall role (--tags firewall)',
   },
   {
     name: 'agent refused',
@@ -163,22 +161,21 @@ export const startFailures: readonly StartFailure[] = [
     pattern: 'agent config[^"]*(not authorized|401 Unauthorized)',
     permanent: false,
     what: () => 'the cluster refuses this agent: its token is another one',
-    tryThis: 'remove /etc/rancher/k3s/cluster-token on this host, leave k3s_token unset, and run again',
+    hint: 'remove /etc/rancher/k3s/cluster-token on this host, leave k3s_token unset, and run again',
   },
   {
     name: 'clock',
     pattern: 'certificate has expired or is not yet valid',
     permanent: false,
     what: () => "a certificate is not valid at this host's time: its clock is off, or the certificate has expired",
-    tryThis: 'timedatectl; then `k3s certificate check`',
+    hint: 'timedatectl; then `k3s certificate check`',
   },
   {
     name: 'missing cgroup',
     pattern: 'failed to find memory cgroup',
     permanent: true,
     what: () => 'the kernel has no memory cgroup',
-    tryThis:
-      'add cgroup_memory=1 cgroup_enable=memory to the one line of cmdline.txt in /boot or /boot/firmware, and reboot',
+    hint: 'add cgroup_memory=1 cgroup_enable=memory to the one line of cmdline.txt in /boot or /boot/firmware, and reboot',
   },
 ];
 
@@ -200,7 +197,7 @@ export function explainStart(log: string): Explanation | undefined {
         best = { at: match.index, failure, groups: match.slice(1).map((group) => group ?? '') };
     }
   }
-  return best && { what: best.failure.what(best.groups, log), tryThis: best.failure.tryThis };
+  return best && { what: best.failure.what(best.groups, log), hint: best.failure.hint };
 }
 
 /** One extended regular expression of all failures. */

@@ -92,18 +92,18 @@ export function settingsFor(kind: 'server' | 'agent', config: Settings): Setting
 export interface BadSetting {
   readonly key: string;
   readonly what: string;
-  readonly tryThis: string;
+  readonly hint: string;
 }
 
 /** Keys of `k3s_config` that k3s does not know (a server would ignore them silently), or that are not the user's to set. */
 export function badSettings(config: Settings): readonly BadSetting[] {
   return Object.keys(config).flatMap((key): BadSetting[] => {
     const instead = OURS[bare(key)];
-    if (instead) return [{ key, what: `"${key}" does not belong into k3s_config`, tryThis: `use ${instead}` }];
+    if (instead) return [{ key, what: `"${key}" does not belong into k3s_config`, hint: `use ${instead}` }];
     if (AGENT.includes(bare(key)) || SERVER.includes(bare(key))) return [];
     const near = didYouMean(bare(key), [...AGENT, ...SERVER]);
-    const tryThis = near ? `did you mean "${near}"?` : '`k3s server --help` lists the settings';
-    return [{ key, what: `k3s has no setting "${key}"`, tryThis }];
+    const hint = near ? `did you mean "${near}"?` : '`k3s server --help` lists the settings';
+    return [{ key, what: `k3s has no setting "${key}"`, hint }];
   });
 }
 

@@ -1,6 +1,6 @@
 /** The tasks that bring k3s onto a node without starting it: binary, images, links. */
 import { type Resource, refuse, sh, type Task, type TaskOptions, task, UserError } from '../../engine/index.ts';
-import { copied } from '../../engine/resources/copied.ts';
+import { copy } from '../../engine/resources/copy.ts';
 import { directory } from '../../engine/resources/directory.ts';
 import { download } from '../../engine/resources/download.ts';
 import { link } from '../../engine/resources/link.ts';
@@ -31,7 +31,7 @@ export function installTasks(context: InstallContext): readonly Task[] {
     const finding = {
       evidence: 'uname -m',
       what: 'k3s has no release for this architecture',
-      allowed: 'AMD64, ARM64, ARMv7',
+      expected: 'AMD64, ARM64, ARMv7',
     };
     return [task('Choose the release for this architecture', refuse('k3s-architecture', finding))];
   }
@@ -61,7 +61,7 @@ export function installTasks(context: InstallContext): readonly Task[] {
 function binary({ vars, release, restart: _, ...rest }: InstallContext, arch: keyof typeof releaseNames): Resource {
   const { suffix, arch: archName } = releaseNames[arch];
   if (vars.k3s_binary !== undefined) {
-    return copied({
+    return copy({
       path: BINARY,
       from: vars.k3s_binary.replaceAll('{suffix}', suffix),
       mode: '0755',
@@ -80,7 +80,7 @@ hw_is=$(${candidate} --version 2>&1 | sed -n '1s/^k3s version \([^ ]*\).*/\1/p')
       url: releaseUrl(vars.k3s_mirror, release.version, name),
       sha256: sum,
       mode: '0755',
-      seed: vars.k3s_seed,
+      fromPeers: vars.k3s_download_from_peers,
     });
   }
   const why = release.ok ? `sha256sum-${archName}.txt has no line for ${name}` : release.why;
@@ -98,7 +98,7 @@ hw_is=$(${candidate} --version 2>&1 | sed -n '1s/^k3s version \([^ ]*\).*/\1/p')
 export function noRelease(vars: Pick<NodeVars, 'k3s_mirror'>, why: string) {
   return {
     what: `the checksums of the release could not be had: ${why}`,
-    tryThis:
+    hint:
       `is ${vars.k3s_mirror} reachable from the servers, and laid out like the release page? Without internet: k3s_mirror ` +
       'names a mirror, k3s_binary pushes the file from here',
   };
@@ -118,7 +118,7 @@ function noImages(version: string, arch: keyof typeof releaseNames): Task {
     refuse('k3s-images', {
       evidence: `no ${imagesName(arch)} among the checksums of ${version}`,
       what: 'the mirror has no archive of images for this architecture',
-      tryThis: 'k3s_airgap_images: false, or k3s_image_archives with archives of your own',
+      hint: 'k3s_airgap_images: false, or k3s_image_archives with archives of your own',
     }),
   );
 }
@@ -130,10 +130,10 @@ function imageTasks({ vars, release }: InstallContext, arch: keyof typeof releas
     if (!/\.tar(\.(gz|zst|lz4|bz2))?$/.test(name)) {
       throw new UserError({
         what: `k3s_image_archives: ${path} is no image archive`,
-        allowed: '.tar, .tar.zst, .tar.gz',
+        expected: '.tar, .tar.zst, .tar.gz',
       });
     }
-    return task(`Push the images in ${name}`, copied({ path: `${DATA}/agent/images/${name}`, from }), {
+    return task(`Push the images in ${name}`, copy({ path: `${DATA}/agent/images/${name}`, from }), {
       tags: ['images'],
     });
   });
@@ -141,6 +141,11 @@ function imageTasks({ vars, release }: InstallContext, arch: keyof typeof releas
   const sum = release.ok ? release.sums[name] : undefined;
   if (!vars.k3s_airgap_images || !release.ok || !sum) return pushed;
   const url = releaseUrl(vars.k3s_mirror, release.version, name);
-  const archive = download({ path: `${DATA}/agent/images/${name}`, url, sha256: sum, seed: vars.k3s_seed });
+  const archive = download({
+    path: `${DATA}/agent/images/${name}`,
+    url,
+    sha256: sum,
+    fromPeers: vars.k3s_download_from_peers,
+  });
   return [task('Download the images of the release', archive, { tags: ['images'] }), ...pushed];
 }

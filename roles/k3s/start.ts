@@ -92,15 +92,15 @@ exit 1`;
 function explain({ stderr }: { readonly stderr: string }) {
   const known = explainStart(stderr);
   if (known) return known;
-  const tryThis = 'journalctl -u k3s -u k3s-agent on the host says more';
+  const hint = 'journalctl -u k3s -u k3s-agent on the host says more';
   const fatal = [...stderr.matchAll(/level=fatal msg="(?:Error: )?(.*)"$/gm)].at(-1)?.[1];
-  if (fatal) return { what: `k3s does not start: ${fatal.replaceAll('\\"', '"')}`, tryThis };
+  if (fatal) return { what: `k3s does not start: ${fatal.replaceAll('\\"', '"')}`, hint };
   const late = /hw: (not ready within .*)/.exec(stderr)?.[1];
-  return late ? { what: `k3s is ${late}`, tryThis: `${tryThis}; k3s_start_timeout gives it longer` } : undefined;
+  return late ? { what: `k3s is ${late}`, hint: `${hint}; k3s_start_timeout gives it longer` } : undefined;
 }
 
 /** k3s, enabled, running and ready. */
-export function started(options: StartOptions): Resource {
+export function k3sStarted(options: StartOptions): Resource {
   const unit = unitOf(options.kind);
   return {
     kind: 'k3s',
@@ -135,7 +135,7 @@ esac`,
 const AROUND = 180;
 
 /** For a handler: k3s restarted and ready again. Where this server has the virtual IP, another one answers at it meanwhile. */
-export function restarted(
+export function k3sRestarted(
   options: StartOptions,
   vip?: { readonly address: string; readonly node: string; readonly ip: string },
 ): Resource {

@@ -1,7 +1,7 @@
 /** What of k3s is on a host already: binary, unit, data, settings. Read before every decision; nothing here is changed. */
 
 import { type Fact, fact, Script, sh } from '../../engine/index.ts';
-import { yaml } from '../../engine/late-packages.ts';
+import { yaml } from '../../engine/lazy-packages.ts';
 import { hwKv, parseState } from '../../engine/state.ts';
 import { DATA } from './etcd.ts';
 

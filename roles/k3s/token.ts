@@ -85,7 +85,7 @@ head -c 16 /dev/urandom | od -An -v -tx1 | tr -d ' \\n' >$hw_new && echo >>$hw_n
     { id: 'token of the cluster', creates: TOKEN_FILE },
     {
       what: 'no server of the inventory has a cluster to join yet',
-      tryThis: 'run without --limit, so that the first server begins one',
+      hint: 'run without --limit, so that the first server begins one',
     },
   );
 }

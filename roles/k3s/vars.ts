@@ -42,7 +42,7 @@ export const k3sVars = {
       'it becomes nothing on AMD64, `-arm64` or `-armhf` elsewhere, as the release page names them. It must be of k3s_version.',
     examples: ['files/k3s{suffix}'],
   },
-  k3s_seed: {
+  k3s_download_from_peers: {
     type: 'boolean',
     description:
       'Of the nodes that lack a release, one of each architecture downloads it; the others get it from that one, through this ' +

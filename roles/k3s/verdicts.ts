@@ -15,7 +15,7 @@ export function settingsVerdict(config: Settings): Verdict {
   return refuse('k3s-config', {
     evidence: bad.map(({ key }) => key).join(', '),
     what: bad.map(({ what }) => what).join('; '),
-    tryThis: bad.map(({ tryThis }) => tryThis).join('; '),
+    hint: bad.map(({ hint }) => hint).join('; '),
   });
 }
 
@@ -28,8 +28,8 @@ export function filesVerdict(release: Release, arch: Architecture, vars: NodeVar
   return refuse('k3s-files', {
     evidence: `no ${missing} among the checksums of ${release.version}`,
     what: `${vars.k3s_mirror} has not all of ${release.version} for ${arch}`,
-    allowed: `a mirror with ${names.join(', ')} and their lines in sha256sum-${releaseNames[arch].arch}.txt`,
-    tryThis:
+    expected: `a mirror with ${names.join(', ')} and their lines in sha256sum-${releaseNames[arch].arch}.txt`,
+    hint:
       `complete the mirror, and remove ${RELEASE_FILE} on the servers, where it keeps an earlier answer; k3s_binary and ` +
       'k3s_image_archives push files from here instead',
   });

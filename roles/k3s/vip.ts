@@ -7,7 +7,7 @@
  * of before end here before k3s stops, those of the time between end there.
  */
 import { type Fact, fact, Script, sh, shellFunction } from '../../engine/index.ts';
-import { armed, disarm } from '../../engine/resources/revert.ts';
+import { armRevert, disarmRevert } from '../../engine/resources/dead-man-revert.ts';
 import { isInNetwork } from '../cluster/network.ts';
 import { DATA, hwMembers, hwReady } from './etcd.ts';
 
@@ -125,7 +125,7 @@ if ${hwHasVip} ${address}; then
   hw_to=$(${hwOtherServer} ${self.ip}) || { echo ${`no other server is ready to answer at ${address}`} >&2; exit 1; }
   # Left over from a run that was cut off.
   ! iptables -w -t nat -n -L ${CHAIN} >/dev/null 2>&1 || hw_relay_off
-  ${armed(id, seconds, Script.raw(off.join('; ')), sh`hw_relay_on`)}
+  ${armRevert(id, seconds, Script.raw(off.join('; ')), sh`hw_relay_on`)}
   echo ${address} "stays; new connections to it go on to $hw_to"
   ${hwKeepLease} ${self.node} "$hw_to" >/dev/null 2>&1 &
   hw_renewer=$!
@@ -147,12 +147,12 @@ kill $hw_renewer 2>/dev/null
 # The new holder of the lease tells the network that it has the address within another moment.
 [ $hw_rc = 0 ] || sleep ${ANNOUNCE}
 hw_relay_off
-${disarm(id)}
+${disarmRevert(id)}
 exit $hw_rc`;
 }
 
 /** Does this host have the address, and who answers for it on the network? */
-export interface VipSight {
+export interface VipObservation {
   readonly holds: boolean;
   /** Interfaces on whose own network the address is. */
   readonly ifaces: readonly string[];
@@ -165,7 +165,7 @@ export interface VipSight {
 }
 
 /** What a host sees of a virtual address. Any packet to it makes the kernel ask for its link address; the answer is kept. */
-export function vipSight(address: string): Fact<VipSight> {
+export function vipObservation(address: string): Fact<VipObservation> {
   return fact({
     name: 'virtual IP',
     script: sh`
@@ -187,7 +187,7 @@ ip -o link show | sed -n 's,.*link/ether \\([^ ]*\\).*,mac \\1,p'`,
   });
 }
 
-function parseSight(address: string, output: string): VipSight {
+function parseSight(address: string, output: string): VipObservation {
   const lines = output.split('\n').map((line) => line.split(' '));
   const after = (word: string): string | undefined => lines.find(([kind]) => kind === word)?.[1];
   const ifaces = lines.flatMap(([kind, iface = '', cidr = '']) =>

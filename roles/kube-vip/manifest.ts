@@ -1,7 +1,7 @@
 /** kube-vip's objects, from variables: rendered from templates/kube-vip, read back as YAML. Pure but for reading the templates. */
 
 import { type Infer, UserError } from '../../engine/index.ts';
-import { yaml } from '../../engine/late-packages.ts';
+import { yaml } from '../../engine/lazy-packages.ts';
 import type { KubernetesManifest } from '../../engine/resources/kubernetes.ts';
 import { type Render, template } from '../../engine/template.ts';
 import { KUBE_VIP, LEASE } from '../k3s/vip.ts';
@@ -26,7 +26,7 @@ export function leaseOf(choice: string): Lease {
   if (duration > renew && renew > retry && retry > 0) return { duration, renew, retry };
   throw new UserError({
     what: `kube_vip_lease: ${choice} is no lease`,
-    allowed: 'calm, fast, or duration/renew/retry in seconds, each greater than the next: 15/10/2',
+    expected: 'calm, fast, or duration/renew/retry in seconds, each greater than the next: 15/10/2',
   });
 }
 

@@ -9,5 +9,5 @@ export const kubeVip = defineRole({
   hosts: 'server',
   vars,
   tags: ['vip'],
-  work: () => import('./stages.ts'),
+  load: () => import('./stages.ts'),
 });

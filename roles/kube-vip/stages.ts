@@ -18,10 +18,10 @@ import { nodesOf, serversOf } from '../cluster/groups.ts';
 import { network, nodeIps } from '../cluster/network.ts';
 import { DATA, hwReady } from '../k3s/etcd.ts';
 import { hasCluster, type K3sState, k3sState } from '../k3s/state.ts';
-import { hwHasVip, KUBE_VIP, LEASE, vipSight } from '../k3s/vip.ts';
+import { hwHasVip, KUBE_VIP, LEASE, vipObservation } from '../k3s/vip.ts';
 import { type KubeVipVars, leaseCost, manifest } from './manifest.ts';
-import { freeVerdict, holdersOf, interfaceFor, interfaceVerdict, type Sights } from './sight.ts';
 import type { vars } from './vars.ts';
+import { freeVerdict, holdersOf, interfaceFor, interfaceVerdict, type VipObservations } from './vip-observation.ts';
 
 const KUBECTL = sh`/usr/local/bin/k3s kubectl`;
 
@@ -108,7 +108,7 @@ export const stages: RoleStages<typeof vars> = (stage) => [
 /** What every part of the role asks. */
 function asked(context: Context) {
   const servers = serversOf(context);
-  const sight = vipSight(context.vars.kube_vip_address ?? NONE);
+  const sight = vipObservation(context.vars.kube_vip_address ?? NONE);
   return {
     sights: fromEach(context.vars.kube_vip_address === undefined ? [] : servers, sight, 'omit'),
     networks: fromEach(context.vars.kube_vip_address === undefined ? [] : nodesOf(context), network, 'omit'),
@@ -120,7 +120,7 @@ function isRunning(state: K3sState | undefined): boolean {
   return state?.server === 'active' && hasCluster(state);
 }
 
-function modeVerdicts(vars: KubeVipVars, address: string, sights: Sights): readonly Verdict[] {
+function modeVerdicts(vars: KubeVipVars, address: string, sights: VipObservations): readonly Verdict[] {
   if (vars.kube_vip_mode === 'arp') {
     return [
       interfaceVerdict(interfaceFor(address, sights, vars.kube_vip_interface)),
@@ -133,7 +133,7 @@ function modeVerdicts(vars: KubeVipVars, address: string, sights: Sights): reado
     refuse('vip-bgp', {
       evidence: 'kube_vip_bgp is unset',
       what: 'kube_vip_mode is bgp, and there are no routers to announce the address to',
-      allowed: 'kube_vip_bgp: { as: 65001, peers: ["192.168.2.1:65000::false"] }',
+      expected: 'kube_vip_bgp: { as: 65001, peers: ["192.168.2.1:65000::false"] }',
     }),
   ];
 }
@@ -157,10 +157,10 @@ exit 1`,
     const said = wait.explain?.(failure);
     if (!said) return undefined;
     const certificate = failure.stderr.includes('does not have the address');
-    const tryThis = certificate
+    const hint = certificate
       ? 'k3s has kube_vip_address in its tls-san (run the role k3s-server), yet an old certificate: `k3s certificate rotate`, server by server'
       : `k3s kubectl -n kube-system logs -l app.kubernetes.io/name=${KUBE_VIP}`;
-    return { ...said, tryThis };
+    return { ...said, hint };
   };
   return [task('Wait until the API answers at the address', { ...wait, explain })];
 }
@@ -171,7 +171,7 @@ exit 1`,
  */
 export function holderVerdict(
   address: string,
-  sights: Sights,
+  sights: VipObservations,
   running: boolean,
   silent: readonly string[] = [],
 ): Verdict {
@@ -184,14 +184,14 @@ export function holderVerdict(
     return warn('vip-holder', {
       evidence: `none of ${[...sights.keys()].join(', ')}`,
       what: `whether a server has ${address} is not known: ${silent.join(', ')} could not be asked`,
-      tryThis: `mend ${silent.join(', ')} and run again`,
+      hint: `mend ${silent.join(', ')} and run again`,
     });
   }
   return refuse('vip-holder', {
     evidence: holders.length === 0 ? `none of ${[...sights.keys()].join(', ')}` : holders.join(', '),
     what: holders.length === 0 ? `no server has ${address}` : `${address} is on more than one server`,
-    allowed: 'exactly one',
-    tryThis:
+    expected: 'exactly one',
+    hint:
       holders.length === 0
         ? `k3s kubectl -n kube-system get pods -l app.kubernetes.io/name=${KUBE_VIP}`
         : `k3s kubectl -n kube-system get lease ${LEASE} names the right one; delete the kube-vip pods of the others`,

@@ -8,5 +8,5 @@ export const kubeconfig = defineRole({
   description: 'Writes the kubeconfig of the cluster on this machine, mode 0600, with the address that clients use.',
   hosts: 'localhost',
   vars,
-  work: () => import('./stages.ts'),
+  load: () => import('./stages.ts'),
 });

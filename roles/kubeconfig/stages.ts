@@ -68,7 +68,7 @@ export const stages: RoleStages<typeof vars> = (stage) => [
       const address = typeof vip === 'string' ? vip : (ip ?? from?.address);
       const target = resolve(path);
       if (!found || address === undefined) {
-        const nothing = { what: 'no server has a kubeconfig yet', tryThis: 'install the cluster first' };
+        const nothing = { what: 'no server has a kubeconfig yet', hint: 'install the cluster first' };
         return [
           task(
             'Write the kubeconfig',
@@ -95,6 +95,6 @@ function wantedPath(
   if (path === undefined || typeof path === 'string') return path || undefined;
   throw new UserError({
     what: 'k3s_fetch_kubeconfig is no path',
-    allowed: 'a file name on this machine: ./kubeconfig',
+    expected: 'a file name on this machine: ./kubeconfig',
   });
 }

@@ -27,12 +27,12 @@ export function clusterVerdicts(seen: Neighbours, drift: number): readonly Verdi
     unique(seen, 'machine-id', ({ machineId }) => machineId, {
       what: 'the machine id',
       why: 'leases of the DHCP server and journals get mixed up',
-      tryThis: 'rm /etc/machine-id /var/lib/dbus/machine-id; systemd-machine-id-setup; reboot',
+      hint: 'rm /etc/machine-id /var/lib/dbus/machine-id; systemd-machine-id-setup; reboot',
     }),
     unique(seen, 'product-uuid', ({ productUuid }) => productUuid, {
       what: 'the product UUID',
       why: 'what identifies machines by it takes them for one',
-      tryThis: 'give the virtual machine a UUID of its own; nothing can be done about boards that share one',
+      hint: 'give the virtual machine a UUID of its own; nothing can be done about boards that share one',
     }),
     address(seen),
     clock(seen, drift),
@@ -58,20 +58,20 @@ function hostname(seen: Neighbours): Verdict {
   const own = seen.systems.get(seen.host.name);
   const name = own ? nodeName(own) : '';
   const others = alike(seen, seen.systems, nodeName);
-  const tryThis = `hostnamectl set-hostname ${seen.host.name}`;
+  const hint = `hostnamectl set-hostname ${seen.host.name}`;
   if (others.length > 0) {
     return refuse('hostname', {
       evidence: name,
       what: `${[seen.host.name, ...others].join(' and ')} have the same host name, ${name}: the second would be refused as a node`,
-      tryThis,
+      hint,
     });
   }
   if (/^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/.test(name) && name !== 'localhost') return pass('hostname', name);
   return refuse('hostname', {
     evidence: name,
     what: `"${name}" can't be the name of a node`,
-    allowed: 'letters, digits and -',
-    tryThis,
+    expected: 'letters, digits and -',
+    hint,
   });
 }
 
@@ -79,13 +79,13 @@ function unique(
   seen: Neighbours,
   id: string,
   of: (system: System) => string,
-  { what, why, tryThis }: { readonly what: string; readonly why: string; readonly tryThis: string },
+  { what, why, hint }: { readonly what: string; readonly why: string; readonly hint: string },
 ): Verdict {
   const own = seen.systems.get(seen.host.name);
   const others = alike(seen, seen.systems, of);
   const evidence = (own && of(own)) || 'none';
   if (others.length === 0) return pass(id, evidence);
-  return warn(id, { evidence, what: `${seen.host.name} has ${what} of ${others.join(', ')}: ${why}`, tryThis });
+  return warn(id, { evidence, what: `${seen.host.name} has ${what} of ${others.join(', ')}: ${why}`, hint });
 }
 
 function address(seen: Neighbours): Verdict {
@@ -96,7 +96,7 @@ function address(seen: Neighbours): Verdict {
   return refuse('node-ip', {
     evidence: own,
     what: `${[seen.host.name, ...others].join(' and ')} would use the same address, ${own}, for each other`,
-    tryThis: 'node_ip for each of them, in host_vars: its address on the network they share',
+    hint: 'node_ip for each of them, in host_vars: its address on the network they share',
   });
 }
 
@@ -104,15 +104,15 @@ function clock(seen: Neighbours, drift: number): Verdict {
   const own = seen.systems.get(seen.host.name)?.clockOffset ?? 0;
   const words = (seconds: number): string => `${Math.abs(seconds).toFixed(1)} s ${seconds < 0 ? 'behind' : 'ahead of'}`;
   const evidence = `${words(own)} this machine's clock`;
-  const tryThis =
+  const hint =
     'timedatectl set-ntp true; chronyc makestep. Where every host is off alike, the clock here is the wrong one';
-  const allowed = `${drift} s (preflight_clock_drift)`;
+  const expected = `${drift} s (preflight_clock_drift)`;
   if (Math.abs(own) > drift) {
     return refuse('clock', {
       evidence,
       what: `${seen.host.name}'s clock is ${evidence}: tokens and certificates fail`,
-      allowed,
-      tryThis,
+      expected,
+      hint,
     });
   }
   const far = [...seen.systems].filter(([name, { clockOffset }]) => {
@@ -121,7 +121,7 @@ function clock(seen: Neighbours, drift: number): Verdict {
   });
   if (far.length === 0) return pass('clock', evidence);
   const list = far.map(([name, { clockOffset }]) => `${words(own - clockOffset)} ${name}'s`).join(', ');
-  return refuse('clock', { evidence: list, what: `${seen.host.name}'s clock is ${list}`, allowed, tryThis });
+  return refuse('clock', { evidence: list, what: `${seen.host.name}'s clock is ${list}`, expected, hint });
 }
 
 function architectures({ host, nodes, systems }: Neighbours): Verdict {
@@ -133,7 +133,7 @@ function architectures({ host, nodes, systems }: Neighbours): Verdict {
   return warn('mixed-architectures', {
     evidence,
     what: `${host.name} (${own}) is a server beside AMD64 machines (${amd64.join(', ')}): etcd is as slow as its slowest disk`,
-    tryThis: 'make the AMD64 machines the servers, and this one an agent, unless its disk is as good',
+    hint: 'make the AMD64 machines the servers, and this one an agent, unless its disk is as good',
   });
 }
 
@@ -145,7 +145,7 @@ function etcdAddress(seen: Neighbours): Verdict {
   return refuse('etcd-address', {
     evidence: `member at ${member}, node at ${own}`,
     what: `${seen.host.name} is a member of etcd under ${member}, and its address is ${own} now: the others don't find it`,
-    tryThis:
+    hint:
       `give it ${member} back, or node_ip: ${member} where it has both; else, with the other servers healthy: kubectl delete node ` +
       `${seen.host.name}, stop k3s there, rm -rf /var/lib/rancher/k3s/server/db, run again`,
   });
@@ -156,8 +156,7 @@ function learner({ host, found }: Neighbours): Verdict {
   return warn('learner', {
     evidence: 'etcd_server_is_learner 1',
     what: `${host.name}'s etcd is a learner still: it joined just now, or it has stalled; meanwhile nobody else can join`,
-    tryThis:
-      'wait a minute; if it stays so, look for a closed 2380/tcp (the firewall role says by packets) and run again',
+    hint: 'wait a minute; if it stays so, look for a closed 2380/tcp (the firewall role says by packets) and run again',
   });
 }
 
@@ -170,6 +169,6 @@ function nodePassword({ host, systems, found, servers }: Neighbours): Verdict {
   return refuse('node-password', {
     evidence: `${knows[0]} knows a node ${name}; no /etc/rancher/node/password here`,
     what: `the cluster knows another ${name}, and would reject this one ("Node password rejected"): re-imaged, or a second host of that name`,
-    tryThis: `if the old ${name} is gone for good: k3s kubectl delete node ${name} on ${knows[0]}; else another host name`,
+    hint: `if the old ${name} is gone for good: k3s kubectl delete node ${name} on ${knows[0]}; else another host name`,
   });
 }

@@ -47,15 +47,15 @@ function operatingSystem({ system: { os, systemd }, found }: Machine): Verdict {
       what: systemd
         ? 'the host has no apt, with which the roles install what they need'
         : 'systemd does not run this host',
-      allowed: 'Debian, Ubuntu, Raspberry Pi OS and what is made from them, booted by systemd',
-      tryThis: 'install one of these on the host, or take it out of the inventory',
+      expected: 'Debian, Ubuntu, Raspberry Pi OS and what is made from them, booted by systemd',
+      hint: 'install one of these on the host, or take it out of the inventory',
     });
   }
   if ([os.id, ...os.like].some((id) => FAMILIES.includes(id))) return pass('os', evidence);
   return warn('os', {
     evidence,
     what: 'nobody has tried these roles on this operating system',
-    allowed: FAMILIES.join(', '),
+    expected: FAMILIES.join(', '),
   });
 }
 
@@ -64,8 +64,8 @@ function architecture({ system: { arch, machine } }: Machine): Verdict {
   return refuse('architecture', {
     evidence: machine,
     what: `k3s has no release for ${machine}`,
-    allowed: 'x86_64, aarch64, armv7l',
-    tryThis: 'on a 64-bit processor install a 64-bit system; else take the host out of the inventory',
+    expected: 'x86_64, aarch64, armv7l',
+    hint: 'on a 64-bit processor install a 64-bit system; else take the host out of the inventory',
   });
 }
 
@@ -80,7 +80,7 @@ function memory({ kind, system: { memoryMiB } }: Machine, vars: PreflightVars): 
   const finding = (wanted: number): Finding => ({
     evidence,
     what: `${evidence} is too little for ${kind === 'server' ? 'a server' : 'an agent'}`,
-    allowed: `${wanted} GB and more`,
+    expected: `${wanted} GB and more`,
   });
   if (gb >= need * TOLERATED) {
     return warn('memory', {
@@ -90,7 +90,7 @@ function memory({ kind, system: { memoryMiB } }: Machine, vars: PreflightVars): 
   }
   return refuse('memory', {
     ...finding(need),
-    tryThis: kind === 'server' ? 'make it an agent, or add memory' : `preflight_agent_memory_gb, where small is meant`,
+    hint: kind === 'server' ? 'make it an agent, or add memory' : `preflight_agent_memory_gb, where small is meant`,
   });
 }
 
@@ -111,37 +111,37 @@ function disk({ kind, found: { disk: found } }: Machine, vars: PreflightVars): V
       ? [vars.preflight_server_disk_gb, 2.5 * vars.preflight_server_disk_gb]
       : [vars.preflight_agent_disk_gb, 2 * vars.preflight_agent_disk_gb];
   const evidence = `${mount} has ${size.toFixed(1)} GB, ${free.toFixed(1)} GB free`;
-  const tryThis = `put ${vars.preflight_data_dir} on a bigger disk`;
+  const hint = `put ${vars.preflight_data_dir} on a bigger disk`;
   if (free < FREE_AT_LEAST) {
     return refuse('disk', {
       evidence,
       what: `there is no room under ${vars.preflight_data_dir}`,
-      allowed: `${FREE_AT_LEAST} GB free and more`,
-      tryThis: `see what fills it: du -xh ${mount} | sort -h | tail; journalctl --vacuum-size=100M; apt-get clean`,
+      expected: `${FREE_AT_LEAST} GB free and more`,
+      hint: `see what fills it: du -xh ${mount} | sort -h | tail; journalctl --vacuum-size=100M; apt-get clean`,
     });
   }
   if (size < need * TOLERATED) {
     return refuse('disk', {
       evidence,
       what: `the disk under ${vars.preflight_data_dir} is too small`,
-      allowed: `${need} GB and more`,
-      tryThis,
+      expected: `${need} GB and more`,
+      hint,
     });
   }
   if (free < size * FREE_SHARE) {
     return warn('disk', {
       evidence,
       what: `the disk under ${vars.preflight_data_dir} is nearly full: the kubelet evicts pods`,
-      allowed: '15 % free and more',
-      tryThis,
+      expected: '15 % free and more',
+      hint,
     });
   }
   if (size < recommended * TOLERATED) {
     return warn('disk', {
       evidence,
       what: `the disk under ${vars.preflight_data_dir} is small`,
-      allowed: `${recommended} GB and more`,
-      tryThis,
+      expected: `${recommended} GB and more`,
+      hint,
     });
   }
   return pass('disk', evidence);
@@ -156,14 +156,14 @@ function memoryCgroup({ found: { memoryCgroup: there, cmdline } }: Machine): Ver
           ? `${cmdline.path} has ${cmdline.lines} lines; only the first counts`
           : 'no memory controller',
       what: 'the kernel has no memory cgroup, and k3s does not start without it',
-      tryThis: `append "cgroup_memory=1 cgroup_enable=memory" to the one line of ${file}, no line break before it, and reboot`,
+      hint: `append "cgroup_memory=1 cgroup_enable=memory" to the one line of ${file}, no line break before it, and reboot`,
     });
   }
   if (cmdline && cmdline.lines > 1) {
     return warn('memory-cgroup', {
       evidence: `${cmdline.path} has ${cmdline.lines} lines`,
       what: 'only the first line of kernel parameters counts: what stands below is ignored',
-      tryThis: `make it one line: ${cmdline.path}`,
+      hint: `make it one line: ${cmdline.path}`,
     });
   }
   return pass('memory-cgroup', 'there');
@@ -177,7 +177,7 @@ function vxlan({ found, system: { model, os } }: Machine, vars: PreflightVars): 
   return refuse('vxlan', {
     evidence: 'neither built in nor a module',
     what: 'the kernel has no vxlan, on which the network of the pods rides',
-    tryThis: pi
+    hint: pi
       ? 'apt install linux-modules-extra-raspi, and reboot'
       : 'install the modules of the running kernel (linux-modules-extra), or reboot into the newest one; k3s_flannel_backend: host-gw needs none',
   });
@@ -191,8 +191,8 @@ function iptables({ host, found: { iptables: version } }: Machine): Verdict {
   return refuse('iptables', {
     evidence: version,
     what: `iptables ${version} adds the same rules again and again, until the host is slow (k3s issue 3117)`,
-    allowed: 'below 1.8.0, 1.8.5 and newer',
-    tryThis: 'k3s_config: { prefer-bundled-bin: true }, or a newer iptables',
+    expected: 'below 1.8.0, 1.8.5 and newer',
+    hint: 'k3s_config: { prefer-bundled-bin: true }, or a newer iptables',
   });
 }
 
@@ -203,7 +203,7 @@ function forward({ found: { forward: found } }: Machine, vars: PreflightVars): V
   return warn('forward', {
     evidence: 'iptables -P FORWARD DROP',
     what: `forwarded packets are dropped, and no rule lets those of the pods (${vars.k3s_cluster_cidr}) through`,
-    tryThis: 'the firewall role adds the rule; without it: iptables -P FORWARD ACCEPT, for good',
+    hint: 'the firewall role adds the rule; without it: iptables -P FORWARD ACCEPT, for good',
   });
 }
 
@@ -212,7 +212,7 @@ function swap({ found: { swap: devices } }: Machine): Verdict {
   return warn('swap', {
     evidence: devices.join(', '),
     what: 'the host swaps: etcd then misses heartbeats when memory is short',
-    tryThis: 'swapoff -a, and take it out of /etc/fstab; Raspberry Pi OS: systemctl disable --now dphys-swapfile',
+    hint: 'swapoff -a, and take it out of /etc/fstab; Raspberry Pi OS: systemctl disable --now dphys-swapfile',
   });
 }
 
@@ -225,7 +225,7 @@ function ports({ kind, found, listeners }: Machine, vars: PreflightVars): Verdic
   return refuse('ports', {
     evidence: list,
     what: `k3s needs ${list}, where something else listens`,
-    tryThis: taken.some(({ program }) => /^(kubelet|kube-|etcd|k3s|containerd)/.test(program))
+    hint: taken.some(({ program }) => /^(kubelet|kube-|etcd|k3s|containerd)/.test(program))
       ? 'another Kubernetes or etcd runs here: remove it first'
       : 'see who: ss -lntup; stop it or move it to another port',
   });
@@ -240,6 +240,6 @@ function timeSource({ found: { synchronised, rtc, container } }: Machine): Verdi
     what: rtc
       ? 'nothing keeps the clock right'
       : 'the host has no battery-backed clock, and no time server sets it: after a reboot certificates look not yet valid',
-    tryThis: 'apt install systemd-timesyncd, or chrony; timedatectl set-ntp true',
+    hint: 'apt install systemd-timesyncd, or chrony; timedatectl set-ntp true',
   });
 }

@@ -8,5 +8,5 @@ export const preflight = defineRole({
   description: 'Checks on every host, before anything is changed on any, what k3s needs of it.',
   hosts: 'k3s_cluster',
   vars: preflightVars,
-  work: () => import('./stages.ts'),
+  load: () => import('./stages.ts'),
 });

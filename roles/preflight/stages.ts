@@ -28,7 +28,7 @@ export const checks: RoleChecks<typeof preflightVars> = (checks) =>
       const kind = nodeKind(host);
       if (!kind) {
         const what = `${host.name} is neither a server nor an agent`;
-        return [refuse('group', { evidence: host.groups.join(', '), what, allowed: 'the groups server and agent' })];
+        return [refuse('group', { evidence: host.groups.join(', '), what, expected: 'the groups server and agent' })];
       }
       const checked = new Set(ask.playHosts.map(({ name }) => name));
       return [

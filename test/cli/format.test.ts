@@ -4,7 +4,7 @@ import { TextFormat } from '../../engine/cli/format.ts';
 import type { RunEvent, RunEventBody, TaskRef } from '../../engine/events.ts';
 
 const BAD = 'a\x1b[2Jb\x1b]0;title\x07c\x9bd\re';
-const problem = { what: `it says ${BAD}`, tryThis: BAD };
+const problem = { what: `it says ${BAD}`, hint: BAD };
 const task: TaskRef = {
   play: 'P',
   role: 'r',
@@ -46,7 +46,7 @@ for (const event of events) {
 t.test(
   'of a script that failed on several hosts, the text is shown once; where it is known what to try, only with -v',
   async (t) => {
-    const failed = (host: string, tryThis: string | undefined): RunEvent => ({
+    const failed = (host: string, hint: string | undefined): RunEvent => ({
       type: 'task-finished',
       host,
       task,
@@ -55,12 +55,12 @@ t.test(
       found: undefined,
       wanted: undefined,
       diff: undefined,
-      failure: { what: 'exit code 3', tryThis, script: 'mk-thing --all', exitCode: 3, stdout: '', stderr: 'no room' },
+      failure: { what: 'exit code 3', hint, script: 'mk-thing --all', exitCode: 3, stdout: '', stderr: 'no room' },
       time: '',
     });
-    const shown = (verbosity: number, tryThis: string | undefined): readonly string[] => {
+    const shown = (verbosity: number, hint: string | undefined): readonly string[] => {
       const format = new TextFormat({ verbosity, diff: false, color: false, journal: '' });
-      return ['one', 'two'].map((host) => format.lines(failed(host, tryThis)).join('\n'));
+      return ['one', 'two'].map((host) => format.lines(failed(host, hint)).join('\n'));
     };
     const [one = '', two = ''] = shown(0, undefined);
     t.match(one, /ran \(exit code 3\):\n {8}mk-thing --all\n {6}stderr:\n {8}no room$/);

@@ -130,7 +130,7 @@ t.test('--output json is one JSON object on stdout and nothing else, also of a r
 
 t.test('--output json is JSON also where the command line is wrong, and where a role is', async (t) => {
   for (const [args, report] of [
-    [['--chekc'], { exitCode: 5, problems: [{ what: 'unknown option --chekc', tryThis: 'did you mean --check?' }] }],
+    [['--chekc'], { exitCode: 5, problems: [{ what: 'unknown option --chekc', hint: 'did you mean --check?' }] }],
     [['node-1'], { exitCode: 5, problems: [{ what: /^node-1: a playbook takes options only/ }] }],
   ] as const) {
     const { code, stdout, stderr } = await program(GREET, ['-i', inventory, '--output=json', ...args], { cwd });
@@ -145,7 +145,7 @@ t.test('--output json is JSON also where the command line is wrong, and where a 
     failed: [
       {
         host: 'node-1',
-        problem: { what: /^task .* notifies a handler of stage greet that is none: nobody$/, allowed: 'tell' },
+        problem: { what: /^unknown handler "nobody" in stage greet, notified by task /, expected: 'tell' },
       },
     ],
   });

@@ -8,12 +8,12 @@ import { join } from 'node:path';
 import { play } from '../../engine/play.ts';
 import type { Session, Step } from '../../engine/remote/session.ts';
 import type { Resource } from '../../engine/resource.ts';
-import { isLook, type ProbeStep, withLooks } from '../../engine/run/looks.ts';
+import { isSharedProbe, type ProbeStep, withSharedProbes } from '../../engine/run/shared-probes.ts';
 import { Script, sh } from '../../engine/script.ts';
 import type { Secret } from '../../engine/secret.ts';
 import { differences, parseState, type State } from '../../engine/state.ts';
 import { task } from '../../engine/task.ts';
-import { between, FREE, NO_TRAFFIC } from '../../engine/traffic.ts';
+import { FREE, NO_TRAFFIC, trafficBetween } from '../../engine/traffic.ts';
 import { withFunctions } from '../engine/resources/local-shell.ts';
 import { roleOf, trips, World } from '../support/world.ts';
 
@@ -159,21 +159,21 @@ class Trial {
   async run(): Promise<readonly Finding[]> {
     const { holds, fails } = this.#example;
     const findings = holds ? [await this.#holds()] : fails ? [await this.#fails(fails)] : await this.#changes();
-    const looked = this.#resource.look ? [await this.#looked()] : [];
+    const looked = this.#resource.sharedProbe ? [await this.#looked()] : [];
     return [...findings, ...looked, ...(this.#example.secrets ? [this.#noSecretShows()] : [])];
   }
 
   /** Asked together with others, a probe says what it says alone: before the change, and after it. */
   async #looked(): Promise<Finding> {
     const problems: string[] = [];
-    const { probe, look } = this.#resource;
+    const { probe, sharedProbe } = this.#resource;
     const compare = async (when: string): Promise<void> => {
-      const step = (id: string): ProbeStep => ({ id, script: probe, timeout: 60, capture: true, look });
+      const step = (id: string): ProbeStep => ({ id, script: probe, timeout: 60, capture: true, sharedProbe });
       const [alone] = await this.#session.run([step('alone')]);
-      const results = await this.#session.run(withLooks([step('one'), step('other')]));
-      if (!results.some((result) => isLook(result) && result.exitCode === 0))
+      const results = await this.#session.run(withSharedProbes([step('one'), step('other')]));
+      if (!results.some((result) => isSharedProbe(result) && result.exitCode === 0))
         problems.push(`${when}: nothing was looked at`);
-      for (const { stdout } of results.filter((result) => !isLook(result))) {
+      for (const { stdout } of results.filter((result) => !isSharedProbe(result))) {
         if (!alone?.stdout.equals(stdout)) problems.push(`${when}: ${stdout} instead of ${alone?.stdout}`);
       }
     };
@@ -201,7 +201,7 @@ class Trial {
     const { before, found } = await this.#start();
     const change = await this.#change(found);
     const explained = this.#resource.explain?.(change);
-    const told = explained ? `${explained.what} (${explained.tryThis ?? ''})` : `nothing; it said: ${change.stderr}`;
+    const told = explained ? `${explained.what} (${explained.hint ?? ''})` : `nothing; it said: ${change.stderr}`;
     const { looks: after } = await this.#end();
     return {
       clause: 'a failure is explained, and leaves things as they were',
@@ -251,7 +251,7 @@ class Trial {
       this.#seen.push(...events.map((event) => JSON.stringify(event)));
       const { looks } = await this.#end();
       const cost = trips(events, this.#session.name);
-      const sent = upload?.(found) ? [`change ${this.#session.channelTrips + 1}`] : [];
+      const sent = upload?.(found) ? [`change ${this.#session.channelRoundTrips + 1}`] : [];
       const wanted = ['check 1', ...sent, 'change 1', ...(confirm ? ['confirm 0'] : [])];
       const failures = events.flatMap((event) =>
         event.type === 'task-finished' && event.failure ? event.failure.what : [],
@@ -395,11 +395,11 @@ export function kept(session: Session): Session {
   const before = { ...session.traffic };
   return {
     name: session.name,
-    channelTrips: session.channelTrips,
+    channelRoundTrips: session.channelRoundTrips,
     wire: NO_TRAFFIC,
     opening: { connect: FREE, authenticate: FREE, become: FREE },
     get traffic() {
-      return between(before, session.traffic);
+      return trafficBetween(before, session.traffic);
     },
     run: (steps, listener) => session.run(steps, listener),
     upload: (transfers) => session.upload(transfers),

@@ -116,7 +116,7 @@ t.test('a probe that prints something else than key=value is a mistake of the pr
 t.test('a problem says where, what, what is allowed and what to try', async (t) => {
   const at = { file: 'group_vars/all.yml', line: 7, column: 1 };
   t.equal(
-    formatProblem({ at, what: 'unknown variable "prot"', allowed: 'port, proto', tryThis: 'did you mean "port"?' }),
+    formatProblem({ at, what: 'unknown variable "prot"', expected: 'port, proto', hint: 'did you mean "port"?' }),
     'group_vars/all.yml:7:1: unknown variable "prot"\n  allowed: port, proto\n  try: did you mean "port"?',
   );
   t.match(new UserError([{ what: 'one' }, { what: 'two' }]).message, /one\ntwo/);

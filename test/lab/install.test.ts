@@ -42,7 +42,7 @@ function tripsOf({ phases }: Report, host: string) {
   return {
     facts: sum('facts', 'checks'),
     check: sum('check', 'diff'),
-    change: sum('wait', 'change', 'give'),
+    change: sum('wait', 'change', 'peer-upload'),
     confirm: sum('confirm'),
     around: sum('connect', 'authenticate', 'become', 'close'),
   };

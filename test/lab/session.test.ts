@@ -1,7 +1,7 @@
 /** Sessions with real hosts: sudo as it really answers, a host that freezes, one that reboots. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
-import { sessionOpener } from '../../engine/remote/open.ts';
+import { sessionOpener } from '../../engine/remote/open-session.ts';
 import { type Connection, LinkError } from '../../engine/remote/session.ts';
 import { sh } from '../../engine/script.ts';
 import { Secret } from '../../engine/secret.ts';
@@ -72,11 +72,11 @@ t.test('sudo keeps out whom it should, and each refusal has its own words', asyn
   const root = (password?: Secret): Partial<Connection> => ({ become: { user: 'root', password } });
   t.match(await refused(connection('asks', root(new Secret('wrong-one')))), {
     phase: 'become',
-    problem: { host: 'asks', what: 'sudo did not accept the password for becoming root', tryThis: /-K/ },
+    problem: { host: 'asks', what: 'sudo did not accept the password for becoming root', hint: /-K/ },
   });
   t.match(await refused(connection('asks', root())), {
     phase: 'become',
-    problem: { what: /asks for a password .* none was given/, tryThis: /-K/ },
+    problem: { what: /asks for a password .* none was given/, hint: /-K/ },
   });
   t.match(await refused(connection('refuses', root(right))), {
     phase: 'become',

@@ -6,11 +6,18 @@ import t from 'tap';
 import type { FactAnswers, FactRequests } from '../../engine/fact.ts';
 import { ufwRule } from '../../engine/resources/ufw.ts';
 import type { HostView } from '../../engine/role.ts';
-import { Questions } from '../../engine/run/questions.ts';
+import { FactSteps } from '../../engine/run/fact-steps.ts';
 import { definition } from '../../engine/script.ts';
 import type { Task } from '../../engine/task.ts';
+import {
+  blockedSentence,
+  type Flows,
+  flows,
+  type Reach,
+  reachable,
+  udpArrival,
+} from '../../roles/cluster/connectivity.ts';
 import { isInNetwork, type Network, network, nodeIp, nodeIps } from '../../roles/cluster/network.ts';
-import { blockedSentence, type Flows, flows, type Reach, reachable, udpArrival } from '../../roles/cluster/reach.ts';
 import { firewallVerdicts } from '../../roles/firewall/checks.ts';
 import { type FirewallFound, firewallFound } from '../../roles/firewall/facts.ts';
 import { firewall } from '../../roles/firewall/role.ts';
@@ -58,7 +65,7 @@ const inventory = [
 const networks = new Map(inventory.map(({ name, address }) => [name, networkOf(address)]));
 const fresh: FirewallFound = { installed: true, enabled: false, ipv6: true, routed: 'deny', rules: [], others: [] };
 
-const { stages } = await firewall.role.work();
+const { stages } = await firewall.role.load();
 
 /** The tasks of the stage `rules` for a host. */
 function tasksOf(
@@ -377,7 +384,7 @@ t.test('a node is asked once to send to all others, however many ask it', async 
   ] as const) {
     const stage = stages.find((each) => each.name === name);
     assert(stage);
-    const asked = new Questions();
+    const asked = new FactSteps();
     for (const host of inventory) {
       const group = (of: string) => inventory.filter(({ groups }) => groups.includes(of));
       const ask = { vars: defaults, host, group, inventory, playHosts: inventory, runHosts: inventory };
@@ -456,7 +463,7 @@ t.test('what is dropped is named by port, sender and receiver', async (t) => {
     evidence: '6443/tcp, 2379/tcp, 8472/udp and 10250/tcp arrive',
   });
   t.match(wayTask(way, 'outside').action, { verdict: 'warn' }, 'a host outside the play is only warned about');
-  t.match(wayTask(way, 'before').action, { verdict: 'warn', tryThis: /the rules of this role on server-3/ });
+  t.match(wayTask(way, 'before').action, { verdict: 'warn', hint: /the rules of this role on server-3/ });
   const lost = new Map([
     ['server-1', table(flow(4000, 29))],
     ['server-3', table()],
@@ -467,7 +474,7 @@ t.test('what is dropped is named by port, sender and receiver', async (t) => {
   t.match(wayTask({ ...way, tcp: undefined }, 'ruled').action, { verdict: 'warn', evidence: 'no answer' });
   t.match(wayTask({ ...way, ips: new Map([...way.ips, ['server-3', '10.0.0.3']]) }, 'ruled').action, {
     verdict: 'warn',
-    tryThis: 'node_ip: 10.0.0.3 in host_vars/server-3.yml',
+    hint: 'node_ip: 10.0.0.3 in host_vars/server-3.yml',
   });
   t.equal(
     blockedSentence(

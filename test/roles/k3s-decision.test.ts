@@ -48,7 +48,7 @@ t.test('no cluster is begun while a server cannot be asked, unless the user answ
     kind: 'refuse',
     id: 'split-brain',
     what: /whether server-3 has a cluster/,
-    tryThis: /bring server-3 back/,
+    hint: /bring server-3 back/,
   });
   t.same(decided('server-1', states, true), { kind: 'begin' });
   t.same(decided('server-1', { ...states, 'server-2': member }), { kind: 'join', via: 'server-2', there: true });
@@ -67,11 +67,11 @@ t.test('members of two clusters are refused, and both are named', async (t) => {
 t.test('sqlite and external datastores are refused with the migration, agents with the way out', async (t) => {
   const sqlite = decided('server-1', { ...all(empty), 'server-1': { ...empty, datastore: 'sqlite' } });
   const id = 'k3s-datastore';
-  t.match(sqlite, { kind: 'refuse', id, tryThis: /cluster-init: true.*Nothing was touched/, final: true });
+  t.match(sqlite, { kind: 'refuse', id, hint: /cluster-init: true.*Nothing was touched/, final: true });
   const external = decided('server-1', { ...all(empty), 'server-1': { ...empty, datastore: 'external' } });
-  t.match(external, { kind: 'refuse', id, tryThis: /embedded etcd.*Nothing was touched/, final: true });
+  t.match(external, { kind: 'refuse', id, hint: /embedded etcd.*Nothing was touched/, final: true });
   const agent = decided('server-1', { ...all(empty), 'server-1': { ...empty, agent: 'active' } });
-  t.match(agent, { kind: 'refuse', id: 'k3s-kind', tryThis: /drain it/ });
+  t.match(agent, { kind: 'refuse', id: 'k3s-kind', hint: /drain it/ });
 });
 
 t.test(
@@ -84,7 +84,7 @@ t.test(
           kind: 'refuse',
           id: 'split-brain',
           what: /^server-3 keeps a cluster in (sqlite|an external datastore), /,
-          tryThis: /^on server-3: migrate /,
+          hint: /^on server-3: migrate /,
         });
       }
       t.same(decided('server-1', states, true), { kind: 'begin' });
@@ -102,7 +102,7 @@ t.test('every decision is a verdict that a stage can hold', async (t) => {
     { kind: 'begin' },
     { kind: 'carry on' },
     { kind: 'join', via: 'server-1', there: true },
-    { kind: 'refuse', id: 'split-brain', evidence: 'e', what: 'w', tryThis: 't', final: true },
+    { kind: 'refuse', id: 'split-brain', evidence: 'e', what: 'w', hint: 't', final: true },
   ];
   for (const decision of decisions) {
     t.match(decisionVerdict(decision), {

@@ -77,7 +77,7 @@ t.test('every captured failure is recognised, with its cause and a remedy', asyn
     const failure = startFailures.find((candidate) => candidate.name === name);
     const explained = explainStart(log);
     t.match(explained?.what, cause, name);
-    t.equal(explained?.tryThis, failure?.tryThis, `${name}: the remedy`);
+    t.equal(explained?.hint, failure?.hint, `${name}: the remedy`);
   }
 });
 

@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import t from 'tap';
 import type { FactAnswers, FactRequests } from '../../engine/fact.ts';
 import { type Script, Secret, sh, type Task, type Verdict } from '../../engine/index.ts';
-import type { HostView, TaskContext, Work } from '../../engine/role.ts';
+import type { HostView, RoleBody, TaskContext } from '../../engine/role.ts';
 import { definition } from '../../engine/script.ts';
 import { type Network, network } from '../../roles/cluster/network.ts';
 import { system } from '../../roles/cluster/system.ts';
@@ -24,7 +24,7 @@ import {
 import { type K3sState, k3sSettings, k3sState, MARK, parseSettings } from '../../roles/k3s/state.ts';
 import { clusterToken, ownToken, sameToken, tokenFile } from '../../roles/k3s/token.ts';
 import { filesVerdict } from '../../roles/k3s/verdicts.ts';
-import { vipSight } from '../../roles/k3s/vip.ts';
+import { vipObservation } from '../../roles/k3s/vip.ts';
 import { k3sAgent } from '../../roles/k3s-agent/role.ts';
 import { skewVerdict } from '../../roles/k3s-agent/stages.ts';
 import { adoptVerdict, flagsVerdict, versionVerdict } from '../../roles/k3s-server/checks.ts';
@@ -72,12 +72,12 @@ const networkOf = (name: string): Network => ({
   addresses: [{ iface: 'eth0', address: ipOf(name), prefix: 24 }],
 });
 
-const server = await k3sServer.role.work();
-const agent = await k3sAgent.role.work();
+const server = await k3sServer.role.load();
+const agent = await k3sAgent.role.load();
 
 /** What the last stage of a role makes of variables and facts. */
 function tasksOf(
-  role: Work,
+  role: RoleBody,
   host: string,
   facts: Readonly<Record<string, unknown>>,
   more: { readonly vars?: Partial<ServerVars>; readonly hostVars?: Readonly<Record<string, unknown>> } = {},
@@ -177,7 +177,7 @@ t.test(
     for (const name of ['Be reached from the server to join', 'Wait until all members of etcd vote']) {
       t.equal(named(tasks, name)?.options.delegateTo?.name, 'server-1', name);
     }
-    t.equal(named(tasks, 'Join the cluster')?.options.disrupts?.thing, 'etcd');
+    t.equal(named(tasks, 'Join the cluster')?.options.disrupts?.lock, 'etcd');
   },
 );
 
@@ -200,7 +200,7 @@ t.test('a running member is restarted for a change of binary, settings or unit, 
     ['Install the k3s binary', 'Write config.yaml', 'Write the unit'],
   );
   const restart = handlers['restart k3s'];
-  t.match(restart?.options.disrupts, { thing: 'etcd', before: { kind: 'wait' }, after: { kind: 'wait' } });
+  t.match(restart?.options.disrupts, { lock: 'etcd', before: { kind: 'wait' }, after: { kind: 'wait' } });
   const action = restart?.action;
   const script = action && 'change' in action ? whole(action.change({})) : '';
   t.match(
@@ -252,7 +252,7 @@ t.test('a host that etcd knows as a voter, and that has lost its data, is refuse
   );
   const { tasks } = tasksOf(server, 'server-3', facts);
   const verdict = named(tasks, 'Make sure that etcd does not know this host from before')?.action as Verdict;
-  t.match(verdict, { verdict: 'refuse', what: /server-3-bb/, tryThis: /kubectl delete node node-1` on server-1/ });
+  t.match(verdict, { verdict: 'refuse', what: /server-3-bb/, hint: /kubectl delete node node-1` on server-1/ });
 });
 
 t.test('a refused server gets no task but the refusal', async (t) => {
@@ -262,7 +262,7 @@ t.test('a refused server gets no task but the refusal', async (t) => {
     serverFacts('server-1', { 'server-1': { ...fresh, datastore: 'sqlite' } }),
   );
   t.equal(tasks.length, 1);
-  t.match(tasks[0]?.action, { verdict: 'refuse', tryThis: /cluster-init: true/ });
+  t.match(tasks[0]?.action, { verdict: 'refuse', hint: /cluster-init: true/ });
 });
 
 t.test('without a release the binary is neither fetched nor guessed', async (t) => {
@@ -272,7 +272,7 @@ t.test('without a release the binary is neither fetched nor guessed', async (t) 
   t.equal(action?.kind, 'command');
   t.match(action && 'explain' in action ? action.explain?.({ exitCode: 1, stdout: '', stderr: '' }) : undefined, {
     what: /Could not resolve host/,
-    tryThis: /k3s_mirror/,
+    hint: /k3s_mirror/,
   });
 });
 
@@ -450,9 +450,9 @@ t.test(
   'k3s_config: misspelt settings and settings that are ours are refused, with what to write instead',
   async (t) => {
     t.match(badSettings({ 'kublet-arg': [], token: 'x', 'tls-san': [], 'disable+': [] }), [
-      { key: 'kublet-arg', tryThis: 'did you mean "kubelet-arg"?' },
-      { key: 'token', tryThis: /k3s_token/ },
-      { key: 'tls-san', tryThis: /k3s_tls_san/ },
+      { key: 'kublet-arg', hint: 'did you mean "kubelet-arg"?' },
+      { key: 'token', hint: /k3s_token/ },
+      { key: 'tls-san', hint: /k3s_tls_san/ },
     ]);
     t.same(settingsFor('agent', { 'kubelet-arg+': ['a'], disable: ['b'] }), { 'kubelet-arg+': ['a'] });
   },
@@ -466,7 +466,7 @@ t.test("somebody else's k3s is taken over where nothing is lost, and refused whe
   t.match(adoptVerdict(found, { ...asked, 'secrets-encryption': true, 'tls-san': ['k3s.lan'] }, vars), {
     verdict: 'refuse',
     evidence: 'secrets-encryption: true; k3s_tls_san: [k3s.lan]',
-    tryThis: /k3s_config/,
+    hint: /k3s_config/,
   });
   t.match(
     adoptVerdict(found, { 'write-kubeconfig-mode': '0600' }, vars),
@@ -512,8 +512,8 @@ t.test('a mirror that has not the files of an architecture is found on the hosts
   const refused = {
     verdict: 'refuse',
     evidence: 'no k3s-arm64 among the checksums of v1.36.2+k3s1',
-    allowed: /sha256sum-arm64\.txt/,
-    tryThis: /k3s_binary/,
+    expected: /sha256sum-arm64\.txt/,
+    hint: /k3s_binary/,
   };
   t.match(filesVerdict(partly, 'arm64', defaults), refused);
   t.match(filesVerdict(partly, 'arm64', { ...defaults, k3s_binary: 'files/k3s{suffix}' }), { verdict: 'pass' });
@@ -580,7 +580,7 @@ t.test('every script is one that a shell can read', async (t) => {
     clusterToken,
     ownToken,
     release(defaults, true),
-    vipSight('192.0.2.100'),
+    vipObservation('192.0.2.100'),
   ];
   for (const { name, script } of facts) t.equal(syntax(script), '', `fact ${name}`);
 });

@@ -1,10 +1,10 @@
 /** kube-vip: which interface, is the address free, what is applied, who has it. */
 import t from 'tap';
-import { type VipSight, vipSight } from '../../roles/k3s/vip.ts';
+import { type VipObservation, vipObservation } from '../../roles/k3s/vip.ts';
 import { type KubeVipVars, leaseCost, leaseOf, manifest } from '../../roles/kube-vip/manifest.ts';
-import { freeVerdict, interfaceFor } from '../../roles/kube-vip/sight.ts';
 import { holderVerdict } from '../../roles/kube-vip/stages.ts';
 import { vars as schema } from '../../roles/kube-vip/vars.ts';
+import { freeVerdict, interfaceFor } from '../../roles/kube-vip/vip-observation.ts';
 
 const address = '192.0.2.100';
 const vars = Object.fromEntries(
@@ -14,8 +14,8 @@ const vars = Object.fromEntries(
   ]),
 ) as KubeVipVars;
 
-const sight: VipSight = { holds: false, ifaces: ['eth0'], defaultIface: 'eth0', answeredBy: undefined, macs: [] };
-const sights = (...of: readonly Partial<VipSight>[]) =>
+const sight: VipObservation = { holds: false, ifaces: ['eth0'], defaultIface: 'eth0', answeredBy: undefined, macs: [] };
+const sights = (...of: readonly Partial<VipObservation>[]) =>
   new Map(of.map((some, i) => [`server-${i + 1}`, { ...sight, macs: [`02:00:00:00:00:0${i + 1}`], ...some }]));
 const nodes = new Map([['server-1', '192.0.2.11']]);
 
@@ -31,7 +31,7 @@ t.test('what a host prints is read: who answers, on which network, behind which 
     'mac 02:00:00:00:00:01',
     '',
   ].join('\n');
-  t.same(vipSight(address).parse({ stdout, stderr: '', exitCode: 0 }), {
+  t.same(vipObservation(address).parse({ stdout, stderr: '', exitCode: 0 }), {
     holds: false,
     ifaces: ['eth1'],
     defaultIface: 'eth0',

@@ -139,7 +139,7 @@ t.test('each thing that is wrong with a machine is named, with what to do', asyn
   for (const [id, changes, verdict, says] of cases) {
     const found = onMachine(id, changes);
     t.equal(found?.verdict, verdict, `${id}: ${found?.evidence}`);
-    if (says) t.match(`${found?.what} ${found?.tryThis}`, says, id);
+    if (says) t.match(`${found?.what} ${found?.hint}`, says, id);
   }
 });
 
@@ -161,7 +161,7 @@ t.test('every refusal says what to do', async (t) => {
     refused.map(({ id }) => id),
     ['os', 'architecture', 'memory', 'disk', 'memory-cgroup', 'vxlan', 'iptables'],
   );
-  for (const { id, tryThis, evidence } of refused) t.ok(tryThis && evidence, id);
+  for (const { id, hint, evidence } of refused) t.ok(hint && evidence, id);
 });
 
 const nodes = ['server-1', 'server-2', 'agent-1'].map((name) => hostOf(name));
@@ -211,7 +211,7 @@ t.test('two hosts of one name, one machine id or one address are found on both',
     what: /server-1 has the machine id of server-2/,
   });
   const nat = new Map([...networks].map(([name]) => [name, network.example]));
-  t.match(inCluster('node-ip', { networks: nat }), { verdict: 'refuse', tryThis: /node_ip for each of them/ });
+  t.match(inCluster('node-ip', { networks: nat }), { verdict: 'refuse', hint: /node_ip for each of them/ });
   t.match(
     inCluster('node-ip', {
       networks: nat,
@@ -292,7 +292,7 @@ t.test('what etcd and the cluster remember of a host is held against it', async 
   const knows = { servers: new Map([['server-2', { ...found.example, nodes: ['server-1', 'server-2'] }]]) };
   t.match(inCluster('node-password', knows), {
     verdict: 'refuse',
-    tryThis: /kubectl delete node server-1 on server-2/,
+    hint: /kubectl delete node server-1 on server-2/,
   });
   t.match(inCluster('node-password', { ...knows, found: { ...found.example, nodePassword: true } }), {
     verdict: 'pass',

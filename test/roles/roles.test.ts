@@ -8,7 +8,7 @@ t.test('called by name alone, each role takes only the hosts it is for', async (
     'k3s-agent': 'agent',
     'k3s-server': 'server',
     'k3s-verify': 'server',
-    'k3s-wake': 'server',
+    'k3s-start-stopped': 'server',
     'kube-vip': 'server',
     kubeconfig: 'localhost',
     preflight: 'k3s_cluster',

@@ -6,7 +6,7 @@ import type { LabRequest } from '../../lab/shape.ts';
 
 /** What is used of a tap test. */
 interface Test {
-  readonly teardown: (work: () => Promise<void>) => void;
+  readonly teardown: (load: () => Promise<void>) => void;
   readonly comment: (...text: unknown[]) => void;
 }
 

@@ -7,15 +7,15 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Test } from 'tap';
-import { controllerId } from '../../engine/remote/controller.ts';
+import { controllerProcessId } from '../../engine/remote/controller-process-id.ts';
 import {
-  type BatchListener,
   type Connection,
   LinkError,
   LockError,
-  OUTPUT_KEPT,
+  OUTPUT_LIMIT,
   type Session,
   type Step,
+  type StepListener,
   type StepResult,
 } from '../../engine/remote/session.ts';
 import { Script, sh, shellFunction } from '../../engine/script.ts';
@@ -172,7 +172,7 @@ export function sessionSuite(t: Test, open: OpenHere): void {
     let heard = 0;
     const before = process.memoryUsage().rss;
     let most = before;
-    const listener: BatchListener = {
+    const listener: StepListener = {
       output: (_id, _stream, chunk) => {
         heard += chunk.length;
         most = Math.max(most, process.memoryUsage().rss);
@@ -187,7 +187,7 @@ export function sessionSuite(t: Test, open: OpenHere): void {
     );
     t.equal(heard, 100_000_000 + 'first\n\nlast\nsmall\n'.length);
     t.equal(big?.truncated, true);
-    t.equal(big?.stdout.length, OUTPUT_KEPT);
+    t.equal(big?.stdout.length, OUTPUT_LIMIT);
     t.equal(big?.stdout.subarray(0, 6).toString(), 'first\n');
     t.equal(big?.stdout.subarray(-5).toString(), 'last\n');
     t.equal(text(small), 'small\n');
@@ -388,7 +388,7 @@ export function heldSuite(t: Test, open: OpenHere, connection: Connection): void
       problem: {
         what: /run run-1 of ada@laptop, since \d{4}-/,
         host: second.name,
-        tryThis: new RegExp(text(pid).trim()),
+        hint: new RegExp(text(pid).trim()),
       },
     });
     t.equal((await second.run([step('read', sh`echo fine`)]))[0]?.outcome, 'ran', 'it can still look');
@@ -455,7 +455,7 @@ export function heldSuite(t: Test, open: OpenHere, connection: Connection): void
     { skip: notRoot() },
     async (t) => {
       const process = spawn('sleep', ['86432']);
-      const controller = controllerId(process.pid);
+      const controller = controllerProcessId(process.pid);
       const [silent, next] = [await opened(t, open), await opened(t, open)];
       silent.lock({ runId: 'silent', holder: 'ada@laptop', controller });
       await silent.run([step('change', sh`:`)]);

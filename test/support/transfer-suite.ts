@@ -27,7 +27,7 @@ export function transferSuite(t: Test, open: OpenHere): void {
     t.equal(uploaded[0]?.stderr.toString(), 'taken\n');
     t.equal(text(after[0]).trim(), '3000000');
     t.ok(readFileSync(path).equals(content));
-    t.equal(session.traffic.roundTrips, before + 2 + session.channelTrips + 1);
+    t.equal(session.traffic.roundTrips, before + 2 + session.channelRoundTrips + 1);
     t.ok(session.traffic.bytesOut >= content.length);
     const no = { id: 'no', script: sh`exit 3`, timeout: 30, content: () => Readable.from([content]) };
     t.match(await session.upload([no]), [{ outcome: 'ran', exitCode: 3 }]);
@@ -110,7 +110,7 @@ export function transferSuite(t: Test, open: OpenHere): void {
     const path = join(temporary(t), 'packed');
     const content = Buffer.alloc(8_000_000, 'all work and no play\n');
     const one = async (script: Script, source: () => Readable) =>
-      (await session.upload([{ id: 'one', script, timeout: 30, content: source, packs: true }]))[0];
+      (await session.upload([{ id: 'one', script, timeout: 30, content: source, compressible: true }]))[0];
     const { bytesOut } = session.traffic;
     t.match(await one(sh`cat > ${path}`, () => Readable.from([content])), { outcome: 'ran', exitCode: 0 });
     t.ok(readFileSync(path).equals(content));

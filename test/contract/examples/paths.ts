@@ -3,7 +3,7 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { absent } from '../../../engine/resources/absent.ts';
-import { copied } from '../../../engine/resources/copied.ts';
+import { copy } from '../../../engine/resources/copy.ts';
 import { directory } from '../../../engine/resources/directory.ts';
 import { file } from '../../../engine/resources/file.ts';
 import { link } from '../../../engine/resources/link.ts';
@@ -159,30 +159,30 @@ const printNoise = (length: number) =>
 export const localFiles: string = local;
 
 export const copies: readonly Example[] = [
-  { name: 'a small one', resource: copied({ path, from: small, mode: '0755' }), prepare: old, whole },
-  { name: 'one that is uploaded', resource: copied({ path, from: dense, mode: '0755' }), prepare: old, whole },
+  { name: 'a small one', resource: copy({ path, from: small, mode: '0755' }), prepare: old, whole },
+  { name: 'one that is uploaded', resource: copy({ path, from: dense, mode: '0755' }), prepare: old, whole },
   {
     name: 'one that goes on where it was cut',
-    resource: copied({ path, from: dense }),
+    resource: copy({ path, from: dense }),
     prepare: sh`${printNoise(1_100_001)} > ${WORK}/.thing.hw-new`,
     whole,
   },
-  { name: 'a packed one', resource: copied({ path, from: large, mode: '0755' }), prepare: old, whole },
+  { name: 'a packed one', resource: copy({ path, from: large, mode: '0755' }), prepare: old, whole },
   {
     name: 'a packed one that goes on where it was cut',
-    resource: copied({ path, from: large }),
+    resource: copy({ path, from: large }),
     prepare: sh`yes 'abcd' | tr '\n' '\\0' | head -c 1100001 > ${WORK}/.thing.hw-new`,
     whole,
   },
   {
     name: 'one that another file was left of',
-    resource: copied({ path, from: large }),
+    resource: copy({ path, from: large }),
     prepare: sh`printf 'something else' > ${WORK}/.thing.hw-new`,
     whole,
   },
   {
     name: 'one that is there',
-    resource: copied({ path, from: large }),
+    resource: copy({ path, from: large }),
     prepare: sh`yes 'abcd' | tr '\n' '\\0' | head -c 1300000 > ${path}`,
     holds: true,
   },

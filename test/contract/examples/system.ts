@@ -2,8 +2,8 @@
 import { command } from '../../../engine/resources/command.ts';
 import { kernelModule } from '../../../engine/resources/kernel-module.ts';
 import { sysctl } from '../../../engine/resources/sysctl.ts';
-import { daemonReload, reloaded, restarted, unit } from '../../../engine/resources/systemd.ts';
-import { HOPELESS, waitFor, waitForHttp, waitForPort, waitForUnit } from '../../../engine/resources/wait.ts';
+import { daemonReload, unit, unitReloaded, unitRestarted } from '../../../engine/resources/systemd.ts';
+import { PERMANENT, waitFor, waitForHttp, waitForPort, waitForUnit } from '../../../engine/resources/wait.ts';
 import { sh } from '../../../engine/script.ts';
 import { Secret } from '../../../engine/secret.ts';
 import { contentOf, type Example, WORK } from '../contract.ts';
@@ -53,7 +53,7 @@ export const waits: readonly Example[] = [
   },
   {
     name: 'something that cannot come any more',
-    resource: waitFor({ what: 'the moon', script: sh`echo gone; exit ${HOPELESS}`, deadline: 600 }),
+    resource: waitFor({ what: 'the moon', script: sh`echo gone; exit ${PERMANENT}`, deadline: 600 }),
     fails: /cannot come any more; last seen: gone/,
   },
   { name: 'the port of sshd', resource: waitForPort({ port: 22, deadline: 10 }), holds: true },
@@ -146,8 +146,8 @@ export const units: readonly Example[] = [
     prepare: sh`${install('/bin/sh -c "echo no config; exit 3"')}\nsed -i 's/^.Service.$/&\\nType=oneshot/' ${unitFile}; systemctl daemon-reload`,
     fails: /did not start: exit-code, exit code 3/,
   },
-  { name: 'restarted', resource: restarted(name), prepare: sleeper },
-  { name: 'reloaded, or restarted', resource: reloaded(name), prepare: sleeper },
+  { name: 'restarted', resource: unitRestarted(name), prepare: sleeper },
+  { name: 'reloaded, or restarted', resource: unitReloaded(name), prepare: sleeper },
   { name: 'read again', resource: daemonReload(), prepare: sleeper },
 ];
 

@@ -2,10 +2,10 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import t from 'tap';
-import { parseLiteral } from '../../../engine/inventory/literal.ts';
+import { expandHosts, expandRanges } from '../../../engine/inventory/host-ranges.ts';
 import { loadInventory } from '../../../engine/inventory/load.ts';
-import { expandHosts, expandRanges } from '../../../engine/inventory/ranges.ts';
-import { splitWords } from '../../../engine/inventory/words.ts';
+import { parseLiteral } from '../../../engine/inventory/python-literal.ts';
+import { splitWords } from '../../../engine/inventory/shlex.ts';
 import { plainScalar } from '../../../engine/inventory/yaml.ts';
 import { MASK } from '../../../engine/secret.ts';
 import { folderOf, inventoryOf, messageOf, names } from './files.ts';
@@ -411,7 +411,7 @@ t.test('wrong sources and wrong files of variables', async (t) => {
   }
   const near = await inventoryOf(t, { hosts: '[server]\nn\n', 'group_vars/servers.yml': 'a: 1\n' });
   t.match(near.warnings, [
-    { what: /group_vars\/servers.yml belongs to no group or host/, tryThis: 'did you mean "server"?' },
+    { what: /group_vars\/servers.yml belongs to no group or host/, hint: 'did you mean "server"?' },
   ]);
 });
 
@@ -581,7 +581,7 @@ t.test('variables in the folder one is in that nothing reads are told', async (t
   process.chdir(folder);
   const warnings = async (source: string) => (await loadInventory({ sources: [source] })).warnings;
   t.match(await warnings('inventories/hosts'), [
-    { what: 'group_vars/ in this folder is not read', allowed: /inventories/ },
+    { what: 'group_vars/ in this folder is not read', expected: /inventories/ },
   ]);
   writeFileSync(join(folder, 'group_vars/server.yml'), '{ broken');
   t.equal((await warnings('inventories/hosts')).length, 1, 'though it can not be read');

@@ -5,18 +5,18 @@ import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import t from 'tap';
-import { batchText } from '../../../engine/remote/batch-text.ts';
-import { openShell } from '../../../engine/remote/become.ts';
+import { BoundedOutput } from '../../../engine/remote/bounded-output.ts';
+import { compressSteps } from '../../../engine/remote/compressed-steps.ts';
+import { encodeSteps } from '../../../engine/remote/encode-steps.ts';
 import { FrameParser, newMark } from '../../../engine/remote/framing.ts';
-import { KeptOutput } from '../../../engine/remote/kept-output.ts';
-import { KnownHosts, parseKnownHosts, remember } from '../../../engine/remote/known-hosts.ts';
-import { LocalLink } from '../../../engine/remote/local.ts';
-import { LOCK_FUNCTIONS, refusalOf } from '../../../engine/remote/lock.ts';
-import { packed } from '../../../engine/remote/packed.ts';
-import { prelude } from '../../../engine/remote/prelude.ts';
+import { LOCK_FUNCTIONS, refusalOf } from '../../../engine/remote/host-lock.ts';
+import { appendKnownHost, KnownHosts, parseKnownHosts } from '../../../engine/remote/known-hosts.ts';
+import { LocalLink } from '../../../engine/remote/local-link.ts';
+import { remoteRuntime } from '../../../engine/remote/remote-runtime.ts';
 import { type Become, type Connection, LinkError } from '../../../engine/remote/session.ts';
 import { parseSshArgs } from '../../../engine/remote/ssh-args.ts';
 import { jumpTarget, targetOf } from '../../../engine/remote/ssh-target.ts';
+import { openShell } from '../../../engine/remote/sudo-shell.ts';
 import { sh } from '../../../engine/script.ts';
 import { Secret } from '../../../engine/secret.ts';
 
@@ -66,18 +66,22 @@ for (const shell of ['dash', 'busybox sh', 'bash --posix']) {
   const there = existsSync(join('/bin', program));
   t.test(`${shell} unpacks a long batch, or says that it cannot`, { skip: there ? false : 'not here' }, async (t) => {
     const content = `${"it's\\n \u00e9 ".repeat(3000)}\n`;
-    const batch = batchText([{ id: 'a', script: sh`printf %s ${content}`, timeout: 1 }], new Map());
-    const sent = packed(batch) ?? '';
+    const batch = encodeSteps([{ id: 'a', script: sh`printf %s ${content}`, timeout: 1 }], new Map());
+    const sent = compressSteps(batch) ?? '';
     t.ok(sent.length < batch.length / 5);
-    t.equal(packed('short'), undefined);
+    t.equal(compressSteps('short'), undefined);
     const says = (text: string) =>
       execFileSync(join('/bin', program), words, {
-        input: prelude('mark') + text,
+        input: remoteRuntime('mark') + text,
         stdio: ['pipe', 'pipe', 'ignore'],
       }).toString();
     const frames = new FrameParser('mark').feed(Buffer.from(says(sent)));
     t.equal(Buffer.concat(frames.flatMap((frame) => (frame.kind === 'data' ? [frame.data] : []))).toString(), content);
-    for (const broken of [`gzip() { false; }\n${sent}`, sent.replace('hw_unpack H', 'hw_unpack h'), 'hw_unpack \n'])
+    for (const broken of [
+      `gzip() { false; }\n${sent}`,
+      sent.replace('hw_decompress H', 'hw_decompress h'),
+      'hw_decompress \n',
+    ])
       t.equal(says(broken), '\x1emark P\n');
   });
 }
@@ -96,7 +100,7 @@ t.test('of output, the first and last halves of the limit are kept', async (t) =
       fc.array(fc.uint8Array({ maxLength: 30 }), { maxLength: 20 }),
       fc.integer({ min: 1, max: 40 }),
       (chunks, half) => {
-        const kept = new KeptOutput(2 * half);
+        const kept = new BoundedOutput(2 * half);
         for (const chunk of chunks) kept.add(Buffer.from(chunk));
         const all = Buffer.concat(chunks);
         const fits = all.length <= 2 * half;
@@ -159,7 +163,7 @@ t.test('known_hosts files are read once for all hosts, and again when one has ch
   const empty = await KnownHosts.load([one, two]);
   t.equal(empty.check('web', 22, key).status, 'unknown');
   t.equal(await KnownHosts.load([one, two]), empty);
-  await remember(two, 'web', 22, key, undefined);
+  await appendKnownHost(two, 'web', 22, key, undefined);
   const known = await KnownHosts.load([one, two]);
   t.equal(known.check('web', 22, key).status, 'known');
   t.equal(await KnownHosts.load([one, two]), known);
@@ -171,7 +175,9 @@ t.test('a key that is remembered is found by ssh-keygen, in a file nobody else c
   const file = join(folder, 'new', 'known_hosts');
   const key = Buffer.from('AAAAC3NzaC1lZDI1NTE5AAAAIGk5EgtZsCcC7tPz4k9QpL6FqGz0rBtlmRmpkPUxeJkH', 'base64');
   await Promise.all(
-    Array.from({ length: 20 }, (_, i) => remember(file, `web${i}`, 22, key, i % 2 ? Buffer.alloc(20, i) : undefined)),
+    Array.from({ length: 20 }, (_, i) =>
+      appendKnownHost(file, `web${i}`, 22, key, i % 2 ? Buffer.alloc(20, i) : undefined),
+    ),
   );
   t.equal(statSync(file).mode & 0o777, 0o600);
   t.equal(statSync(join(folder, 'new')).mode & 0o777, 0o700);
@@ -350,7 +356,7 @@ t.test('a password goes to sudo when it asks, and each refusal has its own probl
     } catch (error) {
       if (!(error instanceof LinkError)) throw error;
       t.equal(error.phase, 'become');
-      t.match(error.problem, { host: 'web', tryThis: /./ });
+      t.match(error.problem, { host: 'web', hint: /./ });
       return error.problem.what;
     } finally {
       process.env['PATH'] = env.PATH;

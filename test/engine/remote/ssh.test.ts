@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
-import { sessionOpener } from '../../../engine/remote/open.ts';
+import { sessionOpener } from '../../../engine/remote/open-session.ts';
 import { type Connection, LinkError } from '../../../engine/remote/session.ts';
 import { Script, sh } from '../../../engine/script.ts';
 import { Secret } from '../../../engine/secret.ts';
@@ -47,7 +47,7 @@ t.test('a key in known_hosts is enough, whichever of the host’s keys it is', a
 
 t.test('an unknown key is refused with its fingerprint, and accepted for good where that is asked for', async (t) => {
   const error = await refused(trusting(`otherhost ${sshd.publicKey('ed25519')}`));
-  t.match(error, { phase: 'host key', problem: { host: 'testhost', tryThis: /--accept-new-host-keys/ } });
+  t.match(error, { phase: 'host key', problem: { host: 'testhost', hint: /--accept-new-host-keys/ } });
   t.match(error.problem.what, `${name} is not known: ssh-ed25519 ${sshd.fingerprint('ed25519')}`);
   const connection = trusting();
   appendFileSync(join(sshd.folder, 'known_hosts'), '# no line break');
@@ -73,7 +73,7 @@ t.test('a changed key is refused whatever is asked for, with the place of the ol
     t.equal(error.phase, 'host key');
     t.match(error.problem.what, /has changed/);
     t.match(error.problem.what, `${join(sshd.folder, 'known_hosts')}:2`);
-    t.match(error.problem.tryThis, `ssh-keygen -R '${name}'`);
+    t.match(error.problem.hint, `ssh-keygen -R '${name}'`);
   }
 });
 
@@ -89,7 +89,7 @@ t.test('who is not let in learns what was tried', async (t) => {
   newKey(join(sshd.folder, 'stranger'), 'ed25519');
   newKey(join(sshd.folder, 'locked'), 'ed25519', 'a passphrase');
   const wrongKey = await refused(sshd.connection({ privateKeyFile: join(sshd.folder, 'stranger') }));
-  t.match(wrongKey, { phase: 'authenticate', problem: { host: 'testhost', allowed: /publickey/ } });
+  t.match(wrongKey, { phase: 'authenticate', problem: { host: 'testhost', expected: /publickey/ } });
   t.match(wrongKey.problem.what, /does not let \S+ in; tried: key \S+stranger$/);
   const locked = await refused(sshd.connection({ privateKeyFile: join(sshd.folder, 'locked') }));
   t.match(locked.problem.what, /locked \(encrypted: add it to ssh-agent, not offered\)/);
@@ -104,7 +104,7 @@ t.test('a host that cannot be reached says why', async (t) => {
   const nobody = await refused(sshd.connection({ port: await freePort() }));
   t.match(nobody, { phase: 'connect', problem: { what: /nothing listens at 127.0.0.1:\d+/ } });
   const nowhere = await refused(sshd.connection({ address: 'no-such-host.invalid' }));
-  t.match(nowhere, { phase: 'connect', problem: { what: /no-such-host.invalid/, tryThis: /ansible_host|DNS/ } });
+  t.match(nowhere, { phase: 'connect', problem: { what: /no-such-host.invalid/, hint: /ansible_host|DNS/ } });
   const silent = createServer();
   const port = await listening(t, silent);
   const mute = await refused(sshd.connection({ port, connectTimeout: 0.3 }));
@@ -115,7 +115,7 @@ t.test('a host that cannot be reached says why', async (t) => {
   const options = await refused(sshd.connection({ sshArgs: ['-o', 'ProxyJmp=x'] }));
   t.match(options, {
     phase: 'connect',
-    problem: { what: /ProxyJmp is not supported/, tryThis: 'did you mean ProxyJump?' },
+    problem: { what: /ProxyJmp is not supported/, hint: 'did you mean ProxyJump?' },
   });
 });
 
@@ -322,7 +322,7 @@ t.test('what is said to have travelled is what a relay saw', async (t) => {
   await session.upload([{ id: 'sent', script: sh`cat > /dev/null`, timeout: 10, content }]);
   t.equal(relay.traffic.roundTrips - opened.roundTrips, 2 + 3, 'a channel, its shell, the answer');
   t.equal(session.traffic.roundTrips, 2 + 3);
-  t.equal(session.channelTrips, 2);
+  t.equal(session.channelRoundTrips, 2);
   await session.close();
   t.equal(session.wire.bytesOut, relay.traffic.bytesOut);
   t.equal(session.wire.bytesIn, relay.traffic.bytesIn);

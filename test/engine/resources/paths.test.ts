@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { UserError } from '../../../engine/errors.ts';
 import { absent } from '../../../engine/resources/absent.ts';
-import { copied } from '../../../engine/resources/copied.ts';
+import { copy } from '../../../engine/resources/copy.ts';
 import { directory } from '../../../engine/resources/directory.ts';
 import { file } from '../../../engine/resources/file.ts';
 import { renderDiff } from '../../../engine/resources/file-diff.ts';
@@ -51,7 +51,7 @@ for (const shell of SHELLS) {
       t.not(outcome?.exitCode, 0);
       t.match(bad.explain?.({ exitCode: 1, stdout: '', stderr: outcome?.stderr ?? '' }), {
         what: /did not pass/,
-        tryThis: 'bad',
+        hint: 'bad',
       });
       t.equal(readFileSync(`${here}/x`, 'utf8'), 'good');
       t.strictSame(readdirSync(here), ['x']);
@@ -63,7 +63,7 @@ for (const shell of SHELLS) {
         const from = join(dir, 'large');
         const content = Buffer.alloc(2_300_000, 'abc\0');
         writeFileSync(from, content);
-        const resource = copied({ path: join(dir, 'copy'), from, ...me });
+        const resource = copy({ path: join(dir, 'copy'), from, ...me });
         for (const [left, sent] of [
           [content.subarray(0, 1_500_000), 800_000],
           [Buffer.from('something else'), 2_300_000],
@@ -87,8 +87,8 @@ for (const shell of SHELLS) {
     await t.test('a copy is packed where that halves it and the host can unpack', async (t) => {
       const packs = (name: string, content: Buffer, unpacks: string) => {
         writeFileSync(join(dir, name), content);
-        const resource = copied({ path: join(dir, 'copy'), from: join(dir, name), ...me });
-        return resource.upload?.({ received: '0', unpacks })?.packs;
+        const resource = copy({ path: join(dir, 'copy'), from: join(dir, name), ...me });
+        return resource.upload?.({ received: '0', unpacks })?.compressible;
       };
       const text = Buffer.alloc(1_000_000, 'all work and no play\n');
       const noise = randomBytes(1_000_000);
@@ -96,7 +96,7 @@ for (const shell of SHELLS) {
       t.equal(packs('text', text, 'no'), false);
       t.equal(packs('noise', noise, 'yes'), false);
       t.equal(packs('half', Buffer.concat([text, noise]), 'yes'), false);
-      const probe = (await run(copied({ path: join(dir, 'copy'), from: join(dir, 'text') }).probe, shell)).stdout;
+      const probe = (await run(copy({ path: join(dir, 'copy'), from: join(dir, 'text') }).probe, shell)).stdout;
       t.match(probe, /^unpacks=yes$/m);
     });
 
@@ -107,7 +107,7 @@ for (const shell of SHELLS) {
         writeFileSync(to, 'the old one');
         writeFileSync(from, `#!/bin/sh\necho version 2; exit\n${'#'.repeat(size)}`);
         const wanting = (version: string) =>
-          copied({
+          copy({
             path: to,
             from,
             ...me,
@@ -118,7 +118,7 @@ for (const shell of SHELLS) {
         const { outcome } = await apply(wanting('version 3'), shell);
         t.match(wanting('version 3').explain?.(outcome ?? { exitCode: 0, stdout: '', stderr: '' }), {
           what: /did not pass its check/,
-          tryThis: 'it is version 2',
+          hint: 'it is version 2',
         });
         t.equal(readFileSync(to, 'utf8'), 'the old one');
         t.notOk(existsSync(join(dir, '.placed.hw-new')));
@@ -148,10 +148,10 @@ t.test('what cannot be meant is refused before any host is asked', async (t) => 
     ],
     [() => absent({ path: '/etc', recursive: true }), /right below the root/],
     [
-      () => copied({ path: '/x', from: '/nowhere/at/all' }),
+      () => copy({ path: '/x', from: '/nowhere/at/all' }),
       /\/nowhere\/at\/all, to be copied to \/x, cannot be read: is not there/,
     ],
-    [() => copied({ path: '/x', from: import.meta.filename, sha256: '00' }), /is not the file that \/x should be/],
+    [() => copy({ path: '/x', from: import.meta.filename, sha256: '00' }), /is not the file that \/x should be/],
   ] as const) {
     t.throws(make, new UserError({ what: '' }).constructor as ErrorConstructor);
     t.throws(make, { message: pattern });

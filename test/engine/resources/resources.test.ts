@@ -10,9 +10,9 @@ import { byArch, download } from '../../../engine/resources/download.ts';
 import { kernelModule } from '../../../engine/resources/kernel-module.ts';
 import { kubernetesAbsent, kubernetesObject } from '../../../engine/resources/kubernetes.ts';
 import { sysctl } from '../../../engine/resources/sysctl.ts';
-import { restarted, unit } from '../../../engine/resources/systemd.ts';
+import { unit, unitRestarted } from '../../../engine/resources/systemd.ts';
 import { type UfwRule, ufwEnabled, ufwRule } from '../../../engine/resources/ufw.ts';
-import { HOPELESS, waitFor, waitForHttp, waitForPort } from '../../../engine/resources/wait.ts';
+import { PERMANENT, waitFor, waitForHttp, waitForPort } from '../../../engine/resources/wait.ts';
 import { sh } from '../../../engine/script.ts';
 import { Secret } from '../../../engine/secret.ts';
 import { badMirror, downloads } from '../../contract/examples/downloads.ts';
@@ -22,7 +22,7 @@ t.test('what is wrong with a resource whatever the host is refused', async (t) =
   const wrong: [() => Resource, RegExp][] = [
     [
       () => unit('ssh', { active: true, ...{ enable: true } }),
-      /unit has an option that is none: enable[\s\S]*did you mean enabled\?/,
+      /unknown option "enable" in unit[\s\S]*did you mean "enabled"\?/,
     ],
     [
       () => command(sh`x`, { id: 'x', ...{ onlyif: sh`y` } }),
@@ -75,7 +75,7 @@ for (const shell of SHELLS) {
       /^last seen: try 2\nlast seen: try 3\nholds after \d s: try 4\n$/,
       'shows what it sees while it waits',
     );
-    const hopeless = waitFor({ what: 'the moon', script: sh`echo gone; exit ${HOPELESS}`, deadline: 600 });
+    const hopeless = waitFor({ what: 'the moon', script: sh`echo gone; exit ${PERMANENT}`, deadline: 600 });
     const ended = await run(hopeless.change({}), shell);
     t.match(hopeless.explain?.(ended), { what: 'waited for the moon, which cannot come any more; last seen: gone' });
     const vain = waitFor({ what: 'the moon', script: sh`echo high; false`, deadline: 0 });
@@ -262,7 +262,7 @@ t.test('a failure is explained: what it means, and what to try', async (t) => {
     [unit('k3s', {}), 'LoadState=bad-setting', /not valid.*systemd-analyze verify/],
     [unit('k3s', {}), 'System has not been booted with systemd as init system', /not booted with systemd/],
     [
-      restarted('k3s'),
+      unitRestarted('k3s'),
       'LoadState=loaded\nResult=timeout\nExecMainStatus=0',
       /did not start: timeout;.*journalctl -u k3s/,
     ],
@@ -294,8 +294,8 @@ t.test('a failure is explained: what it means, and what to try', async (t) => {
     ],
   ];
   for (const [resource, stderr, pattern] of cases) {
-    const { what = '', tryThis = '' } = resource.explain?.({ exitCode: 1, stdout: '', stderr }) ?? {};
-    t.match(`${what} ${tryThis}`, pattern, stderr);
+    const { what = '', hint = '' } = resource.explain?.({ exitCode: 1, stdout: '', stderr }) ?? {};
+    t.match(`${what} ${hint}`, pattern, stderr);
   }
   t.equal(
     apt('x1').explain?.({ exitCode: 1, stdout: '', stderr: 'something else' }),

@@ -12,7 +12,7 @@ import { command } from '../../../engine/resources/command.ts';
 import { file } from '../../../engine/resources/file.ts';
 import { waitFor } from '../../../engine/resources/wait.ts';
 import { defineRole } from '../../../engine/role.ts';
-import type { Interruption } from '../../../engine/run/options.ts';
+import type { Interruption } from '../../../engine/run/run-options.ts';
 import { sh } from '../../../engine/script.ts';
 import { maskData, Secret } from '../../../engine/secret.ts';
 import { task } from '../../../engine/task.ts';
@@ -141,7 +141,7 @@ t.test('a refusal on one host, and nothing is changed on any', async (t) => {
             ? refuse('disk', {
                 evidence: '1 GB',
                 what: 'the disk is too small',
-                tryThis: 'a larger one',
+                hint: 'a larger one',
                 final: vars.final,
               })
             : pass('disk', '100 GB'),
@@ -160,7 +160,7 @@ t.test('a refusal on one host, and nothing is changed on any', async (t) => {
   t.equal(world.read('node-1', 'mark'), undefined);
   t.match(
     refused.events.find((event) => event.type === 'verdict' && event.verdict === 'refuse'),
-    { host: 'node-2', check: 'disk', problem: { tryThis: 'a larger one; to go on all the same: -e waive=disk' } },
+    { host: 'node-2', check: 'disk', problem: { hint: 'a larger one; to go on all the same: -e waive=disk' } },
   );
 
   const inventory = await loadInventory({ sources: [join(world.root, 'inventory')], extraVars: ['waive=disk'] });
@@ -170,7 +170,7 @@ t.test('a refusal on one host, and nothing is changed on any', async (t) => {
   t.equal(world.read('node-1', 'mark'), undefined);
   t.match(
     refusedAgain.events.find((event) => event.type === 'verdict' && event.verdict === 'refuse'),
-    { problem: { tryThis: /^a larger one$/ } },
+    { problem: { hint: /^a larger one$/ } },
     'what nothing waives is not said to be waived',
   );
   t.equal((await world.run(plays, { inventory })).exitCode, 0);
@@ -193,7 +193,7 @@ t.test(
           ),
           {
             disrupts: {
-              thing: 'quorum',
+              lock: 'quorum',
               after: waitFor({ what: 'quorum', script: sh`${recovers}`, deadline: 0 }),
             },
           },
@@ -208,8 +208,8 @@ t.test(
     const [first, ...others] = world.names.filter((name) => world.read(name, 'done') !== undefined);
     t.strictSame(others, [], 'only one host was disrupted, whichever came first');
     t.match(
-      bad.events.find((event) => event.type === 'disruption-stopped'),
-      { thing: 'quorum', host: first },
+      bad.events.find((event) => event.type === 'health-check-failed'),
+      { lock: 'quorum', host: first },
     );
     const left = bad.events.filter((event) => event.type === 'host-failed');
     const what = `quorum was not disrupted here, because it did not recover on ${first}`;
@@ -429,7 +429,7 @@ t.test(
       const { events } = await world.run(plays);
       const restarts = events.filter((event) => event.type === 'task-finished' && event.task.handler);
       t.equal(world.read('node-1', 'log'), 'restarted\n', `once, stopped ${stopped}`);
-      if (stopped === 'before it') t.match(restarts, [{ status: 'changed', task: { name: 'Restart', owed: true } }]);
+      if (stopped === 'before it') t.match(restarts, [{ status: 'changed', task: { name: 'Restart', pending: true } }]);
       else t.strictSame(restarts, []);
     }
   },

@@ -9,7 +9,7 @@ import { command } from '../../../engine/resources/command.ts';
 import { file } from '../../../engine/resources/file.ts';
 import { waitFor } from '../../../engine/resources/wait.ts';
 import { defineRole } from '../../../engine/role.ts';
-import type { RunOptions } from '../../../engine/run/options.ts';
+import type { RunOptions } from '../../../engine/run/run-options.ts';
 import { sh } from '../../../engine/script.ts';
 import { task } from '../../../engine/task.ts';
 import { openSession } from '../../support/open-session.ts';
@@ -26,7 +26,7 @@ t.test('a role is loaded when it is to run, while its hosts are connected to', a
       name,
       description: 'A role.',
       vars: { properties: {} },
-      work: async () => {
+      load: async () => {
         await new Promise((resolve) => setTimeout(resolve, 0));
         load();
         return { stages: (stage) => [stage({ name: 'main', tasks: () => [task('Run', command(sh`true`))] })] };
@@ -74,15 +74,15 @@ t.test('a role whose module does not compile or load is told with its place', as
   const world = new World(join(dir, 'world'), ['node-1']);
   const mistakes: [string, object][] = [
     ['comma.ts', { what: /^the role wrong does not compile: /, at: { file: join(dir, 'comma.ts'), line: 4 } }],
-    ['export.ts', { what: /^the role wrong does not load: .*'nothing', in .*export\.ts$/, tryThis: /tsc/ }],
-    ['file.ts', { what: /^the role wrong does not load: .*absent\.ts' imported from .*file\.ts$/, tryThis: /tsc/ }],
+    ['export.ts', { what: /^the role wrong does not load: .*'nothing', in .*export\.ts$/, hint: /tsc/ }],
+    ['file.ts', { what: /^the role wrong does not load: .*absent\.ts' imported from .*file\.ts$/, hint: /tsc/ }],
   ];
   for (const [name, problem] of mistakes) {
     const role = defineRole({
       name: 'wrong',
       description: 'A role.',
       vars: { properties: {} },
-      work: () => import(join(dir, name)),
+      load: () => import(join(dir, name)),
     });
     const plays = [play({ name: 'All', hosts: 'all', roles: [role()] })];
     const error: unknown = await world.run(plays).catch((thrown: unknown) => thrown);
@@ -197,6 +197,6 @@ t.test('with strategy free no host waits for another, and runOnce and throttle m
   await t.rejects(world.run([wrong]), /strategy is "fre"[\s\S]*linear, free/);
   const misspelt = play({ name: 'All', hosts: 'all', roles: [role(false)()], ...{ stratgy: 'free' } });
   await t.rejects(world.run([misspelt]), {
-    message: /schedule.test.ts:\d+:\d+.*keyword that is none: stratgy[\s\S]*did you mean strategy/,
+    message: /schedule.test.ts:\d+:\d+.*unknown keyword "stratgy"[\s\S]*did you mean "strategy"/,
   });
 });

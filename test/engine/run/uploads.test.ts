@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { play } from '../../../engine/play.ts';
 import { command } from '../../../engine/resources/command.ts';
-import { copied } from '../../../engine/resources/copied.ts';
+import { copy } from '../../../engine/resources/copy.ts';
 import { file } from '../../../engine/resources/file.ts';
 import { sh } from '../../../engine/script.ts';
 import { task } from '../../../engine/task.ts';
@@ -22,14 +22,14 @@ function setUp(t: { testdir(): string }) {
     return path;
   });
   const at = (name: string) => world.path('node-1', name);
-  const copy = (to: string, from: number, options = {}) =>
-    task(`Copy ${to}`, copied({ path: at(to), from: sources[from] ?? '', ...me }), options);
+  const copyTo = (to: string, from: number, options = {}) =>
+    task(`Copy ${to}`, copy({ path: at(to), from: sources[from] ?? '', ...me }), options);
   const plays = (tasks: () => ReturnType<typeof task>[]) => [
     play({ name: 'All', hosts: 'all', roles: [roleOf(tasks)()] }),
   ];
   const note = () => task('Note', file({ path: at('note'), content: 'x', ...me }));
   const content = (name: string) => readFileSync(at(name), 'utf8').slice(-1);
-  return { world, copy, plays, note, content };
+  return { world, copy: copyTo, plays, note, content };
 }
 
 t.test('a row of large files is one sending and one script, with what follows it', async (t) => {

@@ -4,7 +4,7 @@ import { play } from '../../../engine/play.ts';
 import { defineRole } from '../../../engine/role.ts';
 import { mask, Secret } from '../../../engine/secret.ts';
 import { FORMATS } from '../../../engine/vars/formats.ts';
-import { misspeltVariables } from '../../../engine/vars/names.ts';
+import { unknownVariables } from '../../../engine/vars/names.ts';
 import { resolverFor } from '../../../engine/vars/resolve.ts';
 import type { Infer, VarsSchema } from '../../../engine/vars/schema.ts';
 import { validateVars } from '../../../engine/vars/validate.ts';
@@ -245,10 +245,10 @@ t.test('misspelt variables are found wherever they are set', async (t) => {
     'host_vars/n.yml': 'k3s_ver_sion: v1\n',
   };
   const { inventory } = await check(files, ['k3s_flga=yes']);
-  const found = misspeltVariables(inventory.allDefinitions(), [THE_ROLE]).map(({ what, at, tryThis }) => [
+  const found = unknownVariables(inventory.allDefinitions(), [THE_ROLE]).map(({ what, at, hint }) => [
     what,
     at && `${at.file.replace(/.*hw-inventory-\w+\//, '')}:${at.line}:${at.column}`,
-    tryThis,
+    hint,
   ]);
   t.same(found, [
     ['unknown variable "k3s_flga" (set by -e)', undefined, 'did you mean "k3s_flag"?'],
@@ -261,7 +261,7 @@ t.test('misspelt variables are found wherever they are set', async (t) => {
     'group_vars/all.yml': 'k3s_agent_args: 1\nk3s_vresion: v2\nk3s_version: "{{ k3s_vresion }}"\n',
   });
   t.same(
-    misspeltVariables(other.allDefinitions(), [THE_ROLE]),
+    unknownVariables(other.allDefinitions(), [THE_ROLE]),
     [],
     'another name, and one that is referred to, are the own business of the user',
   );
@@ -272,17 +272,17 @@ t.test('misspelt variables are found wherever they are set', async (t) => {
     vars: { properties: { firewall_rules: { type: 'string', description: '' } } },
   } as const;
   t.match(
-    misspeltVariables(own.allDefinitions(), [firewall]),
+    unknownVariables(own.allDefinitions(), [firewall]),
     [
       {
         what: 'unknown variable "firewall_xyz"',
-        allowed: 'the variables of the roles: firewall_rules',
-        tryThis: undefined,
+        expected: 'the variables of the roles: firewall_rules',
+        hint: undefined,
       },
     ],
     "a name that begins with a role's own name is the role's",
   );
-  t.equal(misspeltVariables(own.allDefinitions(), [firewall]).length, 1);
+  t.equal(unknownVariables(own.allDefinitions(), [firewall]).length, 1);
 });
 
 t.test("a run's variables: role call over play over inventory, -e over all; every problem at once", async (t) => {

@@ -35,7 +35,7 @@ const greet = defineRole({
       facts: () => ({ kernel }),
       verdicts: ({ vars, facts }) =>
         vars.greet_refuses
-          ? [refuse('manners', { evidence: facts.kernel, what: 'greeting is not wanted here', tryThis: 'wave' })]
+          ? [refuse('manners', { evidence: facts.kernel, what: 'greeting is not wanted here', hint: 'wave' })]
           : [],
     }),
   stages: (stage) => [

@@ -1,0 +1,111 @@
+/** An inventory for people and programs to read: ansible-inventory's `--list` and `--graph`, and where a value comes from. */
+import { formatPosition, UserError } from '../errors.ts';
+import { MASK, mask, maskData, Secret } from '../secret.ts';
+import type { Inventory, InventoryHost, Located } from './inventory.ts';
+import { UnsafeText, VaultValue } from './yaml-positions.ts';
+
+/** A host's variables by name; secrets as `***`, what cannot be read as the reason. */
+export function hostVars(host: InventoryHost, secrets: ReadonlySet<string>): Readonly<Record<string, unknown>> {
+  learnSecrets(host, secrets);
+  return Object.fromEntries(host.variableNames().map((name) => [name, shownValue(host, name, secrets)]));
+}
+
+/** Other values may refer to a secret one: it is masked in them too. */
+function learnSecrets(host: InventoryHost, secrets: ReadonlySet<string>): void {
+  for (const name of secrets) {
+    if (host.definitions(name).length === 0) continue;
+    try {
+      const value = host.var(name);
+      if (typeof value === 'string') new Secret(value);
+    } catch (error) {
+      // What cannot be read shows nowhere either.
+      if (!(error instanceof UserError)) throw error;
+    }
+  }
+}
+
+function shownValue(host: InventoryHost, name: string, secrets: ReadonlySet<string>): unknown {
+  if (secrets.has(name)) return MASK;
+  try {
+    return maskData(host.var(name));
+  } catch (error) {
+    if (error instanceof UserError) return `<${error.problems.map(({ what }) => what).join('; ')}>`;
+    throw error;
+  }
+}
+
+/** What `ansible-inventory --list` prints, as data. */
+export function listOf(
+  inventory: Inventory,
+  hosts: readonly InventoryHost[],
+  secrets: ReadonlySet<string>,
+): Readonly<Record<string, unknown>> {
+  const own = ownHosts(inventory);
+  const groups = [...inventory.groups.keys()].flatMap((name) => {
+    const children = childrenOf(inventory, name);
+    const names = (own.get(name) ?? []).filter((host) => hosts.includes(host)).map((host) => host.name);
+    const group = { ...(names.length > 0 && { hosts: names }), ...(children.length > 0 && { children }) };
+    return Object.keys(group).length > 0 ? [[name, group] as const] : [];
+  });
+  const hostvars = Object.fromEntries(hosts.map((host) => [host.name, hostVars(host, secrets)]));
+  return { _meta: { hostvars }, ...Object.fromEntries(groups) };
+}
+
+/** What `ansible-inventory --graph` prints. */
+export function graphOf(inventory: Inventory): string {
+  const own = ownHosts(inventory);
+  const draw = (name: string, depth: number): string[] => {
+    const indent = '  |'.repeat(depth);
+    const below = `${indent}  |--`;
+    return [
+      depth === 0 ? `@${name}:` : `${indent}--@${name}:`,
+      ...childrenOf(inventory, name).flatMap((child) => draw(child, depth + 1)),
+      ...(own.get(name) ?? []).map((host) => below + host.name),
+    ];
+  };
+  return draw('all', 0).join('\n');
+}
+
+function childrenOf(inventory: Inventory, name: string): readonly string[] {
+  return inventory.children.get(name) ?? [];
+}
+
+/** Each group's hosts that none of its children has. */
+function ownHosts(inventory: Inventory): ReadonlyMap<string, readonly InventoryHost[]> {
+  const own = [...inventory.groups].map(([name, hosts]) => {
+    const inChildren = new Set(childrenOf(inventory, name).flatMap((child) => inventory.groups.get(child) ?? []));
+    return [name, hosts.filter((host) => !inChildren.has(host))] as const;
+  });
+  return new Map(own);
+}
+
+/**
+ * Where a variable of a host comes from and what it beat, strongest first, as lines. `defaults` are what roles fall back
+ * to. Empty when it is set nowhere.
+ */
+export function whyLines(
+  host: InventoryHost,
+  name: string,
+  defaults: readonly Located[],
+  secrets: ReadonlySet<string>,
+): readonly string[] {
+  learnSecrets(host, secrets);
+  const definitions = [...host.definitions(name), ...defaults];
+  const rows = definitions.map((definition) => ({
+    place: definition.at ? formatPosition(definition.at) : definition.source,
+    value: secrets.has(name) ? MASK : asWritten(definition),
+  }));
+  const width = Math.max(0, ...rows.map(({ place }) => place.length));
+  const lines = rows.map(({ place, value }, i) => `${i === 0 ? '*' : ' '} ${place.padEnd(width)}  ${value}`);
+  const [strongest] = definitions;
+  if (strongest === undefined) return [];
+  const resolved = host.definitions(name).length > 0 ? shownValue(host, name, secrets) : strongest.value;
+  const shown = secrets.has(name) ? MASK : mask(JSON.stringify(resolved) ?? String(resolved));
+  return [`${name} of ${host.name} is ${shown}`, ...lines];
+}
+
+function asWritten({ value, text }: Located): string {
+  if (value instanceof VaultValue) return '!vault';
+  if (value instanceof UnsafeText) return `!unsafe ${JSON.stringify(value.text)}`;
+  return mask(text ?? JSON.stringify(value) ?? String(value));
+}

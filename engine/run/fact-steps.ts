@@ -1,0 +1,126 @@
+/**
+ * From the facts that stages ask for to one script per host and back. Pure: what to ask whom, and what the answers mean. Two
+ * facts with the same script are one question, whoever asks.
+ */
+import type { Fact, FactRequests } from '../fact.ts';
+import type { Step, StepResult } from '../remote/session.ts';
+import { PROBE_TIMEOUT } from '../resource.ts';
+import type { Script } from '../script.ts';
+import { lastLines } from './check-phase.ts';
+
+/** Why a fact could not be had. */
+export interface NoAnswer {
+  /** The host that was asked. */
+  readonly host: string;
+  readonly fact: string;
+  readonly why: string;
+}
+
+/** The answers for one asker, or what is missing. */
+export type Answers =
+  | { readonly ok: true; readonly facts: Readonly<Record<string, unknown>> }
+  | { readonly ok: false; readonly missing: NoAnswer };
+
+type Answer = { readonly value: unknown } | NoAnswer;
+
+/** Questions of any number of askers, a list per host asked, and the answers to them. */
+export class FactSteps {
+  readonly #byHost = new Map<string, Map<string, Step>>();
+  /** What a fact's answers from each host are, once for all who ask. */
+  readonly #known = new Map<Fact<unknown>, Map<string, Answer>>();
+
+  /** Adds what one asker wants to know. */
+  add(asker: string, requests: FactRequests): void {
+    for (const request of Object.values(requests)) {
+      if ('fact' in request) for (const host of request.of) this.#ask(host.name, request.fact);
+      else this.#ask(asker, request);
+    }
+  }
+
+  #ask(host: string, fact: Fact<unknown>): void {
+    const questions = this.#byHost.get(host) ?? new Map<string, Step>();
+    this.#byHost.set(host, questions);
+    const key = textOf(fact.script);
+    if (!questions.has(key)) {
+      questions.set(key, { id: `f${questions.size}`, script: fact.script, timeout: PROBE_TIMEOUT });
+    }
+  }
+
+  /** The hosts that are asked something, each with its steps: one round trip. */
+  get batches(): ReadonlyMap<string, readonly Step[]> {
+    return new Map([...this.#byHost].map(([host, questions]) => [host, [...questions.values()]]));
+  }
+
+  /**
+   * One asker's answers. `results` has the step results of each host that was reached; `unreachable` says why others were not.
+   */
+  answers(
+    asker: string,
+    requests: FactRequests,
+    results: ReadonlyMap<string, readonly StepResult[]>,
+    unreachable: ReadonlyMap<string, string>,
+  ): Answers {
+    const facts: Record<string, unknown> = {};
+    for (const [name, request] of Object.entries(requests)) {
+      if (!('fact' in request)) {
+        const answer = this.#answer(asker, request, results, unreachable);
+        if ('why' in answer) return { ok: false, missing: answer };
+        facts[name] = answer.value;
+        continue;
+      }
+      const values = new Map<string, unknown>();
+      for (const host of request.of) {
+        const answer = this.#answer(host.name, request.fact, results, unreachable);
+        if ('value' in answer) values.set(host.name, answer.value);
+        else if (request.unreachable === 'fail' || results.has(host.name)) return { ok: false, missing: answer };
+      }
+      facts[name] = values;
+    }
+    return { ok: true, facts };
+  }
+
+  #answer(
+    host: string,
+    fact: Fact<unknown>,
+    results: ReadonlyMap<string, readonly StepResult[]>,
+    unreachable: ReadonlyMap<string, string>,
+  ): Answer {
+    const known = this.#known.get(fact) ?? new Map<string, Answer>();
+    this.#known.set(fact, known);
+    const answer = known.get(host) ?? this.#read(host, fact, results, unreachable);
+    known.set(host, answer);
+    return answer;
+  }
+
+  #read(
+    host: string,
+    fact: Fact<unknown>,
+    results: ReadonlyMap<string, readonly StepResult[]>,
+    unreachable: ReadonlyMap<string, string>,
+  ): Answer {
+    const no = (why: string): NoAnswer => ({ host, fact: fact.name, why });
+    const step = this.#byHost.get(host)?.get(textOf(fact.script));
+    const result = results.get(host)?.find((candidate) => candidate.id === step?.id);
+    if (!result) return no(unreachable.get(host) ?? 'the host did not answer');
+    if (result.outcome === 'timed out') return no(`no answer within ${PROBE_TIMEOUT} s`);
+    if (result.outcome !== 'ran') return no('the run was stopped');
+    const stderr = result.stderr.toString();
+    try {
+      const { exitCode, arrived: at } = result;
+      return { value: fact.parse({ stdout: result.stdout.toString(), stderr, exitCode, at }) };
+    } catch (error) {
+      const last = lastLines(result.stderr);
+      const said = last ? `; stderr: ${last}` : '';
+      return no(`${error instanceof Error ? error.message : String(error)} (exit code ${result.exitCode}${said})`);
+    }
+  }
+}
+
+const texts = new WeakMap<Script, string>();
+
+/** A script's text, put together once: every asker has a question's. */
+function textOf(script: Script): string {
+  const text = texts.get(script) ?? script.reveal();
+  texts.set(script, text);
+  return text;
+}

@@ -1,0 +1,28 @@
+/**
+ * Output as whole lines, however the network cut it: in half a line a secret would not be known as one, and half a character
+ * would be shown as none.
+ */
+
+/** Bytes that are held back for their line's end. More than that is no text that anybody reads along. */
+const HELD = 64 * 1024;
+
+/** Puts the pieces of one stream together to lines. */
+export class LineBuffer {
+  #held: Buffer = Buffer.alloc(0);
+
+  /** The lines that `chunk` completes, with their line breaks; empty where it completes none. */
+  feed(chunk: Buffer): string {
+    const all = Buffer.concat([this.#held, chunk]);
+    let end = all.lastIndexOf(0x0a) + 1;
+    if (all.length - end > HELD) end = all.length;
+    this.#held = all.subarray(end);
+    return all.toString('utf8', 0, end);
+  }
+
+  /** What came after the last line break. */
+  rest(): string {
+    const rest = this.#held.toString();
+    this.#held = Buffer.alloc(0);
+    return rest;
+  }
+}

@@ -1,0 +1,27 @@
+/** What the roles of a run do: their modules, loaded once it is clear that they run. */
+import { UserError } from '../errors.ts';
+import type { Role, RoleBody } from '../role.ts';
+import { roleProblems } from '../role-problems.ts';
+import type { PlayRun } from './context.ts';
+import type { TagSelection } from './tags.ts';
+import { selectedCalls } from './task-instances.ts';
+
+/** By role: its checks and stages. */
+export type LoadedRoles = ReadonlyMap<Role, RoleBody>;
+
+/**
+ * Loads every role that may have something to do.
+ * @throws UserError naming the role whose module can't be loaded, and where it is wrong.
+ */
+export async function loadRoles(plays: readonly PlayRun[], selection: TagSelection): Promise<LoadedRoles> {
+  const calls = plays.flatMap(({ play, hosts }) => (hosts.length > 0 ? selectedCalls(play, selection) : []));
+  const roles = [...new Set(calls.map(({ role }) => role))];
+  const loaded = roles.map(async (role): Promise<readonly [Role, RoleBody]> => {
+    try {
+      return [role, await role.load()];
+    } catch (error) {
+      throw new UserError(roleProblems(error, role.name));
+    }
+  });
+  return new Map(await Promise.all(loaded));
+}

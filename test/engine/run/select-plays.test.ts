@@ -1,0 +1,362 @@
+import { Readable } from 'node:stream';
+import t from 'tap';
+import { fact, fromEach } from '../../../engine/fact.ts';
+import { play, playProblems } from '../../../engine/play.ts';
+import type { StepResult } from '../../../engine/remote/session.ts';
+import type { Resource } from '../../../engine/resource.ts';
+import { defineRole, type HostView, type Stage, type TaskContext } from '../../../engine/role.ts';
+import { batches } from '../../../engine/run/batches.ts';
+import { isNeeded, SegmentScript, segmentsOf } from '../../../engine/run/change.ts';
+import { decide, probeSteps } from '../../../engine/run/check-phase.ts';
+import { FactSteps } from '../../../engine/run/fact-steps.ts';
+import { isSelected, mayBeSelected } from '../../../engine/run/tags.ts';
+import { instantiateTasks, type TaskInstance } from '../../../engine/run/task-instances.ts';
+import { sh } from '../../../engine/script.ts';
+import type { State } from '../../../engine/state.ts';
+import { type Task, task } from '../../../engine/task.ts';
+import { refuse } from '../../../engine/verdict.ts';
+
+const host = (name: string): HostView => ({ name, address: name, port: 22, groups: ['all'], var: () => undefined });
+
+const resource = (id: string, wanted: State = { value: 'wanted' }, more: Partial<Resource> = {}): Resource => ({
+  kind: 'fake',
+  id,
+  probe: sh`probe ${id}`,
+  wanted,
+  change: () => sh`change ${id}`,
+  undo: { kind: 'restore' },
+  ...more,
+});
+
+/** The units of a stage with these tasks and handlers, on node-1. */
+function units(
+  tasks: readonly Task[],
+  handlers: Readonly<Record<string, Task>> = {},
+  onHost = 'node-1',
+): readonly TaskInstance[] {
+  const stage: Stage<unknown> = { name: 'main', tasks: () => tasks, handlers: () => handlers };
+  const role = defineRole({ name: 'role', description: 'A role.', vars: { properties: {} }, stages: () => [stage] });
+  const context: TaskContext<unknown> = {
+    vars: {},
+    facts: {},
+    host: host(onHost),
+    group: () => [],
+    inventory: [],
+    playHosts: [],
+    runHosts: [],
+  };
+  const place = { play: play({ name: 'A play', hosts: 'all', roles: [] }), call: role(), stage };
+  return instantiateTasks(place, context, { tags: [], skipTags: [] }, host('node-1'));
+}
+
+const answer = (id: string, stdout = '', more: Partial<StepResult> = {}): StepResult => ({
+  id,
+  outcome: 'ran',
+  exitCode: 0,
+  stdout: Buffer.from(stdout),
+  stderr: Buffer.alloc(0),
+  truncated: false,
+  duration: 0.5,
+  arrived: 1_700_000_000,
+  ...more,
+});
+
+t.test('tags select as in Ansible', async (t) => {
+  const table: readonly [tags: string[], wanted: string[], skipped: string[], selected: boolean][] = [
+    [['a'], [], [], true],
+    [['a'], ['a'], [], true],
+    [['a'], ['b'], [], false],
+    [['a', 'b'], ['b'], ['a'], false],
+    [['never', 'a'], [], [], false],
+    [['never', 'a'], ['a'], [], true],
+    [['never', 'a'], ['tagged'], [], false],
+    [['never', 'a'], ['all'], [], false],
+    [['always', 'a'], ['b'], [], true],
+    [['always', 'a'], [], ['always'], false],
+    [['always', 'a'], [], ['a'], false],
+    [['a'], ['all'], [], true],
+    [['a'], [], ['all'], false],
+    [['always'], [], ['all'], true],
+    [[], ['untagged'], [], true],
+    [['a'], ['untagged'], [], false],
+    [['a'], ['tagged'], [], true],
+    [['a'], [], ['tagged'], false],
+  ];
+  for (const [tags, wanted, skipTags, selected] of table) {
+    t.equal(isSelected(tags, { tags: wanted, skipTags }), selected, JSON.stringify({ tags, wanted, skipTags }));
+  }
+});
+
+t.test('a role none of whose tags is asked for is passed by', async (t) => {
+  t.equal(mayBeSelected(['firewall'], ['rules'], { tags: ['longhorn'], skipTags: [] }), false);
+  t.equal(mayBeSelected(['firewall'], ['rules'], { tags: ['rules'], skipTags: [] }), true);
+});
+
+t.test('serial cuts hosts into batches: numbers, percentages, lists', async (t) => {
+  const hosts = [1, 2, 3, 4, 5];
+  t.strictSame(batches(hosts, undefined), [[1, 2, 3, 4, 5]]);
+  t.strictSame(batches(hosts, 2), [[1, 2], [3, 4], [5]]);
+  t.strictSame(batches(hosts, '40%'), [[1, 2], [3, 4], [5]]);
+  t.strictSame(batches(hosts, '1%'), [[1], [2], [3], [4], [5]]);
+  t.strictSame(batches(hosts, [1, '60%']), [[1], [2, 3, 4], [5]]);
+  t.strictSame(batches(hosts, 0), [[1, 2, 3, 4, 5]]);
+  t.strictSame(batches([], 2), []);
+});
+
+t.test('keywords of a play that are no numbers are refused at the line of the play', async (t) => {
+  for (const [keyword, value, expected] of [
+    ['serial', 'abc', /percentage/],
+    ['serial', [1, -1], /percentage/],
+    ['serial', [], /percentage/],
+    ['throttle', 0, /1 or more/],
+    ['maxFailPercentage', 'x', /0 to 100/],
+  ] as const) {
+    const declaration = { name: 'A play', hosts: 'all', roles: [], [keyword]: value };
+    // What TypeScript refuses, and a playbook run by tsx may hold all the same.
+    t.match(playProblems(play(declaration as unknown as Parameters<typeof play>[0])), [
+      { what: new RegExp(`play "A play": ${keyword} is`), at: { file: /select-plays\.test/ }, expected },
+    ]);
+  }
+  t.strictSame(playProblems(play({ name: 'A play', hosts: 'all', roles: [], serial: [1, '50%'], throttle: 2 })), []);
+});
+
+t.test('two facts with the same script are one question, whoever asks', async (t) => {
+  const uptime = fact({ name: 'uptime', script: sh`uptime`, parse: ({ stdout }) => stdout.trim(), example: '1 day' });
+  const questions = new FactSteps();
+  const requests = { own: uptime, all: fromEach([host('node-1'), host('node-2')], uptime) };
+  questions.add('node-1', requests);
+  questions.add('node-2', requests);
+  t.strictSame(
+    [...questions.batches].map(([name, steps]) => [name, steps.length]),
+    [
+      ['node-1', 1],
+      ['node-2', 1],
+    ],
+  );
+  const results = new Map([
+    ['node-1', [answer('f0', '3 days\n')]],
+    ['node-2', [answer('f0', '5 days\n')]],
+  ]);
+  t.strictSame(questions.answers('node-2', requests, results, new Map()), {
+    ok: true,
+    facts: {
+      own: '5 days',
+      all: new Map([
+        ['node-1', '3 days'],
+        ['node-2', '5 days'],
+      ]),
+    },
+  });
+});
+
+t.test('a host that can not be asked is missing, or fails the asker, as the asker chose', async (t) => {
+  const name = fact({ name: 'name', script: sh`hostname`, parse: ({ stdout }) => stdout, example: 'node' });
+  const unreachable = new Map([['node-2', 'connection refused']]);
+  const others = [host('node-2')];
+  for (const [choice, expected] of [
+    ['omit', { ok: true, facts: { others: new Map() } }],
+    ['fail', { ok: false, missing: { host: 'node-2', fact: 'name', why: 'connection refused' } }],
+  ] as const) {
+    const questions = new FactSteps();
+    const requests = { others: fromEach(others, name, choice) };
+    questions.add('node-1', requests);
+    t.strictSame(questions.answers('node-1', requests, new Map(), unreachable), expected);
+  }
+});
+
+t.test('a fact whose answer makes no sense is named with what the host said', async (t) => {
+  const strict = fact<number>({
+    name: 'memory',
+    script: sh`free`,
+    parse: () => {
+      throw new Error('no total');
+    },
+    example: 1,
+  });
+  const questions = new FactSteps();
+  questions.add('node-1', { strict });
+  const results = new Map([
+    ['node-1', [answer('f0', '', { exitCode: 127, stderr: Buffer.from('free: not found\n') })]],
+  ]);
+  t.match(questions.answers('node-1', { strict }, results, new Map()), {
+    missing: { why: 'no total (exit code 127; stderr: free: not found)' },
+  });
+});
+
+t.test('what is found decides what is done', async (t) => {
+  const list = units([
+    task('same', resource('a')),
+    task('differs', resource('b')),
+    task('left out', resource('c'), { when: false }),
+    task('no answer', resource('d')),
+    task('refused', refuse('disk', { evidence: '1 GB', what: 'the disk is too small', hint: 'a larger card' })),
+  ]);
+  const decisions = decide(list, [answer('t0', 'value=wanted'), answer('t1', 'value=other'), answer('t3', 'oops')]);
+  t.strictSame(
+    decisions.map(({ what }) => what),
+    ['nothing', 'change', 'skip', 'fail', 'fail'],
+  );
+  t.match(decisions[3]?.failure?.what, /not key=value: oops/);
+  t.match(decisions[4]?.failure, { what: /the disk is too small \(1 GB\)/, hint: 'a larger card' });
+});
+
+t.test('nothing to change means no change script at all', async (t) => {
+  const list = units([task('a', resource('a')), task('b', resource('b'))]);
+  const decisions = decide(list, [answer('t0', 'value=wanted'), answer('t1', 'value=wanted')]);
+  t.strictSame(segmentsOf(decisions), []);
+});
+
+t.test(
+  'from the first change on, later tasks are looked at again: an earlier change may have altered what they saw',
+  async (t) => {
+    const list = units([task('a', resource('a')), task('b', resource('b')), task('c', resource('c'))]);
+    const decisions = decide(list, [
+      answer('t0', 'value=wanted'),
+      answer('t1', 'value=no'),
+      answer('t2', 'value=wanted'),
+    ]);
+    const [segment, ...rest] = segmentsOf(decisions);
+    t.strictSame(rest, []);
+    t.strictSame(segment && new SegmentScript(segment).steps.map(({ id }) => id), [
+      't1.before',
+      't1.change',
+      't1.after',
+      't2.before',
+      't2.change',
+      't2.after',
+    ]);
+  },
+);
+
+t.test('what is sent goes in a row: not too much at once, no place twice, nothing that may fail', async (t) => {
+  const upload = (id: string, megabytes: number): Resource =>
+    resource(id, undefined, {
+      uploadSize: megabytes * 1e6,
+      upload: () => ({ script: sh`cat`, content: () => Readable.from([]) }),
+    });
+  const rows = (...tasks: Task[]) => {
+    const decisions = decide(
+      units(tasks),
+      tasks.map((_, i) => answer(`t${i}`, 'value=no')),
+    );
+    return segmentsOf(decisions).map((segment) => segment.decisions.map(({ unit }) => unit.task.name).join(' '));
+  };
+  const [a, b, c] = [task('a', upload('a', 100)), task('b', upload('b', 100)), task('c', upload('c', 100))];
+  const small = task('small', resource('small'));
+  t.strictSame(rows(a, b, small, c), ['a b small', 'c']);
+  t.strictSame(rows(a, b, c, small), ['a b', 'c small'], 'up to 256 MB');
+  t.strictSame(rows(task('all', upload('all', 1000)), a), ['all', 'a']);
+  t.strictSame(rows(a, task('again', upload('a', 1))), ['a', 'again']);
+  t.strictSame(rows(a, task('may fail', upload('x', 1), { ignoreErrors: true }), b), ['a', 'may fail', 'b']);
+});
+
+t.test('a handler is due when notified or owed from a run that was cut, and else not', async (t) => {
+  const handlers = { 'reload it': task('Reload it', resource('reload', { done: 'yes' }, { verify: 'exit code' })) };
+  const list = units([task('a', resource('a'), { notify: 'reload it' })], handlers);
+  const probes = probeSteps(list, 'node-1').map(({ id }) => id);
+  t.strictSame(probes, ['t0', 'owed'], 'its own probe is not asked');
+  const what = (value: string, owed: string) =>
+    decide(list, [answer('t0', `value=${value}`), answer('owed', owed)]).map((decision) => decision.what);
+  t.strictSame(what('wanted', ''), ['nothing', 'nothing']);
+  t.strictSame(what('other', ''), ['change', 'change']);
+  t.strictSame(what('wanted', 'role.main.reload_it\n'), ['nothing', 'change']);
+});
+
+t.test('notifying a handler that the stage has not is a mistake of the role', async (t) => {
+  t.throws(
+    () => units([task('a', resource('a'), { notify: 'reload' })]),
+    /unknown handler "reload" in stage main, notified by task "a"\n {2}allowed: none/,
+  );
+});
+
+t.test(
+  'what disrupts something runs in a script of its own, so that other hosts need not wait for the rest',
+  async (t) => {
+    const wait = resource('voters', {}, { kind: 'wait' });
+    const restart = task('Restart', resource('restart', {}, { verify: 'exit code' }), {
+      disrupts: { lock: 'etcd', before: wait, after: wait },
+    });
+    const list = units([task('config', resource('config'), { notify: 'restart' })], { restart });
+    const segments = segmentsOf(decide(list, [answer('t0', 'value=other'), answer('owed')]));
+    t.strictSame(
+      segments.map(({ lock, decisions }) => [lock, decisions.length]),
+      [
+        [undefined, 1],
+        ['etcd', 1],
+      ],
+    );
+    const [, second] = segments;
+    t.strictSame(second && new SegmentScript(second).steps.map(({ id }) => id), [
+      'h0.gate_before',
+      'h0.change',
+      'h0.gate_after',
+    ]);
+  },
+);
+
+t.test('a disruptive handler that turned out not to be notified makes no host wait', async (t) => {
+  const restart = task('Restart', resource('restart', {}, { verify: 'exit code' }), { disrupts: { lock: 'etcd' } });
+  const list = units([task('a', resource('a')), task('b', resource('b'), { notify: 'restart' })], { restart });
+  const segments = segmentsOf(decide(list, [answer('t0', 'value=no'), answer('t1', 'value=wanted'), answer('owed')]));
+  const [, second] = segments;
+  t.equal(second && isNeeded(second, new Set()), false);
+  t.equal(second && isNeeded(second, new Set(['role.main.restart'])), true);
+});
+
+t.test("a unit's fate is read from its steps", async (t) => {
+  const explain = () => ({ what: 'the disk is full', hint: 'free some' });
+  const outcome = (answers: readonly StepResult[]) => {
+    const list = units([task('a', resource('a', { value: 'wanted' }, { explain }))]);
+    const [segment] = segmentsOf(decide(list, [answer('t0', 'value=other')]));
+    if (!segment) throw new Error('no segment');
+    const reader = new SegmentScript(segment);
+    return answers.map((result) => reader.read(result)).find((known) => known);
+  };
+  const skipped = (id: string) => answer(id, '', { outcome: 'skipped' });
+  const [before, change, after] = [
+    answer('t0.before', 'value=other'),
+    answer('t0.change'),
+    answer('t0.after', 'value=wanted'),
+  ];
+  t.match(outcome([before, change, after]), { status: 'changed', ms: 1500 });
+  t.match(outcome([answer('t0.before', 'value=wanted'), skipped('t0.change'), skipped('t0.after')]), { status: 'ok' });
+  t.match(outcome([before, change, answer('t0.after', 'value=other')]), {
+    status: 'failed',
+    failure: { what: 'the change did not take: value is other, wanted wanted' },
+  });
+  t.match(outcome([before, answer('t0.change', '', { exitCode: 1 }), skipped('t0.after')]), {
+    status: 'failed',
+    failure: { what: 'the disk is full', hint: 'free some', exitCode: 1, script: 'change a' },
+  });
+  t.match(outcome([before, answer('t0.change', '', { outcome: 'timed out', exitCode: 137 }), skipped('t0.after')]), {
+    failure: { what: 'not done within 600 s, and stopped' },
+  });
+  t.match(outcome([skipped('t0.before'), skipped('t0.change'), skipped('t0.after')]), { status: 'not run' });
+});
+
+t.test('a thing that does not recover is named', async (t) => {
+  const wait = resource('voters', {}, { explain: () => ({ what: '2 of 3 voters after 60 s' }) });
+  const list = units([task('a', resource('a'), { disrupts: { lock: 'etcd', after: wait } })]);
+  const [segment] = segmentsOf(decide(list, [answer('t0', 'value=other')]));
+  if (!segment) throw new Error('no segment');
+  const reader = new SegmentScript(segment);
+  const outcomes = [
+    answer('t0.before', 'value=other'),
+    answer('t0.change'),
+    answer('t0.after', 'value=wanted'),
+    answer('t0.gate_after', '', { exitCode: 1 }),
+  ].map((result) => reader.read(result));
+  t.match(outcomes.at(-1), {
+    status: 'failed',
+    unrecovered: 'etcd',
+    failure: { what: 'changed, but etcd did not recover: 2 of 3 voters after 60 s' },
+  });
+});
+
+t.test('runOnce keeps a task on the first host, and a task knows the line that made it', async (t) => {
+  const once = task('once', resource('a'), { runOnce: true });
+  t.equal(units([once], {}, 'node-1').length, 1);
+  t.equal(units([once], {}, 'node-2').length, 0);
+  t.match(once.at?.file, /select-plays\.test\.ts$/);
+  t.ok((once.at?.line ?? 0) > 100, 'in the source, not in what it was compiled to');
+});
