@@ -2,7 +2,7 @@
  * Facts: what a role wants to know of a host before it decides. A fact is a script and a pure parser of what it printed; all
  * facts of a stage travel to a host in one script.
  */
-import type { HostView } from './role.ts';
+import type { HostView } from './host-view.ts';
 import type { Script } from './script.ts';
 
 /** What a fact's script left behind. */

@@ -6,12 +6,12 @@ await runCompiled();
 export { playbook } from './cli/playbook.ts';
 export { type Position, type Problem, UserError } from './errors.ts';
 export { type Fact, type FactOfOthers, type FactOutput, fact, fromEach } from './fact.ts';
+export type { HostView } from './host-view.ts';
 export { type Play, type Playbook, play } from './play.ts';
 export type { Explanation, Resource } from './resource.ts';
 export {
   type AskContext,
   defineRole,
-  type HostView,
   type RoleCall,
   type RoleChecks,
   type RoleStages,

@@ -4,8 +4,8 @@
  */
 
 import { InvalidValue, type Position, placesIn } from './errors.ts';
+import type { HostView } from './host-view.ts';
 import type { Resource } from './resource.ts';
-import type { HostView } from './role.ts';
 import {
   BOOLEAN,
   missingKeys,

@@ -1,5 +1,5 @@
 /** The three outcomes of a check made from facts, and who waives one. A role's `checks` return them; a stage may hold them as tasks too. */
-import type { HostView } from './role.ts';
+import type { HostView } from './host-view.ts';
 import type { Verdict } from './task.ts';
 
 /** What is wrong, for {@link warn} and {@link refuse}. */

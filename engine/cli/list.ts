@@ -6,10 +6,10 @@ import type { Inventory } from '../inventory/inventory.ts';
 import type { AskContext } from '../role.ts';
 import { roleProblems } from '../role-problems.ts';
 import { askContext, type PlayRun } from '../run/context.ts';
-import { loadRoles } from '../run/load-roles.ts';
+import { loadRoles } from '../run/plan/load-roles.ts';
+import type { TagSelection } from '../run/plan/tags.ts';
 import type { RunOptions } from '../run/run-options.ts';
-import type { TagSelection } from '../run/tags.ts';
-import { inheritedTags, instantiateTasks, type StagePlace, selectedCalls } from '../run/task-instances.ts';
+import { inheritedTags, instantiateTasks, type StagePlace, selectedCalls } from '../run/tasks/task-instances.ts';
 import type { Task } from '../task.ts';
 import { strictVars } from '../vars/strict.ts';
 

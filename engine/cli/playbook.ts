@@ -75,7 +75,7 @@ export async function runPlaybook(book: Playbook, values: PlaybookValues, argv: 
   const start = Math.round(performance.now());
   const [{ setUp }, { selectPlays }, { resolverFor }] = await Promise.all([
     import('./setup.ts'),
-    import('../run/select-plays.ts'),
+    import('../run/plan/select-plays.ts'),
     import('../vars/resolve.ts'),
   ]);
   const setup = await setUp(values);
@@ -106,7 +106,7 @@ export async function runPlaybook(book: Playbook, values: PlaybookValues, argv: 
     import('../events.ts'),
     import('../remote/open-session.ts'),
     import('../remote/controller-process-id.ts'),
-    import('../run/journal.ts'),
+    import('../run/report/journal.ts'),
     import('./interrupt.ts'),
     import('../user-name.ts'),
   ]);

@@ -4,7 +4,7 @@
  * load.ts reads one.
  */
 import type { Position, Problem } from '../errors.ts';
-import type { HostView } from '../role.ts';
+import type { HostView } from '../host-view.ts';
 
 /** A value and where it was written; `at` is undefined for values from the command line and from playbooks. */
 export interface Located {

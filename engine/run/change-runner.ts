@@ -6,6 +6,10 @@ import type { TaskStatus } from '../events.ts';
 import type { InventoryHost } from '../inventory/inventory.ts';
 import type { Step, StepListener, StepResult } from '../remote/session.ts';
 import { type PeerSource, PROBE_TIMEOUT } from '../resource.ts';
+import type { RunContext } from './context.ts';
+import { LineBuffer } from './report/line-buffer.ts';
+import type { TaskReporter } from './report/task-reporter.ts';
+import type { StageSender } from './stage-sender.ts';
 import {
   type Outcome,
   type PendingUpload,
@@ -15,17 +19,13 @@ import {
   SegmentScript,
   unconfirmed,
   uploadFailed,
-} from './change.ts';
-import { type Decision, lastLines } from './check-phase.ts';
-import type { RunContext } from './context.ts';
-import { LineBuffer } from './line-buffer.ts';
-import type { StageSender } from './stage-sender.ts';
-import { hasResource, type TaskInstance } from './task-instances.ts';
-import type { TaskReporter } from './task-reporter.ts';
+} from './tasks/change.ts';
+import { type Decision, lastLines } from './tasks/check-phase.ts';
+import { hasResource, type TaskInstance } from './tasks/task-instances.ts';
 
-/** The first unit of a segment, begun before its script is sent. */
+/** The first instance of a segment, begun before its script is sent. */
 interface Begun {
-  readonly unit: TaskInstance;
+  readonly instance: TaskInstance;
   /** How long ago, in milliseconds. */
   readonly ms: number;
   /** Who waits for its end. */
@@ -65,7 +65,7 @@ export class ChangeRunner {
 
   /** Changes nothing more of `decisions`: the user asked to stop, it may not be disrupted now, or another one failed. */
   leave(decisions: readonly Decision[] = this.#segment.decisions): readonly Outcome[] {
-    for (const { unit, what } of decisions) if (what === 'change') this.#telling.finish(unit, 'not run');
+    for (const { instance, what } of decisions) if (what === 'change') this.#telling.finish(instance, 'not run');
     return [];
   }
 
@@ -105,7 +105,7 @@ export class ChangeRunner {
       this.leave(decisions.slice(before.length));
       return made;
     }
-    if (!failed.decision.unit.task.options.ignoreErrors) {
+    if (!failed.decision.instance.task.options.ignoreErrors) {
       return [...made, ...this.#notSent(failed.decision, failed.result, before)];
     }
     const ignored = this.#ended(uploadFailed(failed.decision, failed.result));
@@ -113,7 +113,7 @@ export class ChangeRunner {
     return rest && [...made, ignored, ...rest];
   }
 
-  /** Where another host has what the first unit is to fetch, or is fetching it, it is had from there. */
+  /** Where another host has what the first instance is to fetch, or is fetching it, it is had from there. */
   async #sendSeeded(
     first: Decision,
     seed: PeerSource,
@@ -121,10 +121,10 @@ export class ChangeRunner {
   ): Promise<readonly Outcome[] | undefined> {
     const { seeds } = this.#run;
     const { target } = this.#segment;
-    const { unit } = first;
+    const { instance } = first;
     const start = performance.now();
-    const tell = (text: string): void => this.#telling.output(unit, `${text}\n`);
-    this.#telling.begin(unit);
+    const tell = (text: string): void => this.#telling.output(instance, `${text}\n`);
+    this.#telling.begin(instance);
     await othersChecked;
     let waited = false;
     const { from, release } = await seeds.acquire(seed.key, this.#messenger.sourceOn(target, seed), (whom) => {
@@ -146,7 +146,7 @@ export class ChangeRunner {
       if (this.#run.stopping) return this.leave();
       const ms = Math.round(performance.now() - start);
       const ended = (status: TaskStatus): void => release(status === 'changed' || status === 'ok');
-      return await this.#sendScript(this.#segment, { unit, ms, ended });
+      return await this.#sendScript(this.#segment, { instance, ms, ended });
     } finally {
       release(false);
     }
@@ -160,10 +160,10 @@ export class ChangeRunner {
     const listener = this.#listener(begun, (result) => {
       const read = script.read(result);
       if (!read) return;
-      const isBegun = read.unit === begun?.unit;
+      const isBegun = read.instance === begun?.instance;
       const outcome = isBegun ? { ...read, ms: read.ms + begun.ms } : read;
       if (isBegun) begun.ended(outcome.status);
-      if (outcome.status === 'changed' && hasResource(outcome.unit) && outcome.unit.task.action.confirm) {
+      if (outcome.status === 'changed' && hasResource(outcome.instance) && outcome.instance.task.action.confirm) {
         toConfirm.push(outcome);
       } else outcomes.push(this.#ended(outcome));
     });
@@ -174,23 +174,23 @@ export class ChangeRunner {
     return answered && outcomes;
   }
 
-  /** Tells of units as they begin and of what they print, by whole lines; hands results on. */
+  /** Tells of instances as they begin and of what they print, by whole lines; hands results on. */
   #listener(begun: Begun | undefined, finished: (result: StepResult) => void): StepListener {
-    const units = new Map(this.#segment.decisions.map(({ unit }) => [unit.key, unit]));
-    const running = new Set<TaskInstance>(begun ? [begun.unit] : []);
+    const instances = new Map(this.#segment.decisions.map(({ instance }) => [instance.key, instance]));
+    const running = new Set<TaskInstance>(begun ? [begun.instance] : []);
     const lines = new Map<string, LineBuffer>();
     const unitOf = (id: string): TaskInstance | undefined =>
-      /\.(change|gate_before|gate_after)$/.test(id) ? units.get(id.split('.')[0] ?? '') : undefined;
+      /\.(change|gate_before|gate_after)$/.test(id) ? instances.get(id.split('.')[0] ?? '') : undefined;
     const tell = (id: string, stream: 'stdout' | 'stderr', text: string): void => {
-      const unit = unitOf(id);
-      if (unit) this.#telling.output(unit, text, stream);
+      const instance = unitOf(id);
+      if (instance) this.#telling.output(instance, text, stream);
     };
     return {
       started: (id) => {
-        const unit = unitOf(id);
-        if (!unit || running.has(unit)) return;
-        running.add(unit);
-        this.#telling.begin(unit);
+        const instance = unitOf(id);
+        if (!instance || running.has(instance)) return;
+        running.add(instance);
+        this.#telling.begin(instance);
       },
       output: (id, stream, chunk) => {
         const key = `${id} ${stream}`;
@@ -209,14 +209,14 @@ export class ChangeRunner {
 
   /** Proves over one new connection that the changes did not close the way in. */
   async #confirm(outcomes: readonly Outcome[]): Promise<readonly Outcome[]> {
-    const steps = outcomes.flatMap(({ unit }): Step[] => {
-      const confirm = hasResource(unit) ? unit.task.action.confirm : undefined;
-      return confirm ? [{ id: unit.key, script: confirm.script, timeout: PROBE_TIMEOUT }] : [];
+    const steps = outcomes.flatMap(({ instance }): Step[] => {
+      const confirm = hasResource(instance) ? instance.task.action.confirm : undefined;
+      return confirm ? [{ id: instance.key, script: confirm.script, timeout: PROBE_TIMEOUT }] : [];
     });
     const answers = await this.#messenger.onNewConnection(this.#segment.target, steps);
     return outcomes.map((outcome) => {
       if ('what' in answers) return unconfirmed(outcome, `no new connection comes through (${answers.what})`);
-      const answer = answers.find(({ id }) => id === outcome.unit.key);
+      const answer = answers.find(({ id }) => id === outcome.instance.key);
       return answer?.outcome === 'ran' && answer.exitCode === 0
         ? outcome
         : unconfirmed(outcome, 'its confirmation came too late');
@@ -224,7 +224,7 @@ export class ChangeRunner {
   }
 
   #ended(outcome: Outcome): Outcome {
-    this.#telling.finish(outcome.unit, outcome.status, outcome);
+    this.#telling.finish(outcome.instance, outcome.status, outcome);
     return outcome;
   }
 }

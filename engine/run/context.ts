@@ -10,12 +10,12 @@ import { definition, Script } from '../script.ts';
 import { NO_TRAFFIC, trafficBetween } from '../traffic.ts';
 import { strictVars } from '../vars/strict.ts';
 import type { ExclusiveLocks } from './exclusive-locks.ts';
-import { type LoadedRoles, loadRoles } from './load-roles.ts';
-import { PeerSources } from './peer-sources.ts';
-import { PrefetchCache } from './prefetch-cache.ts';
+import { type LoadedRoles, loadRoles } from './plan/load-roles.ts';
 import type { RunOptions } from './run-options.ts';
-import type { SendContext, SessionPool } from './session-pool.ts';
-import { isSharedProbe, withSharedProbes } from './shared-probes.ts';
+import { PeerSources } from './sessions/peer-sources.ts';
+import { PrefetchCache } from './sessions/prefetch-cache.ts';
+import type { SendContext, SessionPool } from './sessions/session-pool.ts';
+import { isSharedProbe, withSharedProbes } from './tasks/shared-probes.ts';
 
 /** One play of a run, with the hosts it is for. */
 export interface PlayRun {

@@ -9,14 +9,14 @@ import type { FactRequests } from '../fact.ts';
 import type { InventoryHost } from '../inventory/inventory.ts';
 import type { StepResult } from '../remote/session.ts';
 import type { TaskContext } from '../role.ts';
-import { batches } from './batches.ts';
-import { probeSteps } from './check-phase.ts';
 import type { PlayRun, RunContext } from './context.ts';
-import { contextOf, FactQuery, type Requester, requesterOf } from './gather-facts.ts';
+import { contextOf, FactQuery, type Requester, requesterOf } from './facts/gather-facts.ts';
+import { batches } from './plan/batches.ts';
 import { checksBecome, preflightChecks } from './preflight-checks.ts';
 import { FactUse, RoleErrors } from './role-errors.ts';
-import type { ProbeStep } from './shared-probes.ts';
-import { instantiateTasks, type StagePlace, selectedCalls } from './task-instances.ts';
+import { checkSteps } from './tasks/check-phase.ts';
+import type { ProbeStep } from './tasks/shared-probes.ts';
+import { instantiateTasks, type StagePlace, selectedCalls } from './tasks/task-instances.ts';
 
 /** A stage, on the hosts of a batch, as it will come if nothing changes before. */
 interface PlannedStage {
@@ -110,10 +110,10 @@ function probesOf(
 ): readonly { readonly target: string; readonly steps: readonly ProbeStep[] }[] {
   const watched = new FactUse(context);
   try {
-    const units = instantiateTasks(place, watched.context, run.options.tags, first);
-    return [...new Set(units.map(({ target }) => target))].map((target) => ({
+    const instances = instantiateTasks(place, watched.context, run.options.tags, first);
+    return [...new Set(instances.map(({ target }) => target))].map((target) => ({
       target,
-      steps: probeSteps(units, target),
+      steps: checkSteps(instances, target),
     }));
   } catch (error) {
     mistakes.add(place, context.host.name, error, watched);

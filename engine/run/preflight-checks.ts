@@ -6,8 +6,8 @@ import type { Checks, Role, RoleCall } from '../role.ts';
 import { roleProblems } from '../role-problems.ts';
 import { isWaived } from '../verdict.ts';
 import type { PlayRun, RunContext } from './context.ts';
-import { gatherFacts, type Requester, requesterOf } from './gather-facts.ts';
-import { selectedCalls } from './task-instances.ts';
+import { gatherFacts, type Requester, requesterOf } from './facts/gather-facts.ts';
+import { selectedCalls } from './tasks/task-instances.ts';
 
 /** A role's checks on one host. */
 export interface PreflightCheck extends Requester {

@@ -9,7 +9,7 @@ import type { AskContext } from '../role.ts';
 import { roleProblems } from '../role-problems.ts';
 import { UnknownOption } from '../validate-options.ts';
 import type { PlayRun } from './context.ts';
-import type { StagePlace } from './task-instances.ts';
+import type { StagePlace } from './tasks/task-instances.ts';
 
 /** Names of hosts that stand in one message. */
 const NAMED = 5;

@@ -4,7 +4,7 @@ import type { Inventory, InventoryHost } from '../inventory/inventory.ts';
 import type { Playbook } from '../play.ts';
 import type { Connection, LockRequest, OpenSession } from '../remote/session.ts';
 import type { ResolveVars } from '../vars/resolve.ts';
-import type { TagSelection } from './tags.ts';
+import type { TagSelection } from './plan/tags.ts';
 
 /** What a run is given. */
 export interface RunOptions {

@@ -5,16 +5,16 @@ import type { HostRecap } from '../events.ts';
 import type { InventoryHost } from '../inventory/inventory.ts';
 import type { Play } from '../play.ts';
 import type { RoleCall, Stage } from '../role.ts';
-import { batches } from './batches.ts';
 import { type PlayRun, RunContext } from './context.ts';
 import { ExclusiveLocks } from './exclusive-locks.ts';
+import { batches } from './plan/batches.ts';
+import { checkConnections, resolveAll, selectPlays } from './plan/select-plays.ts';
 import { prefetch } from './prefetch.ts';
 import { runPreflight } from './preflight-checks.ts';
 import type { RunOptions } from './run-options.ts';
-import { checkConnections, resolveAll, selectPlays } from './select-plays.ts';
-import { SessionPool } from './session-pool.ts';
+import { SessionPool } from './sessions/session-pool.ts';
 import { runStage } from './stage.ts';
-import { selectedCalls } from './task-instances.ts';
+import { selectedCalls } from './tasks/task-instances.ts';
 
 /** How a run ended. */
 export interface RunResult {

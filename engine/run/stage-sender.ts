@@ -3,8 +3,8 @@ import type { InventoryHost } from '../inventory/inventory.ts';
 import type { Step, StepListener, StepResult } from '../remote/session.ts';
 import type { PeerSource, Upload } from '../resource.ts';
 import type { PhaseContext, RunContext } from './context.ts';
-import type { PeerHost } from './peer-sources.ts';
-import type { StagePlace } from './task-instances.ts';
+import type { PeerHost } from './sessions/peer-sources.ts';
+import type { StagePlace } from './tasks/task-instances.ts';
 
 /** Sends for one host. A target that can't be reached is told of, and takes the host out of the run with it. */
 export class StageSender {

@@ -1,6 +1,6 @@
 /**
  * One stage of a role on the hosts of a batch: facts, tasks, check, change. The decisions are pure and made elsewhere
- * (questions, units, check, change); here is what follows what.
+ * (questions, instances, check, change); here is what follows what.
  */
 import pLimit from 'p-limit';
 import type { FactRequests } from '../fact.ts';
@@ -9,14 +9,14 @@ import type { Step, StepResult } from '../remote/session.ts';
 import { PROBE_TIMEOUT } from '../resource.ts';
 import type { Stage, TaskContext } from '../role.ts';
 import { roleProblems } from '../role-problems.ts';
-import { isNeeded, type Outcome, segmentsOf } from './change.ts';
 import { ChangeRunner } from './change-runner.ts';
-import { type Decision, decide, probeSteps } from './check-phase.ts';
 import type { RunContext } from './context.ts';
-import { gatherFacts, requesterOf } from './gather-facts.ts';
+import { gatherFacts, requesterOf } from './facts/gather-facts.ts';
+import { TaskReporter } from './report/task-reporter.ts';
 import { StageSender } from './stage-sender.ts';
-import { hasResource, instantiateTasks, type StagePlace, type TaskInstance } from './task-instances.ts';
-import { TaskReporter } from './task-reporter.ts';
+import { isNeeded, type Outcome, segmentsOf } from './tasks/change.ts';
+import { checkSteps, type Decision, decide } from './tasks/check-phase.ts';
+import { hasResource, instantiateTasks, type StagePlace, type TaskInstance } from './tasks/task-instances.ts';
 
 /**
  * Runs a stage on `hosts`, those of them that are still in the run; they leave it where something fails.
@@ -91,22 +91,22 @@ class HostStage {
 
   async #go(context: TaskContext<unknown, FactRequests>, first: InventoryHost): Promise<void> {
     const run = this.#run;
-    let units: readonly TaskInstance[];
+    let instances: readonly TaskInstance[];
     try {
-      units = instantiateTasks(this.#place, context, run.options.tags, first);
+      instances = instantiateTasks(this.#place, context, run.options.tags, first);
     } catch (error) {
       for (const problem of roleProblems(error, this.#place.call.role.name)) {
         run.fail(this.#host, { ...problem, host: this.#host.name });
       }
       return;
     }
-    const decisions = await this.#check(units);
+    const decisions = await this.#check(instances);
     if (!decisions) return;
     this.#noteGivers(decisions);
     this.#isChecked();
     if (run.options.diff) await this.#detail(decisions);
 
-    const refused = decisions.filter(({ what, unit }) => what === 'fail' && !unit.task.options.ignoreErrors);
+    const refused = decisions.filter(({ what, instance }) => what === 'fail' && !instance.task.options.ignoreErrors);
     if (refused.length > 0 || run.options.check) {
       // A stage with a task that can't even be looked at changes nothing on this host.
       for (const decision of decisions) this.#telling.report(decision, refused.length > 0);
@@ -118,42 +118,42 @@ class HostStage {
 
   /** What is here already may be had from here. */
   #noteGivers(decisions: readonly Decision[]): void {
-    for (const { unit, what } of decisions) {
-      const seed = hasResource(unit) ? unit.task.action.peerSource : undefined;
-      if (seed && what === 'nothing') this.#run.seeds.add(seed.key, this.#messenger.sourceOn(unit.target, seed));
+    for (const { instance, what } of decisions) {
+      const seed = hasResource(instance) ? instance.task.action.peerSource : undefined;
+      if (seed && what === 'nothing') this.#run.seeds.add(seed.key, this.#messenger.sourceOn(instance.target, seed));
     }
   }
 
   /** Probes of every target: one round trip each. */
-  async #check(units: readonly TaskInstance[]): Promise<readonly Decision[] | undefined> {
+  async #check(instances: readonly TaskInstance[]): Promise<readonly Decision[] | undefined> {
     const results: StepResult[] = [];
-    for (const target of new Set(units.map((unit) => unit.target))) {
-      const steps = probeSteps(units, target);
+    for (const target of new Set(instances.map((instance) => instance.target))) {
+      const steps = checkSteps(instances, target);
       if (steps.length === 0) continue;
       const answers = await this.#messenger.send(target, 'check', steps);
       if (!answers) return undefined;
       results.push(...answers);
     }
-    return decide(units, results);
+    return decide(instances, results);
   }
 
   /** With `--diff`: what exactly differs, asked only where something does. */
   async #detail(decisions: readonly Decision[]): Promise<void> {
-    const units = decisions
+    const instances = decisions
       .filter(({ what }) => what === 'change')
-      .map(({ unit }) => unit)
+      .map(({ instance }) => instance)
       .filter(hasResource);
-    for (const target of new Set(units.map((unit) => unit.target))) {
-      const here = units.filter((unit) => unit.target === target && unit.task.action.detail);
+    for (const target of new Set(instances.map((instance) => instance.target))) {
+      const here = instances.filter((instance) => instance.target === target && instance.task.action.detail);
       const steps = here.flatMap(({ key, task }): Step[] =>
         task.action.detail ? [{ id: key, script: task.action.detail.script, timeout: PROBE_TIMEOUT }] : [],
       );
       if (steps.length === 0) continue;
       const answers = await this.#messenger.send(target, 'diff', steps);
-      for (const unit of here) {
-        const answer = answers?.find(({ id }) => id === unit.key);
-        const text = answer && (await unit.task.action.detail?.render(answer.stdout.toString()));
-        if (text) this.#telling.diffs.set(unit, text);
+      for (const instance of here) {
+        const answer = answers?.find(({ id }) => id === instance.key);
+        const text = answer && (await instance.task.action.detail?.render(answer.stdout.toString()));
+        if (text) this.#telling.diffs.set(instance, text);
       }
     }
   }
@@ -175,8 +175,8 @@ class HostStage {
       }
       const outcomes = await this.#make(segmentRun, segment.lock);
       if (!outcomes) return;
-      for (const { unit, status } of outcomes) {
-        if (status === 'changed') for (const name of unit.notifies) notified.add(name);
+      for (const { instance, status } of outcomes) {
+        if (status === 'changed') for (const name of instance.notifies) notified.add(name);
         if (status === 'failed') stopped = true;
       }
     }
@@ -192,7 +192,7 @@ class HostStage {
     const done = await this.#run.disruptions.exclusively(lock, async () => {
       const outcomes = await segment.send(this.#othersChecked);
       // No answer at all is no sign of health either.
-      if (!outcomes || outcomes.some(({ status, unrecovered }) => unrecovered || status === 'failed')) {
+      if (!outcomes || outcomes.some(({ status, unhealthyLock }) => unhealthyLock || status === 'failed')) {
         this.#run.disruptions.stop(lock, this.#host.name);
         this.#run.events.emit({ type: 'health-check-failed', lock, host: this.#host.name });
       }

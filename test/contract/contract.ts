@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { play } from '../../engine/play.ts';
 import type { Session, Step } from '../../engine/remote/session.ts';
 import type { Resource } from '../../engine/resource.ts';
-import { isSharedProbe, type ProbeStep, withSharedProbes } from '../../engine/run/shared-probes.ts';
+import { isSharedProbe, type ProbeStep, withSharedProbes } from '../../engine/run/tasks/shared-probes.ts';
 import { Script, sh } from '../../engine/script.ts';
 import type { Secret } from '../../engine/secret.ts';
 import { differences, parseState, type State } from '../../engine/state.ts';

@@ -4,9 +4,9 @@ import { createServer } from 'node:net';
 import fc from 'fast-check';
 import t from 'tap';
 import type { FactAnswers, FactRequests } from '../../engine/fact.ts';
+import type { HostView } from '../../engine/host-view.ts';
 import { ufwRule } from '../../engine/resources/ufw.ts';
-import type { HostView } from '../../engine/role.ts';
-import { FactSteps } from '../../engine/run/fact-steps.ts';
+import { FactSteps } from '../../engine/run/facts/fact-steps.ts';
 import { definition } from '../../engine/script.ts';
 import type { Task } from '../../engine/task.ts';
 import {

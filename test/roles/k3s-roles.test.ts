@@ -3,8 +3,9 @@
 import { spawnSync } from 'node:child_process';
 import t from 'tap';
 import type { FactAnswers, FactRequests } from '../../engine/fact.ts';
+import type { HostView } from '../../engine/host-view.ts';
 import { type Script, Secret, sh, type Task, type Verdict } from '../../engine/index.ts';
-import type { HostView, RoleBody, TaskContext } from '../../engine/role.ts';
+import type { RoleBody, TaskContext } from '../../engine/role.ts';
 import { definition } from '../../engine/script.ts';
 import { type Network, network } from '../../roles/cluster/network.ts';
 import { system } from '../../roles/cluster/system.ts';

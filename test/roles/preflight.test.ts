@@ -1,5 +1,5 @@
 import t from 'tap';
-import type { HostView } from '../../engine/role.ts';
+import type { HostView } from '../../engine/host-view.ts';
 import type { Verdict } from '../../engine/task.ts';
 import { type Network, network } from '../../roles/cluster/network.ts';
 import { type System, system } from '../../roles/cluster/system.ts';

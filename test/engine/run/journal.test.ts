@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import t from 'tap';
 import type { Problem } from '../../../engine/errors.ts';
-import { Journal } from '../../../engine/run/journal.ts';
+import { Journal } from '../../../engine/run/report/journal.ts';
 
 t.test(
   'a disk that fills up ends the record with a warning, and not the run',

@@ -1,16 +1,17 @@
 import { Readable } from 'node:stream';
 import t from 'tap';
 import { fact, fromEach } from '../../../engine/fact.ts';
+import type { HostView } from '../../../engine/host-view.ts';
 import { play, playProblems } from '../../../engine/play.ts';
 import type { StepResult } from '../../../engine/remote/session.ts';
 import type { Resource } from '../../../engine/resource.ts';
-import { defineRole, type HostView, type Stage, type TaskContext } from '../../../engine/role.ts';
-import { batches } from '../../../engine/run/batches.ts';
-import { isNeeded, SegmentScript, segmentsOf } from '../../../engine/run/change.ts';
-import { decide, probeSteps } from '../../../engine/run/check-phase.ts';
-import { FactSteps } from '../../../engine/run/fact-steps.ts';
-import { isSelected, mayBeSelected } from '../../../engine/run/tags.ts';
-import { instantiateTasks, type TaskInstance } from '../../../engine/run/task-instances.ts';
+import { defineRole, type Stage, type TaskContext } from '../../../engine/role.ts';
+import { FactSteps } from '../../../engine/run/facts/fact-steps.ts';
+import { batches } from '../../../engine/run/plan/batches.ts';
+import { isSelected, mayBeSelected } from '../../../engine/run/plan/tags.ts';
+import { isNeeded, SegmentScript, segmentsOf } from '../../../engine/run/tasks/change.ts';
+import { checkSteps, decide } from '../../../engine/run/tasks/check-phase.ts';
+import { instantiateTasks, type TaskInstance } from '../../../engine/run/tasks/task-instances.ts';
 import { sh } from '../../../engine/script.ts';
 import type { State } from '../../../engine/state.ts';
 import { type Task, task } from '../../../engine/task.ts';
@@ -239,7 +240,9 @@ t.test('what is sent goes in a row: not too much at once, no place twice, nothin
       units(tasks),
       tasks.map((_, i) => answer(`t${i}`, 'value=no')),
     );
-    return segmentsOf(decisions).map((segment) => segment.decisions.map(({ unit }) => unit.task.name).join(' '));
+    return segmentsOf(decisions).map((segment) =>
+      segment.decisions.map(({ instance }) => instance.task.name).join(' '),
+    );
   };
   const [a, b, c] = [task('a', upload('a', 100)), task('b', upload('b', 100)), task('c', upload('c', 100))];
   const small = task('small', resource('small'));
@@ -253,7 +256,7 @@ t.test('what is sent goes in a row: not too much at once, no place twice, nothin
 t.test('a handler is due when notified or owed from a run that was cut, and else not', async (t) => {
   const handlers = { 'reload it': task('Reload it', resource('reload', { done: 'yes' }, { verify: 'exit code' })) };
   const list = units([task('a', resource('a'), { notify: 'reload it' })], handlers);
-  const probes = probeSteps(list, 'node-1').map(({ id }) => id);
+  const probes = checkSteps(list, 'node-1').map(({ id }) => id);
   t.strictSame(probes, ['t0', 'owed'], 'its own probe is not asked');
   const what = (value: string, owed: string) =>
     decide(list, [answer('t0', `value=${value}`), answer('owed', owed)]).map((decision) => decision.what);

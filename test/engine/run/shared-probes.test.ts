@@ -6,7 +6,7 @@ import t from 'tap';
 import type { Resource } from '../../../engine/resource.ts';
 import { directory } from '../../../engine/resources/directory.ts';
 import { file } from '../../../engine/resources/file.ts';
-import { isSharedProbe, type ProbeStep, withSharedProbes } from '../../../engine/run/shared-probes.ts';
+import { isSharedProbe, type ProbeStep, withSharedProbes } from '../../../engine/run/tasks/shared-probes.ts';
 import { sh } from '../../../engine/script.ts';
 import { Secret } from '../../../engine/secret.ts';
 import { openSession } from '../../support/open-session.ts';

@@ -2,8 +2,8 @@
  * Changes that follow one another and are made as one: the first of them carries those behind it, which then find that they
  * hold. Where that can't be done, each is made alone, and fails for itself. Pure.
  */
-import { type MergeableChange, UNCHANGED } from '../resource.ts';
-import { type Script, sh } from '../script.ts';
+import { type MergeableChange, UNCHANGED } from '../../resource.ts';
+import { type Script, sh } from '../../script.ts';
 import type { Decision } from './check-phase.ts';
 import { hasResource } from './task-instances.ts';
 
@@ -19,7 +19,7 @@ export const isSuccess = (exitCode: number): boolean => [0, UNCHANGED, ALONE].in
 /** Did a carrier's change, by its exit code, make those that it carries too? */
 export const wasMerged = (exitCode: number): boolean => exitCode === 0;
 
-interface Member {
+interface MergeMember {
   readonly joint: MergeableChange | undefined;
   /** Undefined: it carries others, or is alone. */
   readonly carrier: Decision | undefined;
@@ -28,16 +28,16 @@ interface Member {
 
 /** Which of a segment's changes are made together. */
 export class MergedChanges {
-  readonly #members = new Map<Decision, Member>();
+  readonly #members = new Map<Decision, MergeMember>();
 
   constructor(decisions: readonly Decision[]) {
-    let carrier: { decision: Decision; key: string; member: Member } | undefined;
+    let carrier: { decision: Decision; key: string; member: MergeMember } | undefined;
     for (const decision of decisions) {
       const joint = mergeableOf(decision);
       // The first of them notes as owed what all of them notify.
-      const key = joint && [joint.key, ...decision.unit.notifies].join(' ');
+      const key = joint && [joint.key, ...decision.instance.notifies].join(' ');
       const isCarried = carrier !== undefined && carrier.key === key;
-      const member: Member = { joint, carrier: isCarried ? carrier?.decision : undefined, carried: [] };
+      const member: MergeMember = { joint, carrier: isCarried ? carrier?.decision : undefined, carried: [] };
       this.#members.set(decision, member);
       if (isCarried) carrier?.member.carried.push(decision);
       else carrier = key === undefined ? undefined : { decision, key, member };
@@ -56,8 +56,8 @@ export class MergedChanges {
 
   /** A decision's change, with those that it carries. */
   changeOf(decision: Decision): Script {
-    const { unit, found } = decision;
-    const alone = hasResource(unit) ? unit.task.action.change(found ?? {}) : sh``;
+    const { instance, found } = decision;
+    const alone = hasResource(instance) ? instance.task.action.change(found ?? {}) : sh``;
     const member = this.#members.get(decision);
     if (!member?.joint || member.carried.length === 0) return alone;
     const parts = this.membersOf(decision).map((each) => this.#members.get(each)?.joint?.part);
@@ -76,8 +76,8 @@ exit $hw_rc
 }
 
 /** How a change is made together with others, where nothing depends on its being made alone. */
-function mergeableOf({ unit, what, found }: Decision): MergeableChange | undefined {
-  if (what !== 'change' || !hasResource(unit) || unit.pendingName !== undefined) return undefined;
-  const { disrupts, ignoreErrors } = unit.task.options;
-  return disrupts || ignoreErrors ? undefined : unit.task.action.mergeable?.(found ?? {});
+function mergeableOf({ instance, what, found }: Decision): MergeableChange | undefined {
+  if (what !== 'change' || !hasResource(instance) || instance.pendingName !== undefined) return undefined;
+  const { disrupts, ignoreErrors } = instance.task.options;
+  return disrupts || ignoreErrors ? undefined : instance.task.action.mergeable?.(found ?? {});
 }

@@ -1,18 +1,18 @@
-/** The check phase, pure: every unit's probe as one batch, and what the answers decide. */
-import type { TaskFailure } from '../events.ts';
-import type { StepResult } from '../remote/session.ts';
-import { PROBE_TIMEOUT } from '../resource.ts';
-import { mask } from '../secret.ts';
-import { type Difference, differences, parseState, type State } from '../state.ts';
+/** The check phase, pure: every instance's probe as one batch, and what the answers decide. */
+import type { TaskFailure } from '../../events.ts';
+import type { StepResult } from '../../remote/session.ts';
+import { PROBE_TIMEOUT } from '../../resource.ts';
+import { mask } from '../../secret.ts';
+import { type Difference, differences, parseState, type State } from '../../state.ts';
 import { listPending } from './pending-handlers.ts';
 import type { ProbeStep } from './shared-probes.ts';
 import { hasResource, type TaskInstance, verdictOf } from './task-instances.ts';
 
-/** What is to be done about a unit. */
+/** What is to be done about a instance. */
 export interface Decision {
-  readonly unit: TaskInstance;
+  readonly instance: TaskInstance;
   readonly what: 'nothing' | 'change' | 'skip' | 'fail';
-  /** What the probe printed; undefined for verdicts, skipped units and handlers, whose probe is not asked. */
+  /** What the probe printed; undefined for verdicts, skipped instances and handlers, whose probe is not asked. */
   readonly found: State | undefined;
   readonly differences: readonly Difference[];
   readonly failure: TaskFailure | undefined;
@@ -22,51 +22,53 @@ export interface Decision {
 
 const OWED = 'owed';
 
-/** The probes of the units that look at `target`: one script. With handlers, also what is owed from a run that was cut. */
-export function probeSteps(units: readonly TaskInstance[], target: string): readonly ProbeStep[] {
-  const here = units.filter((unit) => unit.target === target);
+/** The probes of the instances that look at `target`: one script. With handlers, also what is owed from a run that was cut. */
+export function checkSteps(instances: readonly TaskInstance[], target: string): readonly ProbeStep[] {
+  const here = instances.filter((instance) => instance.target === target);
   const probes = here
     .filter(hasResource)
-    .filter((unit) => unit.pendingName === undefined && unit.task.options.when !== false)
+    .filter((instance) => instance.pendingName === undefined && instance.task.options.when !== false)
     .map(({ key, task: { action } }): ProbeStep => {
       return { id: key, script: action.probe, timeout: PROBE_TIMEOUT, capture: true, sharedProbe: action.sharedProbe };
     });
-  const handlers = here.some((unit) => unit.pendingName !== undefined);
+  const handlers = here.some((instance) => instance.pendingName !== undefined);
   return handlers ? [...probes, { id: OWED, script: listPending, timeout: PROBE_TIMEOUT, capture: true }] : probes;
 }
 
-/** Reads the answers. `results` holds those of every target; the outcome is in the order of `units`. */
-export function decide(units: readonly TaskInstance[], results: readonly StepResult[]): readonly Decision[] {
+/** Reads the answers. `results` holds those of every target; the outcome is in the order of `instances`. */
+export function decide(instances: readonly TaskInstance[], results: readonly StepResult[]): readonly Decision[] {
   const byId = new Map(results.map((result) => [result.id, result]));
   const owed = new Set(byId.get(OWED)?.stdout.toString().split('\n'));
   const decisions: Decision[] = [];
-  for (const unit of units) {
-    if (unit.pendingName !== undefined) {
+  for (const instance of instances) {
+    if (instance.pendingName !== undefined) {
       const notified = decisions.some(
-        ({ what, unit: other }) => what === 'change' && other.notifies.includes(unit.pendingName ?? ''),
+        ({ what, instance: other }) => what === 'change' && other.notifies.includes(instance.pendingName ?? ''),
       );
       const known: TaskInstance =
-        owed.has(unit.pendingName) && !notified ? { ...unit, ref: { ...unit.ref, pending: true } } : unit;
-      decisions.push(decision(known, owed.has(unit.pendingName) || notified ? 'change' : 'nothing'));
-    } else if (unit.task.options.when === false) {
-      decisions.push(decision(unit, 'skip'));
-    } else if (hasResource(unit)) {
-      decisions.push(fromProbe(unit, unit.task.action.wanted, byId.get(unit.key)));
+        owed.has(instance.pendingName) && !notified
+          ? { ...instance, ref: { ...instance.ref, pending: true } }
+          : instance;
+      decisions.push(decision(known, owed.has(instance.pendingName) || notified ? 'change' : 'nothing'));
+    } else if (instance.task.options.when === false) {
+      decisions.push(decision(instance, 'skip'));
+    } else if (hasResource(instance)) {
+      decisions.push(fromProbe(instance, instance.task.action.wanted, byId.get(instance.key)));
     } else {
-      decisions.push(fromVerdict(unit));
+      decisions.push(fromVerdict(instance));
     }
   }
   return decisions;
 }
 
-function decision(unit: TaskInstance, what: Decision['what'], failure?: TaskFailure, ms = 0): Decision {
-  return { unit, what, found: undefined, differences: [], failure, ms };
+function decision(instance: TaskInstance, what: Decision['what'], failure?: TaskFailure, ms = 0): Decision {
+  return { instance, what, found: undefined, differences: [], failure, ms };
 }
 
-function fromVerdict(unit: TaskInstance): Decision {
-  const verdict = verdictOf(unit);
-  if (verdict?.verdict !== 'refuse') return decision(unit, 'nothing');
-  return decision(unit, 'fail', {
+function fromVerdict(instance: TaskInstance): Decision {
+  const verdict = verdictOf(instance);
+  if (verdict?.verdict !== 'refuse') return decision(instance, 'nothing');
+  return decision(instance, 'fail', {
     what: `${verdict.what ?? verdict.id} (${verdict.evidence})${verdict.expected ? `; allowed: ${verdict.expected}` : ''}`,
     hint: verdict.hint,
     script: undefined,
@@ -76,14 +78,14 @@ function fromVerdict(unit: TaskInstance): Decision {
   });
 }
 
-function fromProbe(unit: TaskInstance, wanted: State, result: StepResult | undefined): Decision {
-  const script = hasResource(unit) ? unit.task.action.probe.shown : undefined;
+function fromProbe(instance: TaskInstance, wanted: State, result: StepResult | undefined): Decision {
+  const script = hasResource(instance) ? instance.task.action.probe.shown : undefined;
   const read = readProbe(result, script);
   const ms = Math.round((result?.duration ?? 0) * 1000);
-  if ('what' in read) return decision(unit, 'fail', read, ms);
+  if ('what' in read) return decision(instance, 'fail', read, ms);
   const differing = differences(read.found, wanted);
   return {
-    unit,
+    instance,
     what: differing.length > 0 ? 'change' : 'nothing',
     found: read.found,
     differences: differing,

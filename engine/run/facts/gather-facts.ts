@@ -1,12 +1,12 @@
 /** Asks facts: one round trip per host asked, all hosts at once; hosts outside `--limit` are asked too, and only read. */
-import type { Problem } from '../errors.ts';
-import type { FactAnswers, FactRequests } from '../fact.ts';
-import type { InventoryHost } from '../inventory/inventory.ts';
-import type { Step, StepResult } from '../remote/session.ts';
-import type { AskContext, TaskContext } from '../role.ts';
-import { roleProblems } from '../role-problems.ts';
-import { strict } from '../vars/strict.ts';
-import type { PhaseContext, RunContext } from './context.ts';
+import type { Problem } from '../../errors.ts';
+import type { FactAnswers, FactRequests } from '../../fact.ts';
+import type { InventoryHost } from '../../inventory/inventory.ts';
+import type { Step, StepResult } from '../../remote/session.ts';
+import type { AskContext, TaskContext } from '../../role.ts';
+import { roleProblems } from '../../role-problems.ts';
+import { strict } from '../../vars/strict.ts';
+import type { PhaseContext, RunContext } from '../context.ts';
 import { type Answers, FactSteps } from './fact-steps.ts';
 
 /** A role's stage, or its checks, on one host, and what it wants to know. */

@@ -2,7 +2,7 @@
  * What one host has fetched and the others of the run get from it: who has what, who is fetching it, who waits for it. Sends
  * nothing itself.
  */
-import type { Script } from '../script.ts';
+import type { Script } from '../../script.ts';
 
 /** A host that has it, and how it gives it. */
 export interface PeerHost {

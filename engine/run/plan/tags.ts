@@ -1,5 +1,5 @@
 /** Which tasks `--tags` and `--skip-tags` select. The words `all`, `tagged`, `untagged`, `always`, `never` are Ansible's. */
-import { didYouMean, ExitCode, type Problem, UserError } from '../errors.ts';
+import { didYouMean, ExitCode, type Problem, UserError } from '../../errors.ts';
 
 /** What the command line asked for. Empty `tags` means all. */
 export interface TagSelection {

@@ -2,9 +2,9 @@
  * Looking once at what many probes would look at one by one: two programs started for all paths of a batch instead of two for
  * each, one for all packages. The probes find the answer in shell variables; what is not there they look at themselves. Pure.
  */
-import type { Step } from '../remote/session.ts';
-import { PROBE_TIMEOUT, type SharedProbe } from '../resource.ts';
-import { Script, sh } from '../script.ts';
+import type { Step } from '../../remote/session.ts';
+import { PROBE_TIMEOUT, type SharedProbe } from '../../resource.ts';
+import { Script, sh } from '../../script.ts';
 
 /** A step, and what of it can be looked at together with others'. */
 export interface ProbeStep extends Step {

@@ -2,8 +2,8 @@
  * Handlers owed: a note on the host, written before the change that notifies and removed after the handler ran. So a run that
  * is cut between the two leaves the note, and the next run runs the handler.
  */
-import { UNCHANGED } from '../resource.ts';
-import { type Script, sh, shellFunction } from '../script.ts';
+import { UNCHANGED } from '../../resource.ts';
+import { type Script, sh, shellFunction } from '../../script.ts';
 
 /** Root's notes live in `/var/lib/heartwood/pending-handlers`, another user's in its state directory (XDG base directory spec). */
 const hwPendingDir = shellFunction(

@@ -1,10 +1,10 @@
 /** What became of the tasks of a stage on one host, told as events and counted for the recap. */
-import type { TaskStatus } from '../events.ts';
-import type { InventoryHost } from '../inventory/inventory.ts';
-import type { Outcome } from './change.ts';
-import type { Decision } from './check-phase.ts';
-import type { RunContext } from './context.ts';
-import { hasResource, type StagePlace, type TaskInstance, verdictOf } from './task-instances.ts';
+import type { TaskStatus } from '../../events.ts';
+import type { InventoryHost } from '../../inventory/inventory.ts';
+import type { RunContext } from '../context.ts';
+import type { Outcome } from '../tasks/change.ts';
+import type { Decision } from '../tasks/check-phase.ts';
+import { hasResource, type StagePlace, type TaskInstance, verdictOf } from '../tasks/task-instances.ts';
 
 /** Tells of one host's tasks. */
 export class TaskReporter {
@@ -21,8 +21,8 @@ export class TaskReporter {
   }
 
   /**
-   * A unit whose fate is known without the change phase.
-   * @param refused Another unit of the stage can't be done, so that none is.
+   * A instance whose fate is known without the change phase.
+   * @param refused Another instance of the stage can't be done, so that none is.
    */
   report(decision: Decision, refused: boolean): void {
     const status = ((): TaskStatus => {
@@ -32,16 +32,16 @@ export class TaskReporter {
         case 'skip':
           return 'skipped';
         case 'fail':
-          return decision.unit.task.options.ignoreErrors ? 'ignored' : 'failed';
+          return decision.instance.task.options.ignoreErrors ? 'ignored' : 'failed';
         case 'change':
           if (refused && !this.#run.options.check) return 'not run';
           // A wait changes nothing; in check mode it is not waited for.
-          return hasResource(decision.unit) && decision.unit.task.action.readOnly ? 'skipped' : 'would change';
+          return hasResource(decision.instance) && decision.instance.task.action.readOnly ? 'skipped' : 'would change';
       }
     })();
     // A handler that nobody notified did not happen.
-    if (decision.unit.pendingName !== undefined && decision.what === 'nothing') return;
-    const verdict = verdictOf(decision.unit);
+    if (decision.instance.pendingName !== undefined && decision.what === 'nothing') return;
+    const verdict = verdictOf(decision.instance);
     if (verdict) {
       const { id, evidence, what, expected, hint } = verdict;
       this.#run.events.emit({
@@ -54,37 +54,37 @@ export class TaskReporter {
         problem: what === undefined ? undefined : { what, expected, hint, host: this.#host.name },
       });
     }
-    this.finish(decision.unit, status, decision);
+    this.finish(decision.instance, status, decision);
   }
 
-  /** A unit's change begins on the host. */
-  begin(unit: TaskInstance): void {
-    this.#run.events.emit({ type: 'task-started', host: this.#host.name, task: unit.ref });
+  /** A instance's change begins on the host. */
+  begin(instance: TaskInstance): void {
+    this.#run.events.emit({ type: 'task-started', host: this.#host.name, task: instance.ref });
   }
 
-  /** Output of a unit's change, or words about it. */
-  output(unit: TaskInstance, text: string, stream: 'stdout' | 'stderr' = 'stdout'): void {
+  /** Output of a instance's change, or words about it. */
+  output(instance: TaskInstance, text: string, stream: 'stdout' | 'stderr' = 'stdout'): void {
     if (text === '') return;
-    this.#run.events.emit({ type: 'task-output', host: this.#host.name, task: unit.ref, stream, text });
+    this.#run.events.emit({ type: 'task-output', host: this.#host.name, task: instance.ref, stream, text });
   }
 
-  /** A unit's end. */
+  /** A instance's end. */
   finish(
-    unit: TaskInstance,
+    instance: TaskInstance,
     status: TaskStatus,
     known: { readonly found?: Outcome['found']; readonly failure?: Outcome['failure']; readonly ms?: number } = {},
   ): void {
     this.#run.count(this.#host, status);
-    const { action } = unit.task;
+    const { action } = instance.task;
     this.#run.events.emit({
       type: 'task-finished',
       host: this.#host.name,
-      task: status === 'failed' || status === 'ignored' ? { ...unit.ref, at: unit.task.at } : unit.ref,
+      task: status === 'failed' || status === 'ignored' ? { ...instance.ref, at: instance.task.at } : instance.ref,
       status,
       ms: known.ms ?? 0,
       found: known.found,
-      wanted: hasResource(unit) && status !== 'skipped' && 'wanted' in action ? action.wanted : undefined,
-      diff: this.diffs.get(unit),
+      wanted: hasResource(instance) && status !== 'skipped' && 'wanted' in action ? action.wanted : undefined,
+      diff: this.diffs.get(instance),
       failure: known.failure,
     });
   }

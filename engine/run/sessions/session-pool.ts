@@ -6,9 +6,9 @@ import { setMaxListeners } from 'node:events';
 import { PassThrough, type Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { LimitFunction } from 'p-limit';
-import type { Problem } from '../errors.ts';
-import type { EventStream, Phase } from '../events.ts';
-import type { InventoryHost } from '../inventory/inventory.ts';
+import type { Problem } from '../../errors.ts';
+import type { EventStream, Phase } from '../../events.ts';
+import type { InventoryHost } from '../../inventory/inventory.ts';
 import {
   type Connection,
   LinkError,
@@ -18,9 +18,9 @@ import {
   type Session,
   type Step,
   type StepResult,
-} from '../remote/session.ts';
-import type { Script } from '../script.ts';
-import { type Cost, NO_TRAFFIC, trafficBetween } from '../traffic.ts';
+} from '../../remote/session.ts';
+import type { Script } from '../../script.ts';
+import { type Cost, NO_TRAFFIC, trafficBetween } from '../../traffic.ts';
 
 /** What {@link SessionPool} needs. */
 export interface PoolOptions {

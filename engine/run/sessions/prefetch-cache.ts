@@ -2,7 +2,7 @@
  * What hosts answered when they were asked ahead (rehearse.ts), by host and script. It is true as long as nothing has been
  * changed anywhere, and forgotten then.
  */
-import type { Step, StepResult } from '../remote/session.ts';
+import type { Step, StepResult } from '../../remote/session.ts';
 
 /** Answers to scripts that were asked before their time. */
 export class PrefetchCache {

@@ -1,10 +1,10 @@
 /** What the roles of a run do: their modules, loaded once it is clear that they run. */
-import { UserError } from '../errors.ts';
-import type { Role, RoleBody } from '../role.ts';
-import { roleProblems } from '../role-problems.ts';
-import type { PlayRun } from './context.ts';
+import { UserError } from '../../errors.ts';
+import type { Role, RoleBody } from '../../role.ts';
+import { roleProblems } from '../../role-problems.ts';
+import type { PlayRun } from '../context.ts';
+import { selectedCalls } from '../tasks/task-instances.ts';
 import type { TagSelection } from './tags.ts';
-import { selectedCalls } from './task-instances.ts';
 
 /** By role: its checks and stages. */
 export type LoadedRoles = ReadonlyMap<Role, RoleBody>;

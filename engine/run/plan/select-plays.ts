@@ -1,12 +1,12 @@
 /** What a run is about, as far as it is known before a host is touched: which hosts, with which variables, reached how. */
-import { type Position, type Problem, UserError } from '../errors.ts';
-import type { Inventory, InventoryHost } from '../inventory/inventory.ts';
-import { type Play, playProblems } from '../play.ts';
-import type { RoleCall } from '../role.ts';
-import type { PlayRun, RunContext } from './context.ts';
-import type { RunOptions } from './run-options.ts';
+import { type Position, type Problem, UserError } from '../../errors.ts';
+import type { Inventory, InventoryHost } from '../../inventory/inventory.ts';
+import { type Play, playProblems } from '../../play.ts';
+import type { RoleCall } from '../../role.ts';
+import type { PlayRun, RunContext } from '../context.ts';
+import type { RunOptions } from '../run-options.ts';
+import { inheritedTags, selectedCalls } from '../tasks/task-instances.ts';
 import { checkTags } from './tags.ts';
-import { inheritedTags, selectedCalls } from './task-instances.ts';
 
 /**
  * The plays with their hosts. A play whose hosts `--limit` leaves out, or whose group is empty, stays, without hosts.

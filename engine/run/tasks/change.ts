@@ -1,9 +1,9 @@
 /**
- * The change phase, pure: from decisions to steps, and from the host's answers to outcomes. Every unit is guarded on the host
+ * The change phase, pure: from decisions to steps, and from the host's answers to outcomes. Every instance is guarded on the host
  * by its own probe: before (does it hold already?) and after (did the change take?).
  */
-import type { TaskFailure, TaskStatus } from '../events.ts';
-import type { StepResult } from '../remote/session.ts';
+import type { TaskFailure, TaskStatus } from '../../events.ts';
+import type { StepResult } from '../../remote/session.ts';
 import {
   CHANGE_TIMEOUT,
   type PeerSource,
@@ -12,10 +12,10 @@ import {
   UNCHANGED,
   UPLOAD_TIMEOUT,
   type Upload,
-} from '../resource.ts';
-import { Script, sh } from '../script.ts';
-import { differences, holds, type State } from '../state.ts';
-import type { Disruption } from '../task.ts';
+} from '../../resource.ts';
+import { Script, sh } from '../../script.ts';
+import { differences, holds, type State } from '../../state.ts';
+import type { Disruption } from '../../task.ts';
 import { type Decision, lastLines, readProbe } from './check-phase.ts';
 import { isSuccess, MergedChanges, SUCCEEDED, wasMerged } from './merged-changes.ts';
 import { clearOnSuccess, clearPending, isPending, withPendingMark } from './pending-handlers.ts';
@@ -32,20 +32,20 @@ export interface Segment {
   readonly decisions: readonly Decision[];
 }
 
-/** What became of one unit. */
+/** What became of one instance. */
 export interface Outcome {
-  readonly unit: TaskInstance;
+  readonly instance: TaskInstance;
   readonly status: TaskStatus;
   readonly ms: number;
   readonly found: State | undefined;
   readonly failure: TaskFailure | undefined;
   /** Set when the change was made and its lock did not recover afterwards. */
-  readonly unrecovered: string | undefined;
+  readonly unhealthyLock: string | undefined;
 }
 
 /**
- * The change phase of one host. Empty when nothing differs. From the first difference on, later units are in it too although
- * their probes found nothing to do: an earlier change may have altered what they saw. A unit that gets something sent begins a
+ * The change phase of one host. Empty when nothing differs. From the first difference on, later instances are in it too although
+ * their probes found nothing to do: an earlier change may have altered what they saw. A instance that gets something sent begins a
  * segment, as does a row of them, and one that must be confirmed over a new connection ends it.
  */
 export function segmentsOf(decisions: readonly Decision[]): readonly Segment[] {
@@ -53,8 +53,8 @@ export function segmentsOf(decisions: readonly Decision[]): readonly Segment[] {
   if (first < 0) return [];
   const segments: { target: string; lock: string | undefined; decisions: Decision[] }[] = [];
   for (const decision of decisions.slice(first)) {
-    if (!hasResource(decision.unit) || decision.what === 'skip' || decision.what === 'fail') continue;
-    const { target, task } = decision.unit;
+    if (!hasResource(decision.instance) || decision.what === 'skip' || decision.what === 'fail') continue;
+    const { target, task } = decision.instance;
     const lock = task.options.disrupts?.lock;
     const last = segments.at(-1);
     if (last && last.target === target && last.lock === lock && mayFollow(decision, last.decisions)) {
@@ -65,25 +65,25 @@ export function segmentsOf(decisions: readonly Decision[]): readonly Segment[] {
 }
 
 function mayFollow(decision: Decision, before: readonly Decision[]): boolean {
-  const { unit, what } = decision;
-  if (!hasResource(unit)) return false;
+  const { instance, what } = decision;
+  if (!hasResource(instance)) return false;
   if (isSent(decision)) return isRow([...before, decision]);
-  if (what === 'change' && unit.task.action.peerSource) return false;
-  const previous = before.at(-1)?.unit;
+  if (what === 'change' && instance.task.action.peerSource) return false;
+  const previous = before.at(-1)?.instance;
   const confirmed = previous && hasResource(previous) && previous.task.action.confirm;
-  return !confirmed || unit.task.action.confirm !== undefined;
+  return !confirmed || instance.task.action.confirm !== undefined;
 }
 
 /** May something travel ahead of its change? That is then made without another look. */
-function isSent({ unit, what }: Decision): boolean {
-  return what === 'change' && hasResource(unit) && unit.task.action.upload !== undefined;
+function isSent({ instance, what }: Decision): boolean {
+  return what === 'change' && hasResource(instance) && instance.task.action.upload !== undefined;
 }
 
 /** May these be sent together? To a place each, none of them free to fail, and not more than a host has room for beside what they replace. */
 function isRow(decisions: readonly Decision[]): boolean {
-  const actions = decisions.flatMap(({ unit }) => (hasResource(unit) ? unit.task.action : []));
+  const actions = decisions.flatMap(({ instance }) => (hasResource(instance) ? instance.task.action : []));
   return (
-    decisions.every((decision) => isSent(decision) && !decision.unit.task.options.ignoreErrors) &&
+    decisions.every((decision) => isSent(decision) && !decision.instance.task.options.ignoreErrors) &&
     new Set(actions.map(({ id }) => id)).size === decisions.length &&
     actions.reduce((sum, { uploadSize = 0 }) => sum + uploadSize, 0) <= ROW_BYTES
   );
@@ -98,16 +98,16 @@ export interface PendingUpload {
 /** What is to be uploaded before a segment, in its order. Reads what of it is on this machine. */
 export function pendingUploads({ decisions }: Segment): readonly PendingUpload[] {
   return decisions.filter(isSent).flatMap((decision) => {
-    const { unit, found } = decision;
-    const upload = hasResource(unit) ? unit.task.action.upload?.(found ?? {}) : undefined;
+    const { instance, found } = decision;
+    const upload = hasResource(instance) ? instance.task.action.upload?.(found ?? {}) : undefined;
     return upload ? [{ decision, upload }] : [];
   });
 }
 
-/** What its first unit may get from another host, where the change is to fetch it. Nobody waits for that with a mutex. */
+/** What its first instance may get from another host, where the change is to fetch it. Nobody waits for that with a mutex. */
 export function peerSourceOf({ lock, decisions: [first] }: Segment): PeerSource | undefined {
-  return first?.what === 'change' && hasResource(first.unit) && lock === undefined
-    ? first.unit.task.action.peerSource
+  return first?.what === 'change' && hasResource(first.instance) && lock === undefined
+    ? first.instance.task.action.peerSource
     : undefined;
 }
 
@@ -117,7 +117,8 @@ export function peerSourceOf({ lock, decisions: [first] }: Segment): PeerSource 
  */
 export function isNeeded(segment: Segment, notified: ReadonlySet<string>): boolean {
   return segment.decisions.some(
-    ({ unit, what }) => unit.pendingName === undefined || what === 'change' || notified.has(unit.pendingName),
+    ({ instance, what }) =>
+      instance.pendingName === undefined || what === 'change' || notified.has(instance.pendingName),
   );
 }
 
@@ -131,8 +132,8 @@ interface Change {
   readonly isSent: boolean;
 }
 
-function unitSteps(unit: ResourceInstance, { script, timeout, isExpected, isSent }: Change): ProbeStep[] {
-  const { key, task } = unit;
+function unitSteps(instance: ResourceInstance, { script, timeout, isExpected, isSent }: Change): ProbeStep[] {
+  const { key, task } = instance;
   const resource = task.action;
   const { disrupts, ignoreErrors } = task.options;
   const failed = (step: string): Script => Script.raw(`case $hw_rc_${key}_${step} in ''|${SUCCEEDED}) false ;; esac`);
@@ -150,9 +151,10 @@ function unitSteps(unit: ResourceInstance, { script, timeout, isExpected, isSent
   });
 
   // A handler runs when it is owed, whatever its probe says; a task when its probe differs from what is wanted.
-  const due = unit.pendingName !== undefined ? isPending(unit.pendingName) : isSent ? sh`:` : sh`[ "$hw_differs" = 1 ]`;
+  const due =
+    instance.pendingName !== undefined ? isPending(instance.pendingName) : isSent ? sh`:` : sh`[ "$hw_differs" = 1 ]`;
   const steps: ProbeStep[] = [];
-  if (unit.pendingName === undefined && !isSent) {
+  if (instance.pendingName === undefined && !isSent) {
     steps.push({
       id: `${key}.before`,
       script: resource.probe,
@@ -166,7 +168,7 @@ function unitSteps(unit: ResourceInstance, { script, timeout, isExpected, isSent
   const mayChange = disrupts?.before ? sh`${due} && ${passed('gate_before')}` : due;
   steps.push({
     id: `${key}.change`,
-    script: noted(unit, script),
+    script: noted(instance, script),
     timeout,
     onlyIf: mayChange,
     mayChange: true,
@@ -189,10 +191,10 @@ function unitSteps(unit: ResourceInstance, { script, timeout, isExpected, isSent
     steps.push(gate('gate_after', disrupts.after, passed(...done)));
     done.push('gate_after');
   }
-  if (unit.pendingName !== undefined && resource.verify !== 'exit code') {
+  if (instance.pendingName !== undefined && resource.verify !== 'exit code') {
     steps.push({
       id: `${key}.paid`,
-      script: clearPending(unit.pendingName),
+      script: clearPending(instance.pendingName),
       timeout: PROBE_TIMEOUT,
       onlyIf: passed(...done),
     });
@@ -224,12 +226,12 @@ export class SegmentScript {
   }
 
   #stepsOf(decision: Decision): readonly ProbeStep[] {
-    const { unit, what } = decision;
-    if (!hasResource(unit)) return [];
+    const { instance, what } = decision;
+    if (!hasResource(instance)) return [];
     const seconds = this.#together
       .membersOf(decision)
-      .map((each) => (hasResource(each.unit) ? each.unit.task.action.timeout : undefined) ?? CHANGE_TIMEOUT);
-    return unitSteps(unit, {
+      .map((each) => (hasResource(each.instance) ? each.instance.task.action.timeout : undefined) ?? CHANGE_TIMEOUT);
+    return unitSteps(instance, {
       script: this.#together.changeOf(decision),
       timeout: seconds.reduce((sum, each) => sum + each),
       isExpected: what === 'change' && this.#together.leaderOf(decision) === undefined,
@@ -241,18 +243,18 @@ export class SegmentScript {
   read(result: StepResult): Outcome | undefined {
     this.#results.set(result.id, result);
     const decision = this.#byLastStep.get(result.id);
-    const unit = decision?.unit;
-    if (!decision || !unit || !hasResource(unit)) return undefined;
+    const instance = decision?.instance;
+    if (!decision || !instance || !hasResource(instance)) return undefined;
     const { ran, ...outcome } = outcomeOf(
-      unit,
+      instance,
       decision,
       () => this.#together.changeOf(decision),
       (step) => {
-        const answer = this.#results.get(`${unit.key}.${step}`);
+        const answer = this.#results.get(`${instance.key}.${step}`);
         return answer?.outcome === 'skipped' ? undefined : answer;
       },
     );
-    if (unit.pendingName !== undefined && !ran && decision.what !== 'change') return undefined;
+    if (instance.pendingName !== undefined && !ran && decision.what !== 'change') return undefined;
     // Made by another's change; the run then stopped before it was looked at. The next run looks.
     if (!ran && this.#wasCarried(decision)) return { ...outcome, status: 'changed', failure: undefined };
     if (this.#stopped && !ran) return { ...outcome, status: 'not run', failure: undefined };
@@ -264,19 +266,19 @@ export class SegmentScript {
 
   #wasCarried(decision: Decision): boolean {
     const carrier = this.#together.leaderOf(decision);
-    const change = carrier && this.#results.get(`${carrier.unit.key}.change`);
+    const change = carrier && this.#results.get(`${carrier.instance.key}.change`);
     return change !== undefined && change.outcome === 'ran' && wasMerged(change.exitCode);
   }
 }
 
 function outcomeOf(
-  unit: ResourceInstance,
+  instance: ResourceInstance,
   decision: Decision,
   script: () => Script,
   ran: (step: string) => StepResult | undefined,
 ): Outcome & { readonly ran: boolean } {
-  const resource = unit.task.action;
-  const { disrupts } = unit.task.options;
+  const resource = instance.task.action;
+  const { disrupts } = instance.task.options;
   const [before, gateBefore, change, after, gateAfter] = ['before', 'gate_before', 'change', 'after', 'gate_after'].map(
     ran,
   );
@@ -284,14 +286,14 @@ function outcomeOf(
   const outcome = (
     status: TaskStatus,
     failure?: TaskFailure,
-    unrecovered?: string,
+    unhealthyLock?: string,
   ): Outcome & { readonly ran: boolean } => ({
-    unit,
-    status: status === 'failed' && unit.task.options.ignoreErrors ? 'ignored' : status,
+    instance,
+    status: status === 'failed' && instance.task.options.ignoreErrors ? 'ignored' : status,
     ms: Math.round(took * 1000),
     found: decision.found,
     failure,
-    unrecovered,
+    unhealthyLock,
     ran: Boolean(before ?? gateBefore ?? change),
   });
 
@@ -305,7 +307,7 @@ function outcomeOf(
       gateFailure(`not done: ${disrupts?.lock} cannot bear it now`, disrupts?.before, gateBefore),
     );
   }
-  if (!change) return outcome(before && unit.pendingName === undefined ? 'ok' : 'not run');
+  if (!change) return outcome(before && instance.pendingName === undefined ? 'ok' : 'not run');
   if (!succeeded(change)) return outcome('failed', changeFailure(resource, change, script()));
   // Not looked at again where the user stopped the run right behind the change; the next run looks.
   if (resource.verify !== 'exit code' && after) {
@@ -325,12 +327,12 @@ const succeeded = (result: StepResult): boolean => result.outcome === 'ran' && i
 
 /** A change that must be confirmed over a new connection, and was not: what its outcome becomes. */
 export function unconfirmed(outcome: Outcome, why: string): Outcome {
-  const { unit } = outcome;
-  const within = hasResource(unit) ? unit.task.action.confirm?.within : undefined;
+  const { instance } = outcome;
+  const within = hasResource(instance) ? instance.task.action.confirm?.within : undefined;
   const failure: TaskFailure = {
     what: `changed, but ${why}; the host takes the change back by itself within ${within} s`,
     hint: 'see that a rule lets SSH in from this computer, then run again',
-    script: hasResource(unit) ? unit.task.action.change(outcome.found ?? {}).shown : undefined,
+    script: hasResource(instance) ? instance.task.action.change(outcome.found ?? {}).shown : undefined,
     exitCode: undefined,
     stderr: '',
     stdout: '',
@@ -338,12 +340,12 @@ export function unconfirmed(outcome: Outcome, why: string): Outcome {
   return { ...outcome, status: 'failed', failure };
 }
 
-/** An upload that was not taken: what becomes of its unit. */
-export function uploadFailed({ unit, found }: Decision, result: StepResult): Outcome {
-  if (!hasResource(unit)) throw new TypeError('a unit without a resource uploads nothing');
-  const failure = changeFailure(unit.task.action, result, undefined);
-  const status = unit.task.options.ignoreErrors ? 'ignored' : 'failed';
-  return { unit, status, ms: Math.round(result.duration * 1000), found, failure, unrecovered: undefined };
+/** An upload that was not taken: what becomes of its instance. */
+export function uploadFailed({ instance, found }: Decision, result: StepResult): Outcome {
+  if (!hasResource(instance)) throw new TypeError('a instance without a resource uploads nothing');
+  const failure = changeFailure(instance.task.action, result, undefined);
+  const status = instance.task.options.ignoreErrors ? 'ignored' : 'failed';
+  return { instance, status, ms: Math.round(result.duration * 1000), found, failure, unhealthyLock: undefined };
 }
 
 /** @param script What ran; undefined: what was sent before it was not taken. */

@@ -2,11 +2,11 @@
  * From the facts that stages ask for to one script per host and back. Pure: what to ask whom, and what the answers mean. Two
  * facts with the same script are one question, whoever asks.
  */
-import type { Fact, FactRequests } from '../fact.ts';
-import type { Step, StepResult } from '../remote/session.ts';
-import { PROBE_TIMEOUT } from '../resource.ts';
-import type { Script } from '../script.ts';
-import { lastLines } from './check-phase.ts';
+import type { Fact, FactRequests } from '../../fact.ts';
+import type { Step, StepResult } from '../../remote/session.ts';
+import { PROBE_TIMEOUT } from '../../resource.ts';
+import type { Script } from '../../script.ts';
+import { lastLines } from '../tasks/check-phase.ts';
 
 /** Why a fact could not be had. */
 export interface NoAnswer {

@@ -1,17 +1,18 @@
 /**
- * A stage's tasks and handlers as the units of work of one host: numbered, selected by tags, with the host they look at and
+ * A stage's tasks and handlers as the instances of work of one host: numbered, selected by tags, with the host they look at and
  * the handlers they notify. Pure.
  */
 
-import { InvalidValue } from '../errors.ts';
-import type { TaskRef } from '../events.ts';
-import type { FactRequests } from '../fact.ts';
-import type { Play } from '../play.ts';
-import type { Resource } from '../resource.ts';
-import type { HostView, RoleCall, Stage, TaskContext } from '../role.ts';
-import type { Task, Verdict } from '../task.ts';
-import { unknownKeys } from '../validate-options.ts';
-import { isSelected, mayBeSelected, type TagSelection } from './tags.ts';
+import { InvalidValue } from '../../errors.ts';
+import type { TaskRef } from '../../events.ts';
+import type { FactRequests } from '../../fact.ts';
+import type { HostView } from '../../host-view.ts';
+import type { Play } from '../../play.ts';
+import type { Resource } from '../../resource.ts';
+import type { RoleCall, Stage, TaskContext } from '../../role.ts';
+import type { Task, Verdict } from '../../task.ts';
+import { unknownKeys } from '../../validate-options.ts';
+import { isSelected, mayBeSelected, type TagSelection } from '../plan/tags.ts';
 
 /** One task or handler of one host. */
 export interface TaskInstance {
@@ -21,23 +22,23 @@ export interface TaskInstance {
   readonly task: Task;
   /** The host whose session it uses: its own, or the one it is delegated to. */
   readonly target: string;
-  /** Names under which handlers are owed when this unit changes something. */
+  /** Names under which handlers are owed when this instance changes something. */
   readonly notifies: readonly string[];
   /** For a handler: the name it is owed under. */
   readonly pendingName: string | undefined;
 }
 
-/** A unit that has a resource, which is every unit with steps on a host. */
+/** A instance that has a resource, which is every instance with steps on a host. */
 export type ResourceInstance = TaskInstance & { readonly task: Task & { readonly action: Resource } };
 
 /** Has it something to look at on a host? */
-export function hasResource(unit: TaskInstance): unit is ResourceInstance {
-  return unit.task.action.kind !== 'verdict';
+export function hasResource(instance: TaskInstance): instance is ResourceInstance {
+  return instance.task.action.kind !== 'verdict';
 }
 
-/** The verdict of a unit that is one. */
-export function verdictOf(unit: TaskInstance): Verdict | undefined {
-  return unit.task.action.kind === 'verdict' ? (unit.task.action as Verdict) : undefined;
+/** The verdict of a instance that is one. */
+export function verdictOf(instance: TaskInstance): Verdict | undefined {
+  return instance.task.action.kind === 'verdict' ? (instance.task.action as Verdict) : undefined;
 }
 
 /** Where a stage stands in a run. */
@@ -58,7 +59,7 @@ export function selectedCalls(play: Play, selection: TagSelection): readonly Rol
 }
 
 /**
- * The units of one host: selected tasks in order, then the stage's handlers but those whose `when` says no.
+ * The instances of one host: selected tasks in order, then the stage's handlers but those whose `when` says no.
  * @throws UserError of a role's own; WrongValue when a task notifies a handler that its stage does not have.
  */
 export function instantiateTasks(
@@ -80,7 +81,7 @@ export function instantiateTasks(
       const where = `stage ${stage.name}, notified by task "${task.name}"`;
       throw new InvalidValue(unknownKeys('handler', where, [name], names, () => task.at));
     });
-  const unit = (task: Task, key: string, index: number, handler?: string): TaskInstance => ({
+  const instance = (task: Task, key: string, index: number, handler?: string): TaskInstance => ({
     key,
     ref: {
       play: play.name,
@@ -100,11 +101,11 @@ export function instantiateTasks(
   const tasks = stage.tasks(context);
   return [
     ...tasks
-      .map((task, i) => unit(task, `t${i}`, i))
+      .map((task, i) => instance(task, `t${i}`, i))
       .filter(({ task }) => isSelected([...inherited, ...(task.options.tags ?? [])], selection))
       .filter(({ task }) => !task.options.runOnce || context.host.name === first.name),
     ...handlers
-      .map(([name, task], i) => unit(task, `h${i}`, tasks.length + i, name))
+      .map(([name, task], i) => instance(task, `h${i}`, tasks.length + i, name))
       .filter(({ task }) => task.options.when !== false),
   ];
 }

@@ -1,5 +1,5 @@
 /** How a play's hosts are cut into batches by `serial`. */
-import type { Serial } from '../play.ts';
+import type { Serial } from '../../play.ts';
 
 /**
  * `hosts` in batches. A list of sizes is used in turn and its last repeated; a percentage is of all hosts of the play,
