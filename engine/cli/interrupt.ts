@@ -1,5 +1,5 @@
 /** Ctrl-C: the first stops after the running step, the second at once, a third ends the process as the system does. */
-import type { Interruption } from '../run/run-options.ts';
+import type { Interruption } from '../run/plan/run-options.ts';
 
 /**
  * Listens to SIGINT, SIGTERM and SIGHUP from now on. The latter two count as a Ctrl-C, and so does a first write to an output

@@ -5,11 +5,12 @@ import type { FactAnswers, FactRequests } from '../fact.ts';
 import type { Inventory } from '../inventory/inventory.ts';
 import type { AskContext } from '../role.ts';
 import { roleProblems } from '../role-problems.ts';
-import { askContext, type PlayRun } from '../run/context.ts';
 import { loadRoles } from '../run/plan/load-roles.ts';
-import type { TagSelection } from '../run/plan/tags.ts';
-import type { RunOptions } from '../run/run-options.ts';
-import { inheritedTags, instantiateTasks, type StagePlace, selectedCalls } from '../run/tasks/task-instances.ts';
+import { askContext } from '../run/plan/role-contexts.ts';
+import type { RunOptions } from '../run/plan/run-options.ts';
+import type { PlayRun } from '../run/plan/select-plays.ts';
+import { inheritedTags, selectedCalls, type TagSelection } from '../run/plan/tags.ts';
+import { instantiateTasks, type StagePlace } from '../run/tasks/task-instances.ts';
 import type { Task } from '../task.ts';
 import { strictVars } from '../vars/strict.ts';
 

@@ -117,6 +117,8 @@ export interface StepListener {
 /** One long-lived shell on one host. Batches run one at a time, in the order they were given. */
 export interface Session {
   readonly name: string;
+  /** Names the machine at the other end: two sessions with the same are on one machine. Undefined where it is not known. */
+  readonly machine?: string | undefined;
   /** What batches and transfers have cost so far, before ssh encrypts it. */
   readonly traffic: Traffic;
   /** Round trips until a further channel has a shell: the channel, the shell's first words, sudo's question where it has one. */

@@ -1,128 +1,142 @@
 /**
- * The rehearsal: what the whole run is going to ask is asked at once, before its first play. Until something differs nothing has
- * changed, so all plays' facts and probes are one script each per host, and a run that finds nothing to do is over with that:
- * plays, roles and stages then find every answer in the run's {@link Foresight}. The first change ends it, and from there on
- * each stage asks for itself. Nothing is decided here, and nothing said but of mistakes that no fact excuses; what can't be computed
- * yet is left to its own time.
+ * Prefetching: all that the run is going to ask is asked at once, before its first play. Until something is changed the answers
+ * hold, so the facts of all plays are one script per host, and their probes another. Stages then find their answers in the
+ * prefetch cache; a run with nothing to do ends with that. The first change clears the cache, and each stage asks for itself.
+ *
+ * Nothing is decided here. What can't be computed yet is left to the stage. Only errors in roles that no fact excuses are
+ * reported here, since nothing has been changed yet.
  */
 import type { FactRequests } from '../fact.ts';
 import type { InventoryHost } from '../inventory/inventory.ts';
 import type { StepResult } from '../remote/session.ts';
 import type { TaskContext } from '../role.ts';
-import type { PlayRun, RunContext } from './context.ts';
-import { contextOf, FactQuery, type Requester, requesterOf } from './facts/gather-facts.ts';
+import { FactQuery, type GatherContext, type Requester, requesterOf, taskContext } from './facts/gather-facts.ts';
 import { batches } from './plan/batches.ts';
-import { checksBecome, preflightChecks } from './preflight-checks.ts';
+import type { Interruption } from './plan/run-options.ts';
+import { becomesRoot, type PlayRun } from './plan/select-plays.ts';
+import { selectedCalls, type TagSelection } from './plan/tags.ts';
+import { type CheckSelection, checksBecome, preflightChecks } from './preflight-checks.ts';
 import { FactUse, RoleErrors } from './role-errors.ts';
+import type { PrefetchCache } from './sessions/prefetch-cache.ts';
 import { checkSteps } from './tasks/check-phase.ts';
 import type { ProbeStep } from './tasks/shared-probes.ts';
-import { instantiateTasks, type StagePlace, selectedCalls } from './tasks/task-instances.ts';
+import { instantiateTasks, type StagePlace } from './tasks/task-instances.ts';
 
-/** A stage, on the hosts of a batch, as it will come if nothing changes before. */
+/** What {@link prefetch} needs of a run. */
+export interface PrefetchContext extends GatherContext, CheckSelection {
+  readonly cache: PrefetchCache;
+  readonly interruption: Interruption;
+}
+
+/** A stage, on the hosts of a batch, as it runs if nothing changes before. */
 interface PlannedStage {
   readonly place: StagePlace;
   readonly become: boolean;
-  readonly askers: readonly Requester[];
-  readonly inquiry: FactQuery;
-  /** The round in which its facts are asked; its probes are, in the one after. */
+  readonly requesters: readonly Requester[];
+  readonly query: FactQuery;
+  /** The round in which its facts are asked. Its probes are asked in the next. */
   readonly round: number;
 }
 
 /**
- * Asks ahead all that the plays will ask, as far as it can be known without changing anything.
- * @throws UserError of the mistakes in roles that no fact excuses.
+ * Asks ahead what the plays will ask, as far as it can be known without changing anything.
+ * @throws UserError of the errors in roles that no fact excuses.
  */
-export async function prefetch(run: RunContext, plays: readonly PlayRun[]): Promise<void> {
-  const mistakes = new RoleErrors(plays);
-  const scenes = plays.flatMap((playRun) => plannedStages(run, playRun, mistakes));
-  mistakes.throwIfAny();
-  const last = Math.max(0, ...scenes.map(({ round }) => round + 1));
+export async function prefetch(run: PrefetchContext, plays: readonly PlayRun[]): Promise<void> {
+  const errors = new RoleErrors(plays);
+  const stages = plays.flatMap((playRun) => plannedStages(run, playRun, errors));
+  errors.throwIfAny();
+  const last = Math.max(0, ...stages.map(({ round }) => round + 1));
   for (let round = 0; round <= last; round++) {
-    const questions = new PrefetchRound();
-    // Facts before probes, the checks' first of all: some of them tell a time.
-    if (round === 0) questions.addFacts(new FactQuery(preflightChecks(run, plays), checksBecome(run, plays)));
-    for (const scene of scenes) if (scene.round === round) questions.addFacts(scene.inquiry);
-    for (const scene of scenes) if (scene.round === round - 1) addProbes(run, scene, questions, mistakes);
-    mistakes.throwIfAny();
-    await questions.ask(run, round === 0 ? 'facts' : 'check');
-    if (run.stopping) return;
+    const steps = new PrefetchRound();
+    // Facts before probes, those of the checks first: some of them tell a time.
+    if (round === 0) steps.addFacts(new FactQuery(preflightChecks(run, plays), checksBecome(plays)));
+    for (const stage of stages) if (stage.round === round) steps.addFacts(stage.query);
+    for (const stage of stages) if (stage.round === round - 1) addProbes(run, stage, steps, errors);
+    errors.throwIfAny();
+    await steps.send(run, round === 0 ? 'facts' : 'check');
+    if (run.interruption.requested) return;
   }
 }
 
-function plannedStages(run: RunContext, { play, hosts }: PlayRun, mistakes: RoleErrors): readonly PlannedStage[] {
-  const become = run.becomes(play);
-  const calls = selectedCalls(play, run.options.tags);
+function plannedStages(
+  { roles, tags }: PrefetchContext,
+  { play, hosts }: PlayRun,
+  errors: RoleErrors,
+): readonly PlannedStage[] {
+  const become = becomesRoot(play);
+  const calls = selectedCalls(play, tags);
   return batches(hosts, play.serial).flatMap((batch) =>
     calls.flatMap((call) => {
       let round = 0;
-      return run.bodyOf(call).stages.map((stage): PlannedStage => {
+      return roles.bodyOf(call).stages.map((stage): PlannedStage => {
         if (stage.afterFacts) round++;
         const place = { play, call, stage };
-        const askers = batch.map((host) => {
-          const ask = run.ask(host, call, hosts);
-          const watched = new FactUse(ask);
-          const asker = requesterOf(host, watched.context, call.role.name, stage.facts);
-          if (asker.broken) mistakes.add(place, host.name, asker.broken.error, watched);
-          return { ...asker, ask };
+        const requesters = batch.map((host) => {
+          const ask = roles.contextOf(place, call, host, hosts);
+          const use = new FactUse(ask);
+          const requester = requesterOf(host, use.context, call.role.name, stage.facts);
+          if (requester.broken) errors.add(place, host.name, requester.broken.error, use);
+          return { ...requester, ask };
         });
-        return { place, become, askers, inquiry: new FactQuery(askers, become), round };
+        return { place, become, requesters, query: new FactQuery(requesters, become), round };
       });
     }),
   );
 }
 
-/** The probes of a scene's tasks, for those hosts whose facts are known. */
+/** The probes of a stage's tasks, for those hosts whose facts are known. */
 function addProbes(
-  run: RunContext,
-  { place, become, askers, inquiry }: PlannedStage,
-  questions: PrefetchRound,
-  mistakes: RoleErrors,
+  run: PrefetchContext,
+  { place, become, requesters, query }: PlannedStage,
+  steps: PrefetchRound,
+  errors: RoleErrors,
 ): void {
   const results = new Map<string, readonly StepResult[]>();
   const unreachable = new Map<string, string>();
-  for (const { name, become, steps } of inquiry.hosts) {
-    const known = run.foresight.get(name, become, steps);
-    if (known) results.set(name, known);
-    else unreachable.set(name, 'not known yet');
+  for (const host of query.hosts) {
+    const known = run.cache.get(host.name, host.become, host.steps);
+    if (known) results.set(host.name, known);
+    else unreachable.set(host.name, 'not known yet');
   }
-  const contexts = askers.flatMap((asker) => {
-    const { host, requests, broken } = asker;
+  const contexts = requesters.flatMap((requester) => {
+    const { host, requests, broken } = requester;
     if (broken) return [];
     const asksItself = Object.values(requests).some((request) => !('fact' in request));
     if (asksItself && !results.has(host.name)) return [];
-    const answers = inquiry.answers(asker, results, unreachable);
-    return answers.ok ? [{ host, context: contextOf(asker, answers.facts) }] : [];
+    const answers = query.answers(requester, results, unreachable);
+    return answers.ok ? [{ host, context: taskContext(requester, answers.facts) }] : [];
   });
   const [first] = contexts;
   for (const { host, context } of contexts) {
-    for (const { target, steps } of probesOf(run, place, context, first?.host ?? host, mistakes)) {
-      questions.add(target, become, steps);
+    for (const probes of probesOf(run.tags, place, context, first?.host ?? host, errors)) {
+      steps.add(probes.target, become, probes.steps);
     }
   }
 }
 
 function probesOf(
-  run: RunContext,
+  tags: TagSelection,
   place: StagePlace,
   context: TaskContext<unknown, FactRequests>,
   first: InventoryHost,
-  mistakes: RoleErrors,
+  errors: RoleErrors,
 ): readonly { readonly target: string; readonly steps: readonly ProbeStep[] }[] {
-  const watched = new FactUse(context);
+  const use = new FactUse(context);
   try {
-    const instances = instantiateTasks(place, watched.context, run.options.tags, first);
+    const instances = instantiateTasks(place, use.context, tags, first);
     return [...new Set(instances.map(({ target }) => target))].map((target) => ({
       target,
       steps: checkSteps(instances, target),
     }));
   } catch (error) {
-    mistakes.add(place, context.host.name, error, watched);
-    // What the stage refuses is said in its own time, when it may not refuse any more.
+    errors.add(place, context.host.name, error, use);
+    // What the stage refuses now it may not refuse when its time comes.
     return [];
   }
 }
 
-/** What is asked in one round: a batch per session, each script once. */
+/** What is asked in one round: the steps of each session, each script once. */
 class PrefetchRound {
   readonly #sessions = new Map<string, { name: string; become: boolean; steps: Map<string, ProbeStep> }>();
 
@@ -141,12 +155,12 @@ class PrefetchRound {
     }
   }
 
-  async ask(run: RunContext, phase: 'facts' | 'check'): Promise<void> {
+  async send({ sender, roster, cache }: PrefetchContext, phase: 'facts' | 'check'): Promise<void> {
     await Promise.all(
       [...this.#sessions.values()].map(async ({ name, become, steps }) => {
-        const host = run.hostNamed(name);
-        const unknown = [...steps.values()].filter((step) => !run.foresight.has(name, become, step));
-        if (host && unknown.length > 0) await run.sendAhead(host, unknown, { phase, become });
+        const host = roster.named(name);
+        const unknown = [...steps.values()].filter((step) => !cache.has(name, become, step));
+        if (host && unknown.length > 0) await sender.prefetch(host, unknown, { phase, become });
       }),
     );
   }

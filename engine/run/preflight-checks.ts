@@ -1,92 +1,124 @@
 /**
- * What must be known to be true before anything is changed anywhere: the checks of every role of the run, on every host, in
+ * Preflight checks: what must hold before anything is changed anywhere. The checks of every role of the run, on every host, in
  * one round trip per host, before the first play.
  */
-import type { Checks, Role, RoleCall } from '../role.ts';
+import type { EventStream } from '../events.ts';
+import type { InventoryHost } from '../inventory/inventory.ts';
+import type { Play } from '../play.ts';
+import type { Checks, RoleCall } from '../role.ts';
 import { roleProblems } from '../role-problems.ts';
+import { Secret, SecretText } from '../secret.ts';
+import type { Verdict } from '../task.ts';
 import { isWaived } from '../verdict.ts';
-import type { PlayRun, RunContext } from './context.ts';
-import { gatherFacts, type Requester, requesterOf } from './facts/gather-facts.ts';
-import { selectedCalls } from './tasks/task-instances.ts';
+import { type GatherContext, gatherFacts, type Requester, requesterOf } from './facts/gather-facts.ts';
+import type { RoleContexts } from './plan/role-contexts.ts';
+import { becomesRoot, type PlayRun } from './plan/select-plays.ts';
+import { selectedCalls, type TagSelection } from './plan/tags.ts';
 
-/** A role's checks on one host. */
+/** The checks of a role call on one host. */
 export interface PreflightCheck extends Requester {
   readonly call: RoleCall;
   readonly checks: Checks<unknown>;
 }
 
-/** Every role's checks on every host of its plays; a role that stands in several plays is asked once per host. */
-export function preflightChecks(run: RunContext, plays: readonly PlayRun[]): readonly PreflightCheck[] {
-  const seen = new Map<Role, Set<string>>();
+/** What finding the checks of a run needs. */
+export interface CheckSelection {
+  readonly roles: RoleContexts;
+  readonly tags: TagSelection;
+}
+
+/** What {@link runPreflight} needs of a run. */
+export interface PreflightContext extends GatherContext, CheckSelection {
+  readonly events: EventStream;
+}
+
+/**
+ * The checks of every role on every host of its plays. A role that is called several times on a host is checked once for each
+ * set of variables.
+ */
+export function preflightChecks(selection: CheckSelection, plays: readonly PlayRun[]): readonly PreflightCheck[] {
+  const known = new Set<string>();
   return plays
-    .flatMap((playRun) => checksOf(run, playRun))
-    .filter(({ host, call }) => {
-      const hosts = seen.get(call.role) ?? new Set<string>();
-      seen.set(call.role, hosts);
-      if (hosts.has(host.name)) return false;
-      hosts.add(host.name);
+    .flatMap((playRun) => checksOf(selection, playRun))
+    .filter(({ host, call, vars }) => {
+      const key = JSON.stringify([host.name, call.role.name, vars]);
+      if (known.has(key)) return false;
+      known.add(key);
       return true;
     });
 }
 
-/** Are checks made as root? Where any play's work is. */
-export function checksBecome(run: RunContext, plays: readonly PlayRun[]): boolean {
-  return plays.some(({ play }) => run.becomes(play));
+/** Variables as they are compared, never shown: sets that differ in a secret alone differ. */
+function comparable(value: unknown): unknown {
+  if (value instanceof Secret || value instanceof SecretText) return { secret: value.reveal() };
+  if (Array.isArray(value)) return value.map(comparable);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, comparable(each)]));
 }
 
-/** @returns false when a check refuses or can't be made: nothing was changed, and nothing is to be. */
-export async function runPreflight(run: RunContext, plays: readonly PlayRun[]): Promise<boolean> {
-  const once = preflightChecks(run, plays);
-  if (once.length === 0) return true;
-  run.events.emit({ type: 'checks-started', hosts: [...new Set(once.map(({ host }) => host.name))] });
-
-  const contexts = await gatherFacts(run, once, { phase: 'checks', become: checksBecome(run, plays) });
-  let refused = once.some(({ host }) => !run.isIn(host) && !run.pool.whyUnreachable(host.name));
-  for (const check of once) {
-    const context = contexts.get(check);
-    if (!context) continue;
-    try {
-      for (const verdict of check.checks.verdicts(context)) {
-        const { id, evidence, what, expected, hint } = verdict;
-        const waivable = verdict.verdict === 'refuse' && !verdict.final;
-        const waived = waivable && isWaived(check.host, id);
-        const advice = [hint, waivable && `to go on all the same: -e waive=${id}`];
-        run.events.emit({
-          type: 'verdict',
-          host: check.host.name,
-          role: check.call.role.name,
-          check: id,
-          verdict: waived ? 'waived' : verdict.verdict,
-          evidence,
-          problem:
-            what === undefined
-              ? undefined
-              : { what, expected, hint: advice.filter(Boolean).join('; '), host: check.host.name },
-        });
-        if (verdict.verdict === 'refuse' && !waived) {
-          refused = true;
-          run.count(check.host, 'failed');
-        }
-      }
-    } catch (error) {
-      for (const problem of roleProblems(error, check.call.role.name)) {
-        run.fail(check.host, { ...problem, host: check.host.name });
-      }
-      refused = true;
-    }
-  }
-  return !refused;
-}
-
-function checksOf(run: RunContext, { play, hosts }: PlayRun): PreflightCheck[] {
+function checksOf(
+  { roles, tags }: CheckSelection,
+  { play, hosts }: PlayRun,
+): (PreflightCheck & { readonly vars: unknown })[] {
   if (hosts.length === 0) return [];
-  return selectedCalls(play, run.options.tags).flatMap((call) => {
-    const { checks } = run.bodyOf(call);
+  return selectedCalls(play, tags).flatMap((call) => {
+    const { checks } = roles.bodyOf(call);
     if (!checks) return [];
     return hosts.map((host) => ({
       call,
       checks,
-      ...requesterOf(host, run.ask(host, call, hosts), call.role.name, checks.facts),
+      vars: comparable(roles.varsOf({ play }, call, host)),
+      ...requesterOf(host, roles.contextOf({ play }, call, host, hosts), call.role.name, checks.facts),
     }));
   });
+}
+
+/** Are checks made as root? Where any play runs as root. */
+export function checksBecome(plays: readonly { readonly play: Play }[]): boolean {
+  return plays.some(({ play }) => becomesRoot(play));
+}
+
+/** @returns false when a check refuses or can't be made: nothing was changed, and nothing is to be. */
+export async function runPreflight(context: PreflightContext, plays: readonly PlayRun[]): Promise<boolean> {
+  const { events, roster, sender } = context;
+  const checks = preflightChecks(context, plays);
+  if (checks.length === 0) return true;
+  events.emit({ type: 'checks-started', hosts: [...new Set(checks.map(({ host }) => host.name))] });
+
+  const contexts = await gatherFacts(context, checks, { phase: 'checks', become: checksBecome(plays) });
+  let isRefused = checks.some(({ host }) => !roster.isActive(host) && !sender.whyUnreachable(host.name));
+  for (const check of checks) {
+    const { host, call } = check;
+    const known = contexts.get(check);
+    if (!known) continue;
+    try {
+      for (const verdict of check.checks.verdicts(known)) {
+        if (!report(events, host, call, verdict)) continue;
+        isRefused = true;
+        roster.recap.count(host.name, 'failed');
+      }
+    } catch (error) {
+      for (const problem of roleProblems(error, call.role.name)) roster.fail(host, problem);
+      isRefused = true;
+    }
+  }
+  return !isRefused;
+}
+
+/** @returns true where the verdict refuses the run. */
+function report(events: EventStream, host: InventoryHost, call: RoleCall, verdict: Verdict): boolean {
+  const { id, evidence, what, expected, hint } = verdict;
+  const isWaivable = verdict.verdict === 'refuse' && !verdict.final;
+  const waived = isWaivable && isWaived(host, id);
+  const advice = [hint, isWaivable && `to go on all the same: -e waive=${id}`].filter(Boolean).join('; ');
+  events.emit({
+    type: 'verdict',
+    host: host.name,
+    role: call.role.name,
+    check: id,
+    verdict: waived ? 'waived' : verdict.verdict,
+    evidence,
+    problem: what === undefined ? undefined : { what, expected, hint: advice, host: host.name },
+  });
+  return verdict.verdict === 'refuse' && !waived;
 }

@@ -8,7 +8,7 @@ import type { Play } from '../play.ts';
 import type { AskContext } from '../role.ts';
 import { roleProblems } from '../role-problems.ts';
 import { UnknownOption } from '../validate-options.ts';
-import type { PlayRun } from './context.ts';
+import type { PlayRun } from './plan/select-plays.ts';
 import type { StagePlace } from './tasks/task-instances.ts';
 
 /** Names of hosts that stand in one message. */

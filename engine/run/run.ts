@@ -1,20 +1,23 @@
-/** A run: variables checked, hosts checked, then play by play, batch by batch, role by role. */
+/** A run: variables and connections are validated, facts and probes prefetched, preflight checks made, then the plays run. */
 import pLimit from 'p-limit';
 import { ExitCode, type Problem, UserError } from '../errors.ts';
 import type { HostRecap } from '../events.ts';
 import type { InventoryHost } from '../inventory/inventory.ts';
-import type { Play } from '../play.ts';
-import type { RoleCall, Stage } from '../role.ts';
-import { type PlayRun, RunContext } from './context.ts';
 import { ExclusiveLocks } from './exclusive-locks.ts';
-import { batches } from './plan/batches.ts';
-import { checkConnections, resolveAll, selectPlays } from './plan/select-plays.ts';
-import { prefetch } from './prefetch.ts';
+import { resolveRoleVars, validateConnections } from './plan/resolve-vars.ts';
+import { RoleContexts } from './plan/role-contexts.ts';
+import type { RunOptions } from './plan/run-options.ts';
+import { becomesRoot, type PlayRun, selectPlays } from './plan/select-plays.ts';
+import { selectedCalls } from './plan/tags.ts';
+import { runPlays } from './plays.ts';
+import { type PrefetchContext, prefetch } from './prefetch.ts';
 import { runPreflight } from './preflight-checks.ts';
-import type { RunOptions } from './run-options.ts';
+import { HostRoster } from './report/host-roster.ts';
+import { PeerSources } from './sessions/peer-sources.ts';
+import { PrefetchCache } from './sessions/prefetch-cache.ts';
+import { Sender } from './sessions/sender.ts';
 import { SessionPool } from './sessions/session-pool.ts';
-import { runStage } from './stage.ts';
-import { selectedCalls } from './tasks/task-instances.ts';
+import type { StageContext } from './stage.ts';
 
 /** How a run ended. */
 export interface RunResult {
@@ -24,27 +27,83 @@ export interface RunResult {
 
 /**
  * Runs a playbook. Everything that happens is an event.
- * @throws UserError for all that can be known before a host is touched: patterns, variables.
+ * @throws UserError for all that can be known before a host is connected to: patterns, variables, connections.
  */
 export async function run(options: RunOptions): Promise<RunResult> {
   const start = performance.now();
+  const { events, interruption } = options;
   const plays = selectPlays(options);
-  const vars = resolveAll(options, plays);
-  checkConnections(options, plays);
-  const ofPlays = new Set(plays.flatMap((play) => play.hosts));
-  // In the inventory's order; then a localhost that only a play names.
-  const hosts = [...new Set([...options.inventory.hosts.filter((host) => ofPlays.has(host)), ...ofPlays])];
-  const names = hosts.map(({ name }) => name);
-  const { events } = options;
+  const vars = resolveRoleVars(options, plays);
+  validateConnections(options, plays);
+  const hosts = hostsOf(options, plays);
+  const roles = new RoleContexts(options.inventory, vars, hosts);
+  const context = contextOf(options, roles, hosts);
+  emitStart(options, hosts);
+  interruption.onRequest((how) => {
+    events.emit({ type: 'interrupted', how });
+    void context.pool.interrupt(how);
+  });
+  let exitCode: ExitCode = ExitCode.bug;
+  let problems: readonly Problem[] = [];
+  try {
+    connectAhead(options, context.sender, plays);
+    await roles.load(plays, options.tags);
+    if (options.speculation) await prefetch(context, plays);
+    if (!interruption.requested && (await runPreflight(context, plays))) await runPlays(context, plays);
+    exitCode = exitCodeOf(options, context.roster);
+  } catch (error) {
+    if (error instanceof UserError) ({ exitCode, problems } = error);
+    throw error;
+  } finally {
+    await context.pool.close();
+    const ms = Math.round(performance.now() - start);
+    events.emit({ type: 'run-finished', ms, recap: context.roster.lines(), exitCode, problems });
+  }
+  return { exitCode, recap: context.roster.lines() };
+}
+
+/** The hosts of all plays, in the inventory's order; then a localhost that only a play names. */
+function hostsOf({ inventory }: RunOptions, plays: readonly PlayRun[]): readonly InventoryHost[] {
+  const ofPlays = new Set(plays.flatMap(({ hosts }) => hosts));
+  return [...new Set([...inventory.hosts.filter((host) => ofPlays.has(host)), ...ofPlays])];
+}
+
+/** The parts of a run, put together. Each part takes what it needs of them. */
+function contextOf(
+  options: RunOptions,
+  roles: RoleContexts,
+  hosts: readonly InventoryHost[],
+): StageContext & PrefetchContext {
+  const { events, interruption, tags, open, connect, inventory } = options;
   const pool = new SessionPool({
-    open: options.open,
-    connect: options.connect,
+    open,
+    connect,
     limit: pLimit(options.forks),
     events,
     lock: options.check ? undefined : options.lock,
-    changeable: new Set(names),
+    changeable: new Set(hosts.map(({ name }) => name)),
   });
-  const context = new RunContext(options, pool, new ExclusiveLocks(), hosts, vars);
+  const roster = new HostRoster(inventory, hosts, events, (host) => pool.whyUnreachable(host) !== undefined);
+  const cache = new PrefetchCache();
+  return {
+    events,
+    interruption,
+    tags,
+    roles,
+    pool,
+    roster,
+    cache,
+    recap: roster.recap,
+    sender: new Sender(pool, cache, events, options.showScripts),
+    locks: new ExclusiveLocks(),
+    peers: new PeerSources(),
+    isCheck: options.check,
+    isDiff: options.diff,
+  };
+}
+
+function emitStart(options: RunOptions, hosts: readonly InventoryHost[]): void {
+  const { events, inventory } = options;
   events.emit({
     type: 'run-started',
     run: options.lock.runId,
@@ -56,99 +115,20 @@ export async function run(options: RunOptions): Promise<RunResult> {
     version: options.version,
     startUp: options.startUp,
   });
-  for (const problem of options.inventory.warnings) events.emit({ type: 'warning', problem });
-  options.interruption.onRequest((how) => {
-    events.emit({ type: 'interrupted', how });
-    void pool.interrupt(how);
-  });
-  let exitCode: ExitCode = ExitCode.bug;
-  let problems: readonly Problem[] = [];
-  try {
-    connectAhead(context, plays);
-    await context.load(plays);
-    if (options.speculation) await prefetch(context, plays);
-    if (!context.stopping && (await runPreflight(context, plays))) await runPlays(context, plays);
-    exitCode = exitCodeOf(context);
-  } catch (error) {
-    if (error instanceof UserError) ({ exitCode, problems } = error);
-    throw error;
-  } finally {
-    await pool.close();
-    events.emit({
-      type: 'run-finished',
-      ms: Math.round(performance.now() - start),
-      recap: context.recap(),
-      exitCode,
-      problems,
-    });
-  }
-  return { exitCode, recap: context.recap() };
+  for (const problem of inventory.warnings) events.emit({ type: 'warning', problem });
 }
 
 /** Begins to connect to the hosts of the plays, so that they answer while the roles' modules are loaded here. */
-function connectAhead(run: RunContext, plays: readonly PlayRun[]): void {
+function connectAhead({ tags }: RunOptions, sender: Sender, plays: readonly PlayRun[]): void {
   for (const { play, hosts } of plays) {
-    if (selectedCalls(play, run.options.tags).length === 0) continue;
-    for (const host of hosts) run.pool.connectAhead(host, run.becomes(play));
+    if (selectedCalls(play, tags).length === 0) continue;
+    for (const host of hosts) sender.connectAhead(host, becomesRoot(play));
   }
 }
 
-async function runPlays(run: RunContext, plays: readonly PlayRun[]): Promise<void> {
-  for (const playRun of plays) {
-    if (run.stopping) return;
-    const alive = playRun.hosts.filter((host) => run.isIn(host));
-    if (alive.length === 0) continue;
-    const calls = selectedCalls(playRun.play, run.options.tags);
-    if (calls.length === 0) continue;
-    run.events.emit({ type: 'play-started', play: playRun.play.name, hosts: alive.map(({ name }) => name) });
-    for (const batch of batches(alive, playRun.play.serial)) {
-      if (run.stopping) return;
-      if (!(await runBatch(run, playRun, calls, batch))) return;
-    }
-  }
-}
-
-/** @returns false when the failures in this batch end the run. */
-async function runBatch(
-  run: RunContext,
-  { play, hosts }: PlayRun,
-  calls: readonly RoleCall[],
-  batch: readonly InventoryHost[],
-): Promise<boolean> {
-  run.events.emit({ type: 'batch-started', play: play.name, hosts: batch.map(({ name }) => name) });
-  let ended = false;
-  const once = new Map(calls.map((call) => [call, new Map<Stage<unknown>, InventoryHost>()]));
-  const runLane = async (lane: readonly InventoryHost[]): Promise<void> => {
-    for (const call of calls) {
-      for (const stage of run.bodyOf(call).stages) {
-        const alive = lane.filter((host) => run.isIn(host));
-        if (run.stopping || ended || alive.length === 0) return;
-        const place = { play, call, stage };
-        const playHosts = hosts.filter((host) => run.isIn(host));
-        await runStage(run, place, alive, playHosts, once.get(call) ?? new Map());
-        ended ||= endsPlay(run, play, batch);
-      }
-    }
-  };
-  // Hosts that go through the stages together.
-  const lanes = play.strategy === 'free' ? batch.map((host) => [host]) : [batch];
-  const limit = pLimit(play.throttle ?? Number.POSITIVE_INFINITY);
-  await Promise.all(lanes.map((lane) => limit(() => runLane(lane))));
-  if (ended) return false;
-  // As in Ansible: a batch of `serial` that failed as a whole ends the run, so that the next is not lost too.
-  return batch.some((host) => run.isIn(host));
-}
-
-function endsPlay(run: RunContext, play: Play, batch: readonly InventoryHost[]): boolean {
-  const failed = batch.filter((host) => !run.isIn(host)).length;
-  if (failed === 0) return false;
-  if (play.anyErrorsFatal) return true;
-  return play.maxFailPercentage !== undefined && (failed / batch.length) * 100 > play.maxFailPercentage;
-}
-
-function exitCodeOf(run: RunContext): ExitCode {
-  if (run.stopping) return ExitCode.interrupted;
-  const recap = run.recap();
+function exitCodeOf({ interruption }: RunOptions, roster: HostRoster): ExitCode {
+  if (interruption.requested) return ExitCode.interrupted;
+  const recap = roster.lines();
   if (recap.some(({ failed }) => failed > 0)) return ExitCode.failed;
   if (recap.some(({ unreachable }) => unreachable > 0)) return ExitCode.unreachable;
   return ExitCode.ok;

@@ -1,78 +1,92 @@
-/** What a stage sends for one host: to it, and to the hosts that its tasks are delegated to. */
+/** What a stage sends for one host: to the host itself, and to hosts that its tasks are delegated to. */
+import type { Problem } from '../errors.ts';
 import type { InventoryHost } from '../inventory/inventory.ts';
 import type { Step, StepListener, StepResult } from '../remote/session.ts';
 import type { PeerSource, Upload } from '../resource.ts';
-import type { PhaseContext, RunContext } from './context.ts';
+import { becomesRoot } from './plan/select-plays.ts';
+import type { HostRoster } from './report/host-roster.ts';
 import type { PeerHost } from './sessions/peer-sources.ts';
+import type { Sender } from './sessions/sender.ts';
+import type { SendContext, SessionPool } from './sessions/session-pool.ts';
 import type { StagePlace } from './tasks/task-instances.ts';
 
-/** Sends for one host. A target that can't be reached is told of, and takes the host out of the run with it. */
+/** What {@link StageSender} needs of a run. */
+export interface StageSenderContext {
+  readonly sender: Sender;
+  readonly pool: SessionPool;
+  readonly roster: HostRoster;
+}
+
+/** Sends for one host. A target that can't be reached takes the host out of the run with it. */
 export class StageSender {
-  readonly #run: RunContext;
+  readonly #run: StageSenderContext;
   readonly #place: StagePlace;
   readonly #host: InventoryHost;
 
-  constructor(run: RunContext, place: StagePlace, host: InventoryHost) {
+  constructor(run: StageSenderContext, place: StagePlace, host: InventoryHost) {
     this.#run = run;
     this.#place = place;
     this.#host = host;
   }
 
-  /** A batch: one round trip. @returns undefined when the target is out of reach. */
+  /** Sends steps: one round trip. @returns undefined when the target is unreachable. */
   async send(
     target: string,
     phase: 'check' | 'diff' | 'change',
     steps: readonly Step[],
     listener?: StepListener,
   ): Promise<readonly StepResult[] | undefined> {
-    const results = await this.#run.send(this.#hostNamed(target), steps, this.context(phase), listener);
-    if (!results) this.#outOfReach(target);
+    const results = await this.#run.sender.send(this.#hostNamed(target), steps, this.#context(phase), listener);
+    if (!results) this.#unreachable(target);
     return results;
   }
 
-  /** Contents, each on the stdin of its script, a few at once. @returns undefined when the target is out of reach. */
+  /** Uploads contents, a few at once. @returns undefined when the target is unreachable. */
   async upload(target: string, uploads: readonly Upload[]): Promise<readonly StepResult[] | undefined> {
-    const results = await this.#run.upload(this.#hostNamed(target), uploads, this.context('change'));
-    if (!results) this.#outOfReach(target);
+    const results = await this.#run.sender.upload(this.#hostNamed(target), uploads, this.#context('change'));
+    if (!results) this.#unreachable(target);
     return results;
   }
 
-  /** Steps over a new connection. @returns the answers, or why there is no such connection. */
-  onNewConnection(target: string, steps: readonly Step[]): ReturnType<RunContext['pool']['onNewConnection']> {
-    return this.#run.pool.onNewConnection(this.#hostNamed(target), steps, this.context('confirm'));
+  /** Runs steps over a new connection. @returns the results, or why there is no such connection. */
+  onNewConnection(target: string, steps: readonly Step[]): Promise<readonly StepResult[] | Problem> {
+    return this.#run.pool.onNewConnection(this.#hostNamed(target), steps, this.#context('confirm'));
   }
 
-  /** How a target gives what is fetched once for all. */
-  sourceOn(target: string, { read }: PeerSource): PeerHost {
-    return { host: target, become: this.#run.becomes(this.#place.play), read };
+  /** A target as a host that others may get a content from. */
+  peerHost(target: string, { read }: PeerSource): PeerHost {
+    return { host: target, become: becomesRoot(this.#place.play), read };
   }
 
-  /** What a giver has, to be sent to another. */
-  peerUpload({ host, become, read }: PeerHost, take: PeerSource['write']): Upload {
-    const to = { ...this.context('peer-upload'), become };
-    return { script: take, content: () => this.#run.pool.read(this.#hostNamed(host), read, to) };
+  /** The upload of what a peer has. @param write Takes it on the target. */
+  peerUpload({ host, become, read }: PeerHost, write: PeerSource['write']): Upload {
+    const context = { ...this.#context('peer-upload'), become };
+    return { script: write, content: () => this.#run.pool.read(this.#hostNamed(host), read, context) };
   }
 
-  /** What is sent in a phase is for this. */
-  context(phase: PhaseContext['phase']): PhaseContext {
+  /** Reports that the host waited for another since a time by performance.now(). */
+  reportWait(since: number): void {
+    this.#run.sender.reportWait(this.#host.name, since, this.#context('wait'));
+  }
+
+  #context(phase: SendContext['phase']): SendContext {
     const { play, call, stage } = this.#place;
-    return { phase, become: this.#run.becomes(play), role: call.role.name, stage: stage.name };
+    return { phase, become: becomesRoot(play), role: call.role.name, stage: stage.name };
   }
 
   #hostNamed(name: string): InventoryHost {
-    const host = this.#run.hostNamed(name);
+    const host = this.#run.roster.named(name);
     if (!host)
       throw new Error(`role ${this.#place.call.role.name} delegates to ${name}, which is not in the inventory`);
     return host;
   }
 
-  /** A host that a task was delegated to does not answer: the task's own host is out too. */
-  #outOfReach(target: string): void {
+  /** A host that a task is delegated to does not answer: the task's own host is out too. */
+  #unreachable(target: string): void {
     if (target === this.#host.name) return;
-    const why = this.#run.pool.whyUnreachable(target);
-    this.#run.fail(this.#host, {
-      host: this.#host.name,
-      what: `a task is delegated to ${target}, which can't be reached${why ? `: ${why.what}` : ''}`,
+    const why = this.#run.sender.whyUnreachable(target);
+    this.#run.roster.fail(this.#host, {
+      what: `a task is delegated to ${target}, which is unreachable${why ? `: ${why.what}` : ''}`,
     });
   }
 }

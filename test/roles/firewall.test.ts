@@ -393,10 +393,10 @@ t.test('a node is asked once to send to all others, however many ask it', async 
     }
     for (const { name: node } of inventory) {
       // Nobody asks a node for what it would try at nodes outside of the play: there are none.
-      const steps = (asked.batches.get(node) ?? []).filter(({ script }) => script.reveal() !== 'wait');
+      const steps = (asked.byHost.get(node) ?? []).filter(({ script }) => script.reveal() !== 'wait');
       t.equal(steps.length, questions, `${name} on ${node}`);
     }
-    const attempts = asked.batches.get('agent-1')?.map(({ script }) => script.reveal()) ?? [];
+    const attempts = asked.byHost.get('agent-1')?.map(({ script }) => script.reveal()) ?? [];
     for (const { address, name: node } of inventory) {
       if (node !== 'agent-1')
         t.ok(

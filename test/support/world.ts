@@ -5,9 +5,11 @@ import { EventStream, type Phase, type RunEvent } from '../../engine/events.ts';
 import { connectionOf } from '../../engine/inventory/connection.ts';
 import { loadInventory } from '../../engine/inventory/load.ts';
 import type { Play } from '../../engine/play.ts';
+import type { Connection, Session } from '../../engine/remote/session.ts';
 import { defineRole, type TaskContext } from '../../engine/role.ts';
+import type { RunOptions } from '../../engine/run/plan/run-options.ts';
 import { type RunResult, run } from '../../engine/run/run.ts';
-import type { RunOptions } from '../../engine/run/run-options.ts';
+import { sh } from '../../engine/script.ts';
 import type { Task } from '../../engine/task.ts';
 import { resolverFor } from '../../engine/vars/resolve.ts';
 import { openSession } from './open-session.ts';
@@ -37,6 +39,24 @@ export class World {
     return existsSync(path) ? readFileSync(path, 'utf8') : undefined;
   }
 
+  /** The files of a host's own state: marks of pending handlers. */
+  state(host: string, file = ''): string {
+    return join(this.root, 'state', host, file);
+  }
+
+  /**
+   * A session of a host. Its state is in a folder of its own: these hosts share one machine, whose state is one. Locks are
+   * a machine's, too.
+   */
+  async open(connection: Connection): Promise<Session> {
+    const session = await openSession(connection);
+    const directory = this.state(connection.name);
+    const script = sh`:`;
+    // A condition runs in the session's own shell, where what it sets stays.
+    await session.run([{ id: 'state', script, timeout: 10, stopIf: sh`hw_state_dir=${directory}; false` }]);
+    return Object.assign(session, { lock: () => {}, machine: connection.name });
+  }
+
   async run(plays: readonly Play[], more: Partial<RunOptions> = {}): Promise<Observed> {
     const inventoryFile = join(this.root, 'inventory');
     writeFileSync(inventoryFile, this.names.map((name) => `${name} ansible_connection=local\n`).join(''));
@@ -56,8 +76,7 @@ export class World {
       showScripts: false,
       resolveVars: resolverFor(plays, inventory),
       connect: (host) => connectionOf(host, { become: false }),
-      // Locks are a machine's, and these hosts share one machine.
-      open: async (connection) => Object.assign(await openSession(connection), { lock: () => {} }),
+      open: (connection) => this.open(connection),
       events: stream,
       lock: { runId: 'test', holder: 'tester', controller: '-' },
       argv: [],

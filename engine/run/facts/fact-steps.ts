@@ -1,14 +1,14 @@
 /**
- * From the facts that stages ask for to one script per host and back. Pure: what to ask whom, and what the answers mean. Two
- * facts with the same script are one question, whoever asks.
+ * Facts as steps: which steps to send to which host, and what their results mean. Facts with the same script are one step,
+ * whoever asks. Pure.
  */
 import type { Fact, FactRequests } from '../../fact.ts';
 import type { Step, StepResult } from '../../remote/session.ts';
 import { PROBE_TIMEOUT } from '../../resource.ts';
 import type { Script } from '../../script.ts';
-import { lastLines } from '../tasks/check-phase.ts';
+import { lastLines } from '../tasks/failures.ts';
 
-/** Why a fact could not be had. */
+/** Why a fact could not be gathered. */
 export interface NoAnswer {
   /** The host that was asked. */
   readonly host: string;
@@ -16,46 +16,48 @@ export interface NoAnswer {
   readonly why: string;
 }
 
-/** The answers for one asker, or what is missing. */
+/** The answers for one requester, or what is missing. */
 export type Answers =
   | { readonly ok: true; readonly facts: Readonly<Record<string, unknown>> }
   | { readonly ok: false; readonly missing: NoAnswer };
 
 type Answer = { readonly value: unknown } | NoAnswer;
 
-/** Questions of any number of askers, a list per host asked, and the answers to them. */
+/** The facts that any number of requesters ask for, as steps by host. */
 export class FactSteps {
-  readonly #byHost = new Map<string, Map<string, Step>>();
-  /** What a fact's answers from each host are, once for all who ask. */
+  readonly #steps = new Map<string, Map<string, Step>>();
+  /** The parsed answers, by fact and host: parsed once for all requesters. */
   readonly #known = new Map<Fact<unknown>, Map<string, Answer>>();
 
-  /** Adds what one asker wants to know. */
-  add(asker: string, requests: FactRequests): void {
+  /** Adds what a requester on a host asks for. */
+  add(host: string, requests: FactRequests): void {
     for (const request of Object.values(requests)) {
-      if ('fact' in request) for (const host of request.of) this.#ask(host.name, request.fact);
-      else this.#ask(asker, request);
+      if ('fact' in request) for (const other of request.of) this.#ask(other.name, request.fact);
+      else this.#ask(host, request);
     }
   }
 
   #ask(host: string, fact: Fact<unknown>): void {
-    const questions = this.#byHost.get(host) ?? new Map<string, Step>();
-    this.#byHost.set(host, questions);
+    const steps = this.#steps.get(host) ?? new Map<string, Step>();
+    this.#steps.set(host, steps);
     const key = textOf(fact.script);
-    if (!questions.has(key)) {
-      questions.set(key, { id: `f${questions.size}`, script: fact.script, timeout: PROBE_TIMEOUT });
+    if (!steps.has(key)) {
+      steps.set(key, { id: `f${steps.size}`, script: fact.script, timeout: PROBE_TIMEOUT });
     }
   }
 
-  /** The hosts that are asked something, each with its steps: one round trip. */
-  get batches(): ReadonlyMap<string, readonly Step[]> {
-    return new Map([...this.#byHost].map(([host, questions]) => [host, [...questions.values()]]));
+  /** The hosts that are asked, each with its steps: one round trip. */
+  get byHost(): ReadonlyMap<string, readonly Step[]> {
+    return new Map([...this.#steps].map(([host, steps]) => [host, [...steps.values()]]));
   }
 
   /**
-   * One asker's answers. `results` has the step results of each host that was reached; `unreachable` says why others were not.
+   * The answers for a requester on `own`.
+   * @param results The results of each host that was reached.
+   * @param unreachable Why others were not.
    */
   answers(
-    asker: string,
+    own: string,
     requests: FactRequests,
     results: ReadonlyMap<string, readonly StepResult[]>,
     unreachable: ReadonlyMap<string, string>,
@@ -63,7 +65,7 @@ export class FactSteps {
     const facts: Record<string, unknown> = {};
     for (const [name, request] of Object.entries(requests)) {
       if (!('fact' in request)) {
-        const answer = this.#answer(asker, request, results, unreachable);
+        const answer = this.#answer(own, request, results, unreachable);
         if ('why' in answer) return { ok: false, missing: answer };
         facts[name] = answer.value;
         continue;
@@ -99,7 +101,7 @@ export class FactSteps {
     unreachable: ReadonlyMap<string, string>,
   ): Answer {
     const no = (why: string): NoAnswer => ({ host, fact: fact.name, why });
-    const step = this.#byHost.get(host)?.get(textOf(fact.script));
+    const step = this.#steps.get(host)?.get(textOf(fact.script));
     const result = results.get(host)?.find((candidate) => candidate.id === step?.id);
     if (!result) return no(unreachable.get(host) ?? 'the host did not answer');
     if (result.outcome === 'timed out') return no(`no answer within ${PROBE_TIMEOUT} s`);
@@ -118,7 +120,7 @@ export class FactSteps {
 
 const texts = new WeakMap<Script, string>();
 
-/** A script's text, put together once: every asker has a question's. */
+/** A script's text, put together once: many requesters share a fact. */
 function textOf(script: Script): string {
   const text = texts.get(script) ?? script.reveal();
   texts.set(script, text);

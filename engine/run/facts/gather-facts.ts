@@ -1,4 +1,6 @@
-/** Asks facts: one round trip per host asked, all hosts at once; hosts outside `--limit` are asked too, and only read. */
+/**
+ * Gathers facts: one round trip per host, all hosts at once. Hosts outside `--limit` are asked too, and only read.
+ */
 import type { Problem } from '../../errors.ts';
 import type { FactAnswers, FactRequests } from '../../fact.ts';
 import type { InventoryHost } from '../../inventory/inventory.ts';
@@ -6,20 +8,22 @@ import type { Step, StepResult } from '../../remote/session.ts';
 import type { AskContext, TaskContext } from '../../role.ts';
 import { roleProblems } from '../../role-problems.ts';
 import { strict } from '../../vars/strict.ts';
-import type { PhaseContext, RunContext } from '../context.ts';
+import type { HostRoster } from '../report/host-roster.ts';
+import type { Sender } from '../sessions/sender.ts';
+import type { SendContext } from '../sessions/session-pool.ts';
 import { type Answers, FactSteps } from './fact-steps.ts';
 
-/** A role's stage, or its checks, on one host, and what it wants to know. */
+/** Who needs facts: a role's stage, or its preflight checks, on one host. */
 export interface Requester {
   readonly host: InventoryHost;
   readonly role: string;
   readonly ask: AskContext<unknown>;
   readonly requests: FactRequests;
-  /** Why it can't say what it wants to know, and what was thrown; undefined where it can. */
+  /** Set where the role's function for its requests threw. */
   readonly broken: { readonly error: unknown; readonly problems: readonly Problem[] } | undefined;
 }
 
-/** An asker of `role`, whose function `facts` says what it wants to know. */
+/** A requester of `role`. @param facts The role's function that names the facts it needs. */
 export function requesterOf(
   host: InventoryHost,
   ask: AskContext<unknown>,
@@ -34,81 +38,86 @@ export function requesterOf(
 }
 
 /** What one host is asked, and whether as root. */
-interface HostQuestions {
+interface HostQuery {
   readonly name: string;
   readonly become: boolean;
   readonly steps: readonly Step[];
 }
 
-/** The questions of some askers, host by host, and how to read the answers. */
+/** The requests of some requesters as steps for each host, and how to read the results. */
 export class FactQuery {
-  readonly hosts: readonly HostQuestions[];
-  readonly #questions = new FactSteps();
+  readonly hosts: readonly HostQuery[];
+  readonly #steps = new FactSteps();
 
-  /** @param become Are the askers' own hosts asked as root? */
-  constructor(askers: readonly Requester[], become: boolean) {
-    for (const { host, requests } of askers) this.#questions.add(host.name, requests);
-    const own = new Set(askers.map(({ host }) => host.name));
-    // A play for the controller does not become root; what it asks of hosts that are not its own is asked as their plays do.
-    this.hosts = [...this.#questions.batches].map(([name, steps]) => ({
+  /** @param become Are the requesters' own hosts asked as root? */
+  constructor(requesters: readonly Requester[], become: boolean) {
+    for (const { host, requests } of requesters) this.#steps.add(host.name, requests);
+    const own = new Set(requesters.map(({ host }) => host.name));
+    // A play for the controller does not become root. Other hosts that it asks are asked as root, as their own plays ask them.
+    this.hosts = [...this.#steps.byHost].map(([name, steps]) => ({
       name,
       become: own.has(name) ? become : true,
       steps,
     }));
   }
 
-  /** One asker's answers, or what is missing: see {@link FactSteps.answers}. */
+  /** One requester's answers, or what is missing: see {@link FactSteps.answers}. */
   answers(
     { host, requests }: Requester,
     results: ReadonlyMap<string, readonly StepResult[]>,
     unreachable: ReadonlyMap<string, string>,
   ): Answers {
-    return this.#questions.answers(host.name, requests, results, unreachable);
+    return this.#steps.answers(host.name, requests, results, unreachable);
   }
 }
 
-/** What a stage computes its tasks from, once its facts are known. */
-export function contextOf(
+/** What a stage's tasks are computed from, once its facts are known. */
+export function taskContext(
   { ask, role, requests }: Requester,
   facts: Readonly<Record<string, unknown>>,
 ): TaskContext<unknown, FactRequests> {
-  const known = strict(facts, requests, 'fact', role);
-  return { ...ask, facts: known as FactAnswers<FactRequests> };
+  return { ...ask, facts: strict(facts, requests, 'fact', role) as FactAnswers<FactRequests> };
+}
+
+/** What {@link gatherFacts} needs of a run. */
+export interface GatherContext {
+  readonly sender: Sender;
+  readonly roster: HostRoster;
 }
 
 /**
- * The askers' answers, as task contexts. An asker whose facts can't be had leaves the run, with the reason, and is missing;
- * so is one that is unreachable itself.
+ * The requesters' answers, as task contexts. A host whose facts can't be had leaves the run, with the reason, and is missing;
+ * so is one that is unreachable.
  */
 export async function gatherFacts(
-  run: RunContext,
-  askers: readonly Requester[],
-  to: PhaseContext,
+  { sender, roster }: GatherContext,
+  requesters: readonly Requester[],
+  context: SendContext,
 ): Promise<ReadonlyMap<Requester, TaskContext<unknown, FactRequests>>> {
-  const inquiry = new FactQuery(askers, to.become);
+  const query = new FactQuery(requesters, context.become);
   const results = new Map<string, readonly StepResult[]>();
   const unreachable = new Map<string, string>();
   await Promise.all(
-    inquiry.hosts.map(async ({ name, become, steps }) => {
-      const host = run.hostNamed(name);
-      const answers = host && (await run.send(host, steps, { ...to, become }));
+    query.hosts.map(async ({ name, become, steps }) => {
+      const host = roster.named(name);
+      const answers = host && (await sender.send(host, steps, { ...context, become }));
       if (answers) results.set(name, answers);
-      else unreachable.set(name, run.pool.whyUnreachable(name)?.what ?? 'it is not in the inventory');
+      else unreachable.set(name, sender.whyUnreachable(name)?.what ?? 'it is not in the inventory');
     }),
   );
 
   const contexts = new Map<Requester, TaskContext<unknown, FactRequests>>();
-  for (const asker of askers) {
-    const { host, broken } = asker;
-    for (const problem of broken?.problems ?? []) run.fail(host, { ...problem, host: host.name });
-    if (!run.isIn(host)) continue;
-    const answers = inquiry.answers(asker, results, unreachable);
+  for (const requester of requesters) {
+    const { host, broken } = requester;
+    for (const problem of broken?.problems ?? []) roster.fail(host, problem);
+    if (!roster.isActive(host)) continue;
+    const answers = query.answers(requester, results, unreachable);
     if (answers.ok) {
-      contexts.set(asker, contextOf(asker, answers.facts));
+      contexts.set(requester, taskContext(requester, answers.facts));
     } else {
       const { host: asked, fact, why } = answers.missing;
       const of = asked === host.name ? '' : ` of ${asked}`;
-      run.fail(host, { host: host.name, what: `the fact "${fact}"${of} could not be had: ${why}` });
+      roster.fail(host, { what: `the fact "${fact}"${of} could not be gathered: ${why}` });
     }
   }
   return contexts;

@@ -1,12 +1,11 @@
-/** What the roles of a run do: their modules, loaded once it is clear that they run. */
+/** Loads the modules of the roles of a run, once it is clear that they run. */
 import { UserError } from '../../errors.ts';
 import type { Role, RoleBody } from '../../role.ts';
 import { roleProblems } from '../../role-problems.ts';
-import type { PlayRun } from '../context.ts';
-import { selectedCalls } from '../tasks/task-instances.ts';
-import type { TagSelection } from './tags.ts';
+import type { PlayRun } from './select-plays.ts';
+import { selectedCalls, type TagSelection } from './tags.ts';
 
-/** By role: its checks and stages. */
+/** The checks and stages of each role. */
 export type LoadedRoles = ReadonlyMap<Role, RoleBody>;
 
 /**

@@ -1,16 +1,27 @@
-/** What a run is about, as far as it is known before a host is touched: which hosts, with which variables, reached how. */
-import { type Position, type Problem, UserError } from '../../errors.ts';
+/** Which plays run on which hosts, known before a host is connected to. */
+import { type Position, UserError } from '../../errors.ts';
 import type { Inventory, InventoryHost } from '../../inventory/inventory.ts';
 import { type Play, playProblems } from '../../play.ts';
-import type { RoleCall } from '../../role.ts';
-import type { PlayRun, RunContext } from '../context.ts';
-import type { RunOptions } from '../run-options.ts';
-import { inheritedTags, selectedCalls } from '../tasks/task-instances.ts';
-import { checkTags } from './tags.ts';
+import type { RunOptions } from './run-options.ts';
+import { checkTags, inheritedTags } from './tags.ts';
+
+/** One play of a run, with the hosts it is for. */
+export interface PlayRun {
+  readonly play: Play;
+  /** In inventory order, after `--limit`. */
+  readonly hosts: readonly InventoryHost[];
+}
+
+/** Do a play's sessions run as root? */
+export const becomesRoot = ({ become = true }: Play): boolean => become;
 
 /**
  * The plays with their hosts. A play whose hosts `--limit` leaves out, or whose group is empty, stays, without hosts.
- * @throws UserError on a play's wrong numbers, when a pattern names what the inventory has not, when no play has any host, on a tag that nothing has.
+ * @throws UserError on
+ *   - a keyword of a play that is unknown or has a wrong value,
+ *   - a pattern that names what the inventory lacks,
+ *   - a tag that nothing has,
+ *   - plays without any host.
  */
 export function selectPlays(
   options: Pick<RunOptions, 'playbook' | 'inventory' | 'limit' | 'tags'>,
@@ -73,54 +84,4 @@ function tagsOf(plays: readonly Play[]): ReadonlySet<string> {
   return new Set(
     plays.flatMap((play) => play.roles.flatMap((call) => [...inheritedTags(play, call), ...call.role.tags])),
   );
-}
-
-/**
- * Every role's variables for every host of its play.
- * @throws UserError with every problem of every host at once.
- */
-export function resolveAll(
-  options: Pick<RunOptions, 'resolveVars' | 'tags'>,
-  plays: readonly PlayRun[],
-): RunContext['vars'] {
-  const vars = new Map<RoleCall, Map<string, Readonly<Record<string, unknown>>>>();
-  const problems = new Map<string, Problem>();
-  for (const { play, hosts } of plays) {
-    for (const call of selectedCalls(play, options.tags)) {
-      const ofHosts = vars.get(call) ?? new Map<string, Readonly<Record<string, unknown>>>();
-      vars.set(call, ofHosts);
-      for (const host of hosts) {
-        const resolved = options.resolveVars(host, call, play);
-        if (resolved.ok) ofHosts.set(host.name, resolved.vars);
-        else for (const problem of resolved.problems) problems.set(JSON.stringify({ ...problem, host: '' }), problem);
-      }
-    }
-  }
-  if (problems.size > 0) throw new UserError([...problems.values()].sort(byPlace));
-  return vars;
-}
-
-/**
- * Sees that every host's connection variables make sense, before any connection is opened.
- * @throws UserError where they don't.
- */
-export function checkConnections({ connect }: Pick<RunOptions, 'connect'>, plays: readonly PlayRun[]): void {
-  const problems = new Map<string, Problem>();
-  for (const { play, hosts } of plays) {
-    for (const host of hosts) {
-      try {
-        connect(host, play.become ?? true);
-      } catch (error) {
-        if (!(error instanceof UserError)) throw error;
-        for (const problem of error.problems) problems.set(JSON.stringify(problem), problem);
-      }
-    }
-  }
-  if (problems.size > 0) throw new UserError([...problems.values()].sort(byPlace));
-}
-
-/** In the order of the files; what has no place comes last. */
-function byPlace({ at: a }: Problem, { at: b }: Problem): number {
-  if (!a || !b) return Number(!a) - Number(!b);
-  return a.file === b.file ? a.line - b.line || a.column - b.column : a.file < b.file ? -1 : 1;
 }

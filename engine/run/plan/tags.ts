@@ -1,5 +1,8 @@
 /** Which tasks `--tags` and `--skip-tags` select. The words `all`, `tagged`, `untagged`, `always`, `never` are Ansible's. */
+
 import { didYouMean, ExitCode, type Problem, UserError } from '../../errors.ts';
+import type { Play } from '../../play.ts';
+import type { RoleCall } from '../../role.ts';
 
 /** What the command line asked for. Empty `tags` means all. */
 export interface TagSelection {
@@ -60,4 +63,14 @@ export function mayBeSelected(
   selection: TagSelection,
 ): boolean {
   return isSelected(inherited, selection) || declared.some((tag) => isSelected([...inherited, tag], selection));
+}
+
+/** The tags that every task of a role call has: its play's, its role's name, the call's own. */
+export function inheritedTags(play: Play, call: RoleCall): readonly string[] {
+  return [...(play.tags ?? []), call.role.name, ...call.tags];
+}
+
+/** The role calls of a play that may have selected tasks. */
+export function selectedCalls(play: Play, selection: TagSelection): readonly RoleCall[] {
+  return play.roles.filter((call) => mayBeSelected(inheritedTags(play, call), call.role.tags, selection));
 }

@@ -1,91 +1,108 @@
-/** What became of the tasks of a stage on one host, told as events and counted for the recap. */
-import type { TaskStatus } from '../../events.ts';
+/** Reports what becomes of the tasks of a stage on one host: as events, and in the counts of the recap. */
+import type { EventStream, TaskFailure, TaskStatus } from '../../events.ts';
 import type { InventoryHost } from '../../inventory/inventory.ts';
-import type { RunContext } from '../context.ts';
-import type { Outcome } from '../tasks/change.ts';
+import type { State } from '../../state.ts';
 import type { Decision } from '../tasks/check-phase.ts';
 import { hasResource, type StagePlace, type TaskInstance, verdictOf } from '../tasks/task-instances.ts';
+import type { Recap } from './recap.ts';
 
-/** Tells of one host's tasks. */
+/** What {@link TaskReporter} needs. */
+export interface ReporterContext {
+  readonly events: EventStream;
+  readonly recap: Recap;
+  /** Check mode: what differs would change. */
+  readonly isCheck: boolean;
+}
+
+/** Reports one host's tasks. */
 export class TaskReporter {
-  readonly #run: RunContext;
+  readonly #context: ReporterContext;
   readonly #place: StagePlace;
-  readonly #host: InventoryHost;
+  readonly #host: string;
   /** What exactly differs, where that was asked (`--diff`). */
   readonly diffs = new Map<TaskInstance, string>();
 
-  constructor(run: RunContext, place: StagePlace, host: InventoryHost) {
-    this.#run = run;
+  constructor(context: ReporterContext, place: StagePlace, host: InventoryHost) {
+    this.#context = context;
     this.#place = place;
-    this.#host = host;
+    this.#host = host.name;
   }
 
   /**
-   * A instance whose fate is known without the change phase.
-   * @param refused Another instance of the stage can't be done, so that none is.
+   * An instance that ends without a change.
+   * @param isRefused Can another task of the stage not be done, so that none is?
    */
-  report(decision: Decision, refused: boolean): void {
-    const status = ((): TaskStatus => {
-      switch (decision.what) {
-        case 'nothing':
-          return 'ok';
-        case 'skip':
-          return 'skipped';
-        case 'fail':
-          return decision.instance.task.options.ignoreErrors ? 'ignored' : 'failed';
-        case 'change':
-          if (refused && !this.#run.options.check) return 'not run';
-          // A wait changes nothing; in check mode it is not waited for.
-          return hasResource(decision.instance) && decision.instance.task.action.readOnly ? 'skipped' : 'would change';
-      }
-    })();
+  report(decision: Decision, isRefused: boolean): void {
+    const { instance, what } = decision;
     // A handler that nobody notified did not happen.
-    if (decision.instance.pendingName !== undefined && decision.what === 'nothing') return;
-    const verdict = verdictOf(decision.instance);
-    if (verdict) {
-      const { id, evidence, what, expected, hint } = verdict;
-      this.#run.events.emit({
-        type: 'verdict',
-        host: this.#host.name,
-        role: this.#place.call.role.name,
-        check: id,
-        verdict: verdict.verdict,
-        evidence,
-        problem: what === undefined ? undefined : { what, expected, hint, host: this.#host.name },
-      });
+    if (instance.pendingName !== undefined && what === 'nothing') return;
+    this.#reportVerdict(instance);
+    this.finish(instance, this.#statusOf(decision, isRefused), decision);
+  }
+
+  #statusOf({ instance, what }: Decision, isRefused: boolean): TaskStatus {
+    switch (what) {
+      case 'nothing':
+        return 'ok';
+      case 'skip':
+        return 'skipped';
+      case 'fail':
+        return instance.task.options.ignoreErrors ? 'ignored' : 'failed';
+      case 'change':
+        if (isRefused && !this.#context.isCheck) return 'not run';
+        // Check mode does not wait.
+        return hasResource(instance) && instance.task.action.readOnly ? 'skipped' : 'would change';
     }
-    this.finish(decision.instance, status, decision);
   }
 
-  /** A instance's change begins on the host. */
-  begin(instance: TaskInstance): void {
-    this.#run.events.emit({ type: 'task-started', host: this.#host.name, task: instance.ref });
+  #reportVerdict(instance: TaskInstance): void {
+    const verdict = verdictOf(instance);
+    if (!verdict) return;
+    const { id, evidence, what, expected, hint } = verdict;
+    this.#context.events.emit({
+      type: 'verdict',
+      host: this.#host,
+      role: this.#place.call.role.name,
+      check: id,
+      verdict: verdict.verdict,
+      evidence,
+      problem: what === undefined ? undefined : { what, expected, hint, host: this.#host },
+    });
   }
 
-  /** Output of a instance's change, or words about it. */
-  output(instance: TaskInstance, text: string, stream: 'stdout' | 'stderr' = 'stdout'): void {
+  /** An instance's change begins on the host. */
+  start({ ref }: TaskInstance): void {
+    this.#context.events.emit({ type: 'task-started', host: this.#host, task: ref });
+  }
+
+  /** Output of an instance's change, or a message about it. */
+  output({ ref }: TaskInstance, text: string, stream: 'stdout' | 'stderr' = 'stdout'): void {
     if (text === '') return;
-    this.#run.events.emit({ type: 'task-output', host: this.#host.name, task: instance.ref, stream, text });
+    this.#context.events.emit({ type: 'task-output', host: this.#host, task: ref, stream, text });
   }
 
-  /** A instance's end. */
+  /** An instance ends. */
   finish(
     instance: TaskInstance,
     status: TaskStatus,
-    known: { readonly found?: Outcome['found']; readonly failure?: Outcome['failure']; readonly ms?: number } = {},
+    more: {
+      readonly found?: State | undefined;
+      readonly failure?: TaskFailure | undefined;
+      readonly ms?: number;
+    } = {},
   ): void {
-    this.#run.count(this.#host, status);
-    const { action } = instance.task;
-    this.#run.events.emit({
+    this.#context.recap.count(this.#host, status);
+    const { task, ref } = instance;
+    this.#context.events.emit({
       type: 'task-finished',
-      host: this.#host.name,
-      task: status === 'failed' || status === 'ignored' ? { ...instance.ref, at: instance.task.at } : instance.ref,
+      host: this.#host,
+      task: status === 'failed' || status === 'ignored' ? { ...ref, at: task.at } : ref,
       status,
-      ms: known.ms ?? 0,
-      found: known.found,
-      wanted: hasResource(instance) && status !== 'skipped' && 'wanted' in action ? action.wanted : undefined,
+      ms: more.ms ?? 0,
+      found: more.found,
+      wanted: hasResource(instance) && status !== 'skipped' ? instance.task.action.wanted : undefined,
       diff: this.diffs.get(instance),
-      failure: known.failure,
+      failure: more.failure,
     });
   }
 }

@@ -1,14 +1,16 @@
 /**
- * What hosts answered when they were asked ahead (rehearse.ts), by host and script. It is true as long as nothing has been
- * changed anywhere, and forgotten then.
+ * The prefetch cache: what hosts answered ahead of time (prefetch.ts), and which could not be reached. Both hold until something
+ * is changed anywhere, and are cleared together then.
  */
+import type { Problem } from '../../errors.ts';
 import type { Step, StepResult } from '../../remote/session.ts';
 
-/** Answers to scripts that were asked before their time. */
+/** Results by host, session and script. */
 export class PrefetchCache {
-  readonly #answers = new Map<string, Map<string, StepResult>>();
+  readonly #results = new Map<string, Map<string, StepResult>>();
+  readonly #unreachable = new Map<string, Problem>();
 
-  /** Keeps the answers of a batch. Steps that were left out, or that the user stopped, have none. */
+  /** Keeps the results of steps. Steps that were skipped or interrupted have none to keep. */
   put(host: string, become: boolean, steps: readonly Step[], results: readonly StepResult[]): void {
     const known = this.#of(host, become);
     const byId = new Map(results.map((result) => [result.id, result]));
@@ -18,12 +20,12 @@ export class PrefetchCache {
     }
   }
 
-  /** Has a script been answered? */
+  /** Is the result of a script known? */
   has(host: string, become: boolean, { script }: Step): boolean {
     return this.#of(host, become).has(script.reveal());
   }
 
-  /** The answers to a batch, as the host would give them now; undefined where any is not known. */
+  /** The results of steps; undefined where any is not known. */
   get(host: string, become: boolean, steps: readonly Step[]): readonly StepResult[] | undefined {
     const known = this.#of(host, become);
     const results: StepResult[] = [];
@@ -35,15 +37,26 @@ export class PrefetchCache {
     return results;
   }
 
-  /** Something changes. */
+  /** Keeps why a host could not be reached. */
+  putUnreachable(host: string, problem: Problem): void {
+    this.#unreachable.set(host, problem);
+  }
+
+  /** Why a host could not be reached, where that was tried. */
+  whyUnreachable(host: string): Problem | undefined {
+    return this.#unreachable.get(host);
+  }
+
+  /** Something changes: nothing that is kept need hold any more, and a host may be reachable now. */
   clear(): void {
-    this.#answers.clear();
+    this.#results.clear();
+    this.#unreachable.clear();
   }
 
   #of(host: string, become: boolean): Map<string, StepResult> {
     const key = `${host} ${become}`;
-    const known = this.#answers.get(key) ?? new Map<string, StepResult>();
-    this.#answers.set(key, known);
+    const known = this.#results.get(key) ?? new Map<string, StepResult>();
+    this.#results.set(key, known);
     return known;
   }
 }

@@ -1,6 +1,6 @@
 /**
- * The sessions of a run: opened when first needed, one per host, closed at the end. A host that could not be reached, or whose
- * link broke, stays out for the rest of the run.
+ * The sessions of a run: opened when first needed, one per host and user, closed at the end. A host that can't be reached, or
+ * whose link is lost, stays out for the rest of the run.
  */
 import { setMaxListeners } from 'node:events';
 import { PassThrough, type Readable } from 'node:stream';
@@ -21,6 +21,7 @@ import {
 } from '../../remote/session.ts';
 import type { Script } from '../../script.ts';
 import { type Cost, NO_TRAFFIC, trafficBetween } from '../../traffic.ts';
+import { Machines } from './machines.ts';
 
 /** What {@link SessionPool} needs. */
 export interface PoolOptions {
@@ -32,16 +33,22 @@ export interface PoolOptions {
   readonly events: EventStream;
   /** Held on every host that may be changed; undefined in check mode, which only reads. */
   readonly lock: LockRequest | undefined;
-  /** Hosts that are locked from the first batch on. Others are only read, and locked when a task delegated to them changes something. */
+  /** Hosts that are locked with their first steps. Others are read, and locked when a task delegated to them changes them. */
   readonly changeable: ReadonlySet<string>;
 }
 
-/** What something is done for: as root or as the host's own user, and for which stage; none for checks, and for what is asked ahead. */
+/** What steps are sent for. */
 export interface SendContext {
+  readonly phase: Phase;
+  /** As root, or as the host's own user? */
   readonly become: boolean;
+  /** The stage it is for; undefined for preflight checks and for what is prefetched. */
   readonly role?: string;
   readonly stage?: string;
 }
+
+/** What came of using a session. */
+export type Used<T> = { readonly value: T } | { readonly problem: Problem };
 
 /** Opens, keeps and closes sessions. */
 export class SessionPool {
@@ -49,16 +56,14 @@ export class SessionPool {
   readonly #sessions = new Map<string, Promise<Session>>();
   readonly #unreachable = new Map<string, Problem>();
   readonly #locked = new Set<Session>();
-  /** Hosts that could not be reached when they were asked ahead, and would not be now: nothing has changed since. */
-  readonly #foreseen = new Map<string, Problem>();
-  /** Sessions that could not be opened ahead, by {@link keyOf}. */
-  readonly #failedAhead = new Set<string>();
+  readonly #machines: Machines;
   /** Aborted when the user asks to stop: hosts that are not connected yet are not waited for. */
   readonly #connecting = new AbortController();
   #interrupted: 'after this step' | 'now' | undefined;
 
   constructor(options: PoolOptions) {
     this.#options = options;
+    this.#machines = new Machines(options.events);
     // Every host that is being connected to listens.
     setMaxListeners(0, this.#connecting.signal);
   }
@@ -68,87 +73,57 @@ export class SessionPool {
     return this.#unreachable.get(host);
   }
 
-  /** Begins to connect to a host over the network, within `--forks`. Whether it worked is seen when the host is used. */
-  connectAhead(host: InventoryHost, become: boolean): void {
-    const { connect, limit } = this.#options;
-    if (connect(host, become).transport === 'local') return;
-    void limit(() => this.#session(host, become)).catch(() => this.#failedAhead.add(keyOf(host, become)));
+  /** Takes a host out for the rest of the run. */
+  setUnreachable(host: InventoryHost, problem: Problem): void {
+    if (this.#unreachable.has(host.name)) return;
+    this.#unreachable.set(host.name, problem);
+    const { events, changeable } = this.#options;
+    if (changeable.has(host.name)) events.emit({ type: 'host-unreachable', host: host.name, problem });
+    else {
+      const what = `${problem.what}; the host is not in this run, but a task reads it or is delegated to it`;
+      events.emit({ type: 'warning', problem: { ...problem, host: host.name, what } });
+    }
+  }
+
+  /**
+   * Begins to connect to a host, within `--forks`. This machine itself is connected to when it is used.
+   * @returns why it can't be reached, where it can't.
+   */
+  async connectAhead(host: InventoryHost, become: boolean): Promise<Problem | undefined> {
+    if (this.#options.connect(host, become).transport === 'local') return undefined;
+    try {
+      await this.#options.limit(() => this.#session(host, become));
+      return undefined;
+    } catch (error) {
+      // Any other error comes again when the host is used.
+      return error instanceof LinkError ? error.problem : undefined;
+    }
   }
 
   /**
    * Does something over a host's session, within `--forks`; opens it first where needed.
-   * @param changes It changes something: the host is locked before, where it is not yet.
-   * @returns undefined when the host is or becomes unreachable; {@link whyUnreachable} then says why.
+   * @param changes Does it change something? The host is locked before, and no other session changes its machine meanwhile.
+   * @returns its value, or why the host is unreachable. It is connected to anew the next time.
    */
   async use<T>(
     host: InventoryHost,
     become: boolean,
     work: (session: Session) => Promise<T>,
     changes = false,
-  ): Promise<T | undefined> {
-    const foreseen = this.#foreseen.get(host.name);
-    if (foreseen) this.#setUnreachable(host, foreseen);
-    if (this.#unreachable.has(host.name)) return undefined;
-    const done = await this.#try(host, become, work, changes);
-    if ('value' in done) return done.value;
-    this.#setUnreachable(host, done.problem);
-    return undefined;
-  }
-
-  /**
-   * The same for what is asked ahead of its time: a host that can't be reached yet may be later, when something has been
-   * changed ({@link retryUnreachable}).
-   */
-  async useAhead<T>(
-    host: InventoryHost,
-    become: boolean,
-    work: (session: Session) => Promise<T>,
-  ): Promise<T | undefined> {
-    if (this.#foreseen.has(host.name)) return undefined;
-    const done = await this.#try(host, become, work, false);
-    if ('value' in done) return done.value;
-    this.#foreseen.set(host.name, done.problem);
-    const key = keyOf(host, become);
-    const broken = this.#sessions.get(key);
-    this.#sessions.delete(key);
-    await broken?.then((session) => session.close()).catch(() => {});
-    return undefined;
-  }
-
-  /** Something changes, maybe what kept a host from being reached. */
-  retryUnreachable(): void {
-    this.#foreseen.clear();
-    for (const key of this.#failedAhead) this.#sessions.delete(key);
-    this.#failedAhead.clear();
-  }
-
-  async #try<T>(
-    host: InventoryHost,
-    become: boolean,
-    work: (session: Session) => Promise<T>,
-    changes: boolean,
-  ): Promise<{ readonly value: T } | { readonly problem: Problem }> {
+  ): Promise<Used<T>> {
     return this.#options.limit(async () => {
       try {
         const session = await this.#session(host, become);
-        if (changes) this.#lock(session);
-        return { value: await work(session) };
+        if (!changes) return { value: await work(session) };
+        this.#lock(session);
+        return { value: await this.#machines.exclusively(session, () => work(session)) };
       } catch (error) {
-        if (error instanceof LinkError || error instanceof LockError) return { problem: error.problem };
-        throw error;
+        if (error instanceof LockError) return { problem: error.problem };
+        if (!(error instanceof LinkError)) throw error;
+        await this.#discard(keyOf(host, become));
+        return { problem: error.problem };
       }
     });
-  }
-
-  #setUnreachable(host: InventoryHost, problem: Problem): void {
-    if (this.#unreachable.has(host.name)) return;
-    this.#unreachable.set(host.name, problem);
-    const { events, changeable } = this.#options;
-    if (changeable.has(host.name)) events.emit({ type: 'host-unreachable', host: host.name, problem });
-    else {
-      const what = `${problem.what}; this run is not for it, but asks it, or does something there for another host`;
-      events.emit({ type: 'warning', problem: { ...problem, host: host.name, what } });
-    }
   }
 
   #session(host: InventoryHost, become: boolean): Promise<Session> {
@@ -162,17 +137,26 @@ export class SessionPool {
       const ms = Math.round(performance.now() - start);
       events.emit({ type: 'host-connected', host: host.name, ms });
       for (const phase of ['connect', 'authenticate', 'become'] as const) {
-        this.#tell(host.name, phase, session.opening[phase]);
+        this.#emitCost(host.name, phase, session.opening[phase]);
       }
+      this.#machines.add(host.name, session);
       if (changeable.has(host.name)) this.#lock(session);
       if (this.#interrupted) await session.interrupt(this.#interrupted);
       return session;
     })();
     this.#sessions.set(key, opening);
+    opening.catch(() => this.#sessions.delete(key));
     return opening;
   }
 
-  /** Has a session take the lock with its next batch, once. Root's lock and a user's are two; a run may hold both. */
+  /** Closes a session whose link is lost. */
+  async #discard(key: string): Promise<void> {
+    const broken = this.#sessions.get(key);
+    this.#sessions.delete(key);
+    await broken?.then((session) => session.close()).catch(() => {});
+  }
+
+  /** Has a session take the lock with its next steps, once. Root's lock and a user's are two; a run may hold both. */
   #lock(session: Session): void {
     const { lock } = this.#options;
     if (!lock || this.#locked.has(session)) return;
@@ -182,41 +166,41 @@ export class SessionPool {
 
   /**
    * Runs steps over a connection of their own, opened now and closed after: proof that the way in is open.
-   * @param to What for.
-   * @returns the answers, or why there is no such connection.
+   * @returns the results, or why there is no such connection.
    */
   async onNewConnection(
     host: InventoryHost,
     steps: readonly Step[],
-    to: SendContext,
+    context: SendContext,
   ): Promise<readonly StepResult[] | Problem> {
     const { open, connect } = this.#options;
     const start = performance.now();
     let session: Session | undefined;
     try {
-      session = await open(connect(host, to.become));
+      session = await open(connect(host, context.become));
       return await session.run(steps);
     } catch (error) {
       if (error instanceof LinkError) return error.problem;
       throw error;
     } finally {
       await session?.close();
-      this.#tell(host.name, 'confirm', { ms: performance.now() - start, ...(session?.wire ?? NO_TRAFFIC) }, to);
+      const cost = { ms: performance.now() - start, ...(session?.wire ?? NO_TRAFFIC) };
+      this.#emitCost(host.name, context.phase, cost, context);
     }
   }
 
   /**
-   * What a script prints on a host, for another one, beside whatever it is at, and beyond `--forks`. The stream fails where
-   * that fails.
+   * What a script prints on a host, for another host. It runs beside whatever the session is at, and beyond `--forks`. The
+   * stream fails where that fails.
    */
-  read(host: InventoryHost, script: Script, to: SendContext): Readable {
+  read(host: InventoryHost, script: Script, context: SendContext): Readable {
     const out = new PassThrough();
-    void this.#give(host, script, to, out).catch((error) => out.destroy(error));
+    void this.#pipe(host, script, context, out).catch((error) => out.destroy(error));
     return out;
   }
 
-  async #give(host: InventoryHost, script: Script, to: SendContext, out: PassThrough): Promise<void> {
-    const session = await this.#session(host, to.become);
+  async #pipe(host: InventoryHost, script: Script, context: SendContext, out: PassThrough): Promise<void> {
+    const session = await this.#session(host, context.become);
     const start = performance.now();
     let bytesIn = 0;
     const content = session.read(script);
@@ -227,7 +211,7 @@ export class SessionPool {
       await pipeline(content, out);
     } finally {
       const traffic = { roundTrips: session.channelRoundTrips, bytesOut: 0, bytesIn };
-      this.#tell(host.name, 'peer-upload', { ms: performance.now() - start, ...traffic }, to);
+      this.#emitCost(host.name, context.phase, { ms: performance.now() - start, ...traffic }, context);
     }
   }
 
@@ -245,18 +229,19 @@ export class SessionPool {
     await this.#each(async (session) => {
       const [start, before] = [performance.now(), session.wire];
       await session.close();
-      this.#tell(session.name, 'close', { ms: performance.now() - start, ...trafficBetween(before, session.wire) });
+      const cost = { ms: performance.now() - start, ...trafficBetween(before, session.wire) };
+      this.#emitCost(session.name, 'close', cost);
     });
   }
 
-  /** What a phase cost. Milliseconds are measured in fractions, and told without. */
-  #tell(host: string, phase: Phase, cost: Cost, to?: SendContext): void {
+  /** Costs are measured in fractions of milliseconds, and reported in whole ones. */
+  #emitCost(host: string, phase: Phase, cost: Cost, context?: SendContext): void {
     this.#options.events.emit({
       type: 'phase-finished',
       host,
       phase,
-      role: to?.role,
-      stage: to?.stage,
+      role: context?.role,
+      stage: context?.stage,
       cost: { ...cost, ms: Math.round(cost.ms) },
     });
   }

@@ -1,8 +1,7 @@
 /**
- * A stage's tasks and handlers as the instances of work of one host: numbered, selected by tags, with the host they look at and
- * the handlers they notify. Pure.
+ * The tasks and handlers of a stage as instances of one host: selected by tags, with the host that they run on and the handlers
+ * that they notify. Pure.
  */
-
 import { InvalidValue } from '../../errors.ts';
 import type { TaskRef } from '../../events.ts';
 import type { FactRequests } from '../../fact.ts';
@@ -12,7 +11,8 @@ import type { Resource } from '../../resource.ts';
 import type { RoleCall, Stage, TaskContext } from '../../role.ts';
 import type { Task, Verdict } from '../../task.ts';
 import { unknownKeys } from '../../validate-options.ts';
-import { isSelected, mayBeSelected, type TagSelection } from '../plan/tags.ts';
+import { inheritedTags, isSelected, type TagSelection } from '../plan/tags.ts';
+import type { PendingHandler } from './pending-handlers.ts';
 
 /** One task or handler of one host. */
 export interface TaskInstance {
@@ -20,15 +20,15 @@ export interface TaskInstance {
   readonly key: string;
   readonly ref: TaskRef;
   readonly task: Task;
-  /** The host whose session it uses: its own, or the one it is delegated to. */
+  /** The host that it runs on: its own, or the one it is delegated to. */
   readonly target: string;
-  /** Names under which handlers are owed when this instance changes something. */
-  readonly notifies: readonly string[];
-  /** For a handler: the name it is owed under. */
+  /** The handlers that become pending when this instance changes something. */
+  readonly notifies: readonly PendingHandler[];
+  /** Of a handler: the mark under which it is pending on its target. */
   readonly pendingName: string | undefined;
 }
 
-/** A instance that has a resource, which is every instance with steps on a host. */
+/** An instance that has a resource, and so has steps on a host. */
 export type ResourceInstance = TaskInstance & { readonly task: Task & { readonly action: Resource } };
 
 /** Has it something to look at on a host? */
@@ -36,7 +36,7 @@ export function hasResource(instance: TaskInstance): instance is ResourceInstanc
   return instance.task.action.kind !== 'verdict';
 }
 
-/** The verdict of a instance that is one. */
+/** The verdict of an instance that is one. */
 export function verdictOf(instance: TaskInstance): Verdict | undefined {
   return instance.task.action.kind === 'verdict' ? (instance.task.action as Verdict) : undefined;
 }
@@ -48,19 +48,10 @@ export interface StagePlace {
   readonly stage: Stage<unknown>;
 }
 
-/** Tags that every task of a role call has. */
-export function inheritedTags(play: Play, call: RoleCall): readonly string[] {
-  return [...(play.tags ?? []), call.role.name, ...call.tags];
-}
-
-/** The roles of a play that may have selected tasks. */
-export function selectedCalls(play: Play, selection: TagSelection): readonly RoleCall[] {
-  return play.roles.filter((call) => mayBeSelected(inheritedTags(play, call), call.role.tags, selection));
-}
-
 /**
- * The instances of one host: selected tasks in order, then the stage's handlers but those whose `when` says no.
- * @throws UserError of a role's own; WrongValue when a task notifies a handler that its stage does not have.
+ * The instances of one host: selected tasks in order, then the handlers, without those whose `when` is false.
+ * @param first The host that does what is to be done once.
+ * @throws UserError of a role's own; InvalidValue when a task notifies a handler that its stage does not have.
  */
 export function instantiateTasks(
   place: StagePlace,
@@ -69,17 +60,21 @@ export function instantiateTasks(
   first: HostView,
 ): readonly TaskInstance[] {
   const { play, call, stage } = place;
-  const handlers = Object.entries(stage.handlers?.(context) ?? {});
-  const owedName = (handler: string): string =>
-    `${call.role.name}.${stage.name}.${handler}`.replaceAll(/[^\w.-]/g, '_');
-  const notifies = (task: Task): readonly string[] =>
+  const own = context.host.name;
+  const targetOf = ({ options }: Task): string => options.delegateTo?.name ?? own;
+  const handlers = new Map(Object.entries(stage.handlers?.(context) ?? {}));
+  const pending = (name: string, handler: Task): PendingHandler => {
+    const target = targetOf(handler);
+    // A delegated handler lies beside those of its target's own.
+    const words = [call.role.name, stage.name, name, ...(target === own ? [] : ['for', own])];
+    return { name: words.join('.').replaceAll(/[^\w.-]/g, '_'), target };
+  };
+  const notifies = (task: Task): readonly PendingHandler[] =>
     [task.options.notify ?? []].flat().flatMap((name) => {
-      const [, handler] = handlers.find(([each]) => each === name) ?? [];
-      // One that is not to run now is owed to nobody.
-      if (handler) return handler.options.when === false ? [] : owedName(name);
-      const names = Object.fromEntries(handlers);
+      const handler = handlers.get(name);
+      if (handler) return handler.options.when === false ? [] : pending(name, handler);
       const where = `stage ${stage.name}, notified by task "${task.name}"`;
-      throw new InvalidValue(unknownKeys('handler', where, [name], names, () => task.at));
+      throw new InvalidValue(unknownKeys('handler', where, [name], Object.fromEntries(handlers), () => task.at));
     });
   const instance = (task: Task, key: string, index: number, handler?: string): TaskInstance => ({
     key,
@@ -93,9 +88,9 @@ export function instantiateTasks(
       resource: `${task.action.kind === 'verdict' ? 'check' : task.action.kind} ${task.action.id}`,
     },
     task,
-    target: task.options.delegateTo?.name ?? context.host.name,
+    target: targetOf(task),
     notifies: notifies(task),
-    pendingName: handler === undefined ? undefined : owedName(handler),
+    pendingName: handler === undefined ? undefined : pending(handler, task).name,
   });
   const inherited = inheritedTags(play, call);
   const tasks = stage.tasks(context);
@@ -103,8 +98,8 @@ export function instantiateTasks(
     ...tasks
       .map((task, i) => instance(task, `t${i}`, i))
       .filter(({ task }) => isSelected([...inherited, ...(task.options.tags ?? [])], selection))
-      .filter(({ task }) => !task.options.runOnce || context.host.name === first.name),
-    ...handlers
+      .filter(({ task }) => !task.options.runOnce || own === first.name),
+    ...[...handlers]
       .map(([name, task], i) => instance(task, `h${i}`, tasks.length + i, name))
       .filter(({ task }) => task.options.when !== false),
   ];

@@ -9,7 +9,7 @@ import { play } from '../../../engine/play.ts';
 import type { Resource } from '../../../engine/resource.ts';
 import { download } from '../../../engine/resources/download.ts';
 import { file } from '../../../engine/resources/file.ts';
-import type { Interruption } from '../../../engine/run/run-options.ts';
+import type { Interruption } from '../../../engine/run/plan/run-options.ts';
 import { PeerSources } from '../../../engine/run/sessions/peer-sources.ts';
 import { sh } from '../../../engine/script.ts';
 import { task } from '../../../engine/task.ts';

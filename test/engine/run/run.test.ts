@@ -12,7 +12,7 @@ import { command } from '../../../engine/resources/command.ts';
 import { file } from '../../../engine/resources/file.ts';
 import { waitFor } from '../../../engine/resources/wait.ts';
 import { defineRole } from '../../../engine/role.ts';
-import type { Interruption } from '../../../engine/run/run-options.ts';
+import type { Interruption } from '../../../engine/run/plan/run-options.ts';
 import { sh } from '../../../engine/script.ts';
 import { maskData, Secret } from '../../../engine/secret.ts';
 import { task } from '../../../engine/task.ts';
@@ -212,7 +212,7 @@ t.test(
       { lock: 'quorum', host: first },
     );
     const left = bad.events.filter((event) => event.type === 'host-failed');
-    const what = `quorum was not disrupted here, because it did not recover on ${first}`;
+    const what = `not changed here, since quorum did not recover on ${first}`;
     t.match(left, [{ problem: { what } }, { problem: { what } }]);
   },
 );
@@ -280,7 +280,7 @@ t.test('an unreachable host is told apart from a failed one, and a host that nee
   t.equal(failed.exitCode, 2);
   t.match(
     failed.events.find((event) => event.type === 'host-failed'),
-    { host: 'node-1', problem: { what: 'the fact "name" of node-2 could not be had: connection refused' } },
+    { host: 'node-1', problem: { what: 'the fact "name" of node-2 could not be gathered: connection refused' } },
   );
 
   const asking = defineRole({
@@ -296,7 +296,7 @@ t.test('an unreachable host is told apart from a failed one, and a host that nee
   t.notOk(limited.events.some(({ type }) => type === 'host-unreachable'));
   t.match(
     limited.events.filter(({ type }) => type === 'warning'),
-    [{ problem: { host: 'node-2', what: /^connection refused; this run is not for it/ } }],
+    [{ problem: { host: 'node-2', what: /^connection refused; the host is not in this run/ } }],
     'one that --limit leaves out is only said to be missing',
   );
 });

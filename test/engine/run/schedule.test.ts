@@ -9,7 +9,7 @@ import { command } from '../../../engine/resources/command.ts';
 import { file } from '../../../engine/resources/file.ts';
 import { waitFor } from '../../../engine/resources/wait.ts';
 import { defineRole } from '../../../engine/role.ts';
-import type { RunOptions } from '../../../engine/run/run-options.ts';
+import type { RunOptions } from '../../../engine/run/plan/run-options.ts';
 import { sh } from '../../../engine/script.ts';
 import { task } from '../../../engine/task.ts';
 import { openSession } from '../../support/open-session.ts';

@@ -9,8 +9,10 @@ import { defineRole, type Stage, type TaskContext } from '../../../engine/role.t
 import { FactSteps } from '../../../engine/run/facts/fact-steps.ts';
 import { batches } from '../../../engine/run/plan/batches.ts';
 import { isSelected, mayBeSelected } from '../../../engine/run/plan/tags.ts';
-import { isNeeded, SegmentScript, segmentsOf } from '../../../engine/run/tasks/change.ts';
-import { checkSteps, decide } from '../../../engine/run/tasks/check-phase.ts';
+import { checkSteps, type Decision, decide } from '../../../engine/run/tasks/check-phase.ts';
+import { prepareChanges } from '../../../engine/run/tasks/prepare-changes.ts';
+import { SegmentScript } from '../../../engine/run/tasks/segment-script.ts';
+import { isNeeded, segmentsOf as segmentsOfPrepared } from '../../../engine/run/tasks/segments.ts';
 import { instantiateTasks, type TaskInstance } from '../../../engine/run/tasks/task-instances.ts';
 import { sh } from '../../../engine/script.ts';
 import type { State } from '../../../engine/state.ts';
@@ -61,6 +63,12 @@ const answer = (id: string, stdout = '', more: Partial<StepResult> = {}): StepRe
   arrived: 1_700_000_000,
   ...more,
 });
+
+/** The decisions about instances of one host, from its answers. */
+const decided = (list: readonly TaskInstance[], answers: readonly StepResult[]) =>
+  decide(list, new Map([['node-1', answers]]));
+
+const segmentsOf = (decisions: readonly Decision[]) => segmentsOfPrepared(prepareChanges(decisions));
 
 t.test('tags select as in Ansible', async (t) => {
   const table: readonly [tags: string[], wanted: string[], skipped: string[], selected: boolean][] = [
@@ -123,12 +131,12 @@ t.test('keywords of a play that are no numbers are refused at the line of the pl
 
 t.test('two facts with the same script are one question, whoever asks', async (t) => {
   const uptime = fact({ name: 'uptime', script: sh`uptime`, parse: ({ stdout }) => stdout.trim(), example: '1 day' });
-  const questions = new FactSteps();
+  const steps = new FactSteps();
   const requests = { own: uptime, all: fromEach([host('node-1'), host('node-2')], uptime) };
-  questions.add('node-1', requests);
-  questions.add('node-2', requests);
+  steps.add('node-1', requests);
+  steps.add('node-2', requests);
   t.strictSame(
-    [...questions.batches].map(([name, steps]) => [name, steps.length]),
+    [...steps.byHost].map(([name, steps]) => [name, steps.length]),
     [
       ['node-1', 1],
       ['node-2', 1],
@@ -138,7 +146,7 @@ t.test('two facts with the same script are one question, whoever asks', async (t
     ['node-1', [answer('f0', '3 days\n')]],
     ['node-2', [answer('f0', '5 days\n')]],
   ]);
-  t.strictSame(questions.answers('node-2', requests, results, new Map()), {
+  t.strictSame(steps.answers('node-2', requests, results, new Map()), {
     ok: true,
     facts: {
       own: '5 days',
@@ -158,10 +166,10 @@ t.test('a host that can not be asked is missing, or fails the asker, as the aske
     ['omit', { ok: true, facts: { others: new Map() } }],
     ['fail', { ok: false, missing: { host: 'node-2', fact: 'name', why: 'connection refused' } }],
   ] as const) {
-    const questions = new FactSteps();
+    const steps = new FactSteps();
     const requests = { others: fromEach(others, name, choice) };
-    questions.add('node-1', requests);
-    t.strictSame(questions.answers('node-1', requests, new Map(), unreachable), expected);
+    steps.add('node-1', requests);
+    t.strictSame(steps.answers('node-1', requests, new Map(), unreachable), expected);
   }
 });
 
@@ -174,12 +182,12 @@ t.test('a fact whose answer makes no sense is named with what the host said', as
     },
     example: 1,
   });
-  const questions = new FactSteps();
-  questions.add('node-1', { strict });
+  const steps = new FactSteps();
+  steps.add('node-1', { strict });
   const results = new Map([
     ['node-1', [answer('f0', '', { exitCode: 127, stderr: Buffer.from('free: not found\n') })]],
   ]);
-  t.match(questions.answers('node-1', { strict }, results, new Map()), {
+  t.match(steps.answers('node-1', { strict }, results, new Map()), {
     missing: { why: 'no total (exit code 127; stderr: free: not found)' },
   });
 });
@@ -192,7 +200,7 @@ t.test('what is found decides what is done', async (t) => {
     task('no answer', resource('d')),
     task('refused', refuse('disk', { evidence: '1 GB', what: 'the disk is too small', hint: 'a larger card' })),
   ]);
-  const decisions = decide(list, [answer('t0', 'value=wanted'), answer('t1', 'value=other'), answer('t3', 'oops')]);
+  const decisions = decided(list, [answer('t0', 'value=wanted'), answer('t1', 'value=other'), answer('t3', 'oops')]);
   t.strictSame(
     decisions.map(({ what }) => what),
     ['nothing', 'change', 'skip', 'fail', 'fail'],
@@ -203,7 +211,7 @@ t.test('what is found decides what is done', async (t) => {
 
 t.test('nothing to change means no change script at all', async (t) => {
   const list = units([task('a', resource('a')), task('b', resource('b'))]);
-  const decisions = decide(list, [answer('t0', 'value=wanted'), answer('t1', 'value=wanted')]);
+  const decisions = decided(list, [answer('t0', 'value=wanted'), answer('t1', 'value=wanted')]);
   t.strictSame(segmentsOf(decisions), []);
 });
 
@@ -211,7 +219,7 @@ t.test(
   'from the first change on, later tasks are looked at again: an earlier change may have altered what they saw',
   async (t) => {
     const list = units([task('a', resource('a')), task('b', resource('b')), task('c', resource('c'))]);
-    const decisions = decide(list, [
+    const decisions = decided(list, [
       answer('t0', 'value=wanted'),
       answer('t1', 'value=no'),
       answer('t2', 'value=wanted'),
@@ -236,7 +244,7 @@ t.test('what is sent goes in a row: not too much at once, no place twice, nothin
       upload: () => ({ script: sh`cat`, content: () => Readable.from([]) }),
     });
   const rows = (...tasks: Task[]) => {
-    const decisions = decide(
+    const decisions = decided(
       units(tasks),
       tasks.map((_, i) => answer(`t${i}`, 'value=no')),
     );
@@ -257,9 +265,9 @@ t.test('a handler is due when notified or owed from a run that was cut, and else
   const handlers = { 'reload it': task('Reload it', resource('reload', { done: 'yes' }, { verify: 'exit code' })) };
   const list = units([task('a', resource('a'), { notify: 'reload it' })], handlers);
   const probes = checkSteps(list, 'node-1').map(({ id }) => id);
-  t.strictSame(probes, ['t0', 'owed'], 'its own probe is not asked');
+  t.strictSame(probes, ['t0', 'pending'], 'its own probe is not asked');
   const what = (value: string, owed: string) =>
-    decide(list, [answer('t0', `value=${value}`), answer('owed', owed)]).map((decision) => decision.what);
+    decided(list, [answer('t0', `value=${value}`), answer('pending', owed)]).map((decision) => decision.what);
   t.strictSame(what('wanted', ''), ['nothing', 'nothing']);
   t.strictSame(what('other', ''), ['change', 'change']);
   t.strictSame(what('wanted', 'role.main.reload_it\n'), ['nothing', 'change']);
@@ -280,7 +288,7 @@ t.test(
       disrupts: { lock: 'etcd', before: wait, after: wait },
     });
     const list = units([task('config', resource('config'), { notify: 'restart' })], { restart });
-    const segments = segmentsOf(decide(list, [answer('t0', 'value=other'), answer('owed')]));
+    const segments = segmentsOf(decided(list, [answer('t0', 'value=other'), answer('pending')]));
     t.strictSame(
       segments.map(({ lock, decisions }) => [lock, decisions.length]),
       [
@@ -290,9 +298,9 @@ t.test(
     );
     const [, second] = segments;
     t.strictSame(second && new SegmentScript(second).steps.map(({ id }) => id), [
-      'h0.gate_before',
+      'h0.health_before',
       'h0.change',
-      'h0.gate_after',
+      'h0.health_after',
     ]);
   },
 );
@@ -300,7 +308,9 @@ t.test(
 t.test('a disruptive handler that turned out not to be notified makes no host wait', async (t) => {
   const restart = task('Restart', resource('restart', {}, { verify: 'exit code' }), { disrupts: { lock: 'etcd' } });
   const list = units([task('a', resource('a')), task('b', resource('b'), { notify: 'restart' })], { restart });
-  const segments = segmentsOf(decide(list, [answer('t0', 'value=no'), answer('t1', 'value=wanted'), answer('owed')]));
+  const segments = segmentsOf(
+    decided(list, [answer('t0', 'value=no'), answer('t1', 'value=wanted'), answer('pending')]),
+  );
   const [, second] = segments;
   t.equal(second && isNeeded(second, new Set()), false);
   t.equal(second && isNeeded(second, new Set(['role.main.restart'])), true);
@@ -310,7 +320,7 @@ t.test("a unit's fate is read from its steps", async (t) => {
   const explain = () => ({ what: 'the disk is full', hint: 'free some' });
   const outcome = (answers: readonly StepResult[]) => {
     const list = units([task('a', resource('a', { value: 'wanted' }, { explain }))]);
-    const [segment] = segmentsOf(decide(list, [answer('t0', 'value=other')]));
+    const [segment] = segmentsOf(decided(list, [answer('t0', 'value=other')]));
     if (!segment) throw new Error('no segment');
     const reader = new SegmentScript(segment);
     return answers.map((result) => reader.read(result)).find((known) => known);
@@ -332,7 +342,7 @@ t.test("a unit's fate is read from its steps", async (t) => {
     failure: { what: 'the disk is full', hint: 'free some', exitCode: 1, script: 'change a' },
   });
   t.match(outcome([before, answer('t0.change', '', { outcome: 'timed out', exitCode: 137 }), skipped('t0.after')]), {
-    failure: { what: 'not done within 600 s, and stopped' },
+    failure: { what: 'timed out after 600 s' },
   });
   t.match(outcome([skipped('t0.before'), skipped('t0.change'), skipped('t0.after')]), { status: 'not run' });
 });
@@ -340,18 +350,18 @@ t.test("a unit's fate is read from its steps", async (t) => {
 t.test('a thing that does not recover is named', async (t) => {
   const wait = resource('voters', {}, { explain: () => ({ what: '2 of 3 voters after 60 s' }) });
   const list = units([task('a', resource('a'), { disrupts: { lock: 'etcd', after: wait } })]);
-  const [segment] = segmentsOf(decide(list, [answer('t0', 'value=other')]));
+  const [segment] = segmentsOf(decided(list, [answer('t0', 'value=other')]));
   if (!segment) throw new Error('no segment');
   const reader = new SegmentScript(segment);
   const outcomes = [
     answer('t0.before', 'value=other'),
     answer('t0.change'),
     answer('t0.after', 'value=wanted'),
-    answer('t0.gate_after', '', { exitCode: 1 }),
+    answer('t0.health_after', '', { exitCode: 1 }),
   ].map((result) => reader.read(result));
   t.match(outcomes.at(-1), {
     status: 'failed',
-    unrecovered: 'etcd',
+    isUnhealthy: true,
     failure: { what: 'changed, but etcd did not recover: 2 of 3 voters after 60 s' },
   });
 });

@@ -1,10 +1,10 @@
 /** What a run is given. Everything comes in from outside, so that a test can run a playbook with a transport of its own. */
-import type { EventStream, StartUp } from '../events.ts';
-import type { Inventory, InventoryHost } from '../inventory/inventory.ts';
-import type { Playbook } from '../play.ts';
-import type { Connection, LockRequest, OpenSession } from '../remote/session.ts';
-import type { ResolveVars } from '../vars/resolve.ts';
-import type { TagSelection } from './plan/tags.ts';
+import type { EventStream, StartUp } from '../../events.ts';
+import type { Inventory, InventoryHost } from '../../inventory/inventory.ts';
+import type { Playbook } from '../../play.ts';
+import type { Connection, LockRequest, OpenSession } from '../../remote/session.ts';
+import type { ResolveVars } from '../../vars/resolve.ts';
+import type { TagSelection } from './tags.ts';
 
 /** What a run is given. */
 export interface RunOptions {

@@ -1,0 +1,41 @@
+/**
+ * Which hosts are one machine. An inventory may name a machine twice; changes by two sessions at once would write the same
+ * temporary files.
+ */
+import pLimit, { type LimitFunction } from 'p-limit';
+import type { EventStream } from '../../events.ts';
+import type { Session } from '../../remote/session.ts';
+
+/** The machines of a run. */
+export class Machines {
+  readonly #events: EventStream;
+  readonly #hosts = new Map<string, string>();
+  readonly #mutexes = new Map<string, LimitFunction>();
+  readonly #warned = new Set<string>();
+
+  constructor(events: EventStream) {
+    this.#events = events;
+  }
+
+  /** Notes that a session of `host` is open. Warns where another host is the same machine. */
+  add(host: string, { machine }: Session): void {
+    if (machine === undefined) return;
+    const other = this.#hosts.get(machine);
+    if (other === undefined) this.#hosts.set(machine, host);
+    if (other === undefined || other === host || this.#warned.has(host)) return;
+    this.#warned.add(host);
+    const problem = {
+      what: `${other} and ${host} are the same machine; their changes are made one after the other`,
+      hint: 'name each machine once in the inventory',
+    };
+    this.#events.emit({ type: 'warning', problem });
+  }
+
+  /** Waits until no other session changes the machine of `session`, then does `work`. */
+  async exclusively<T>({ machine }: Session, work: () => Promise<T>): Promise<T> {
+    if (machine === undefined) return work();
+    const mutex = this.#mutexes.get(machine) ?? pLimit(1);
+    this.#mutexes.set(machine, mutex);
+    return mutex(work);
+  }
+}
