@@ -10,8 +10,8 @@ import { LineBuffer } from './report/line-buffer.ts';
 import type { TaskReporter } from './report/task-reporter.ts';
 import type { PeerSources } from './sessions/peer-sources.ts';
 import type { StageSender } from './stage-sender.ts';
-import { lastLines } from './tasks/failures.ts';
-import { type Outcome, unconfirmed, uploadFailed } from './tasks/outcomes.ts';
+import { CallbackError, lastLines } from './tasks/failures.ts';
+import { callbackFailed, type Outcome, unconfirmed, uploadFailed } from './tasks/outcomes.ts';
 import type { PreparedDecision } from './tasks/prepare-changes.ts';
 import { SegmentScript } from './tasks/segment-script.ts';
 import { peerSourceOf, type Segment } from './tasks/segments.ts';
@@ -86,6 +86,14 @@ export class ChangeRunner {
     const outcome = this.#finish(uploadFailed(failed, result));
     this.skip(this.#segment.decisions.filter((decision) => decision !== failed && !made.includes(decision)));
     return [outcome];
+  }
+
+  /** Code of a resource failed: its change fails, the others of the segment are not run. */
+  #failSegment(segment: Segment, { instance, failure }: CallbackError): readonly Outcome[] {
+    this.skip(segment.decisions.filter((decision) => decision.instance !== instance));
+    return segment.decisions
+      .filter((decision) => decision.instance === instance)
+      .map((decision) => this.#finish(callbackFailed(decision, failure)));
   }
 
   async #runWithUploads(uploads: readonly PendingUpload[]): Promise<readonly Outcome[] | undefined> {
@@ -164,7 +172,13 @@ export class ChangeRunner {
 
   async #runScript(segment: Segment, started?: Started): Promise<readonly Outcome[] | undefined> {
     if (segment.decisions.length === 0) return [];
-    const script = new SegmentScript(segment);
+    let script: SegmentScript;
+    try {
+      script = new SegmentScript(segment);
+    } catch (error) {
+      if (error instanceof CallbackError) return this.#failSegment(segment, error);
+      throw error;
+    }
     const outcomes: Outcome[] = [];
     const toConfirm: Outcome[] = [];
     const listener = this.#listener(started, (result) => {

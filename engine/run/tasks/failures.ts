@@ -29,6 +29,18 @@ export function callResource<T>(
   }
 }
 
+/** Thrown where code of a resource failed so late that its segment can't be run. */
+export class CallbackError extends Error {
+  readonly instance: TaskInstance;
+  readonly failure: TaskFailure;
+
+  constructor(instance: TaskInstance, failed: TaskFailure) {
+    super(failed.what);
+    this.instance = instance;
+    this.failure = failed;
+  }
+}
+
 /** The failure that an exception of a callback stands for. @param callback Which one: `change of file /etc/motd`. */
 export function callbackFailure(error: unknown, callback: string, role: string): TaskFailure {
   const problems = roleProblems(error, role);

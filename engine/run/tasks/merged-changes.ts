@@ -4,6 +4,7 @@
  */
 import { UNCHANGED } from '../../resource.ts';
 import { type Script, sh } from '../../script.ts';
+import { CallbackError, callResource } from './failures.ts';
 import type { PreparedDecision } from './prepare-changes.ts';
 
 /** The exit code of a leader's change that was made alone, since the merged one failed. */
@@ -56,15 +57,17 @@ export class MergedChanges {
     return members[0] === decision ? members : [decision];
   }
 
-  /** A decision's change; of a leader the merged one. */
+  /** A decision's change; of a leader the merged one. @throws CallbackError where the resource can't merge them. */
   changeOf(decision: PreparedDecision): Script {
     const { mergeable, change } = decision;
     const members = this.membersOf(decision);
     if (!mergeable || members.length < 2) return change;
     const parts = members.map((member) => member.mergeable?.part);
+    const merged = callResource(decision.instance, 'mergeable.change', () => mergeable.change(parts));
+    if ('failure' in merged) throw new CallbackError(decision.instance, merged.failure);
     // Output of the merged change is dropped: what is wrong is said by the change that it is wrong with, made alone.
     return sh`(
-${mergeable.change(parts)}
+${merged.value}
 ) 2>/dev/null || {
 (
 ${change}

@@ -60,6 +60,11 @@ export function outcomeOf(decision: PreparedDecision, script: Script, results: S
 
 const succeeded = (result: StepResult): boolean => result.outcome === 'ran' && isSuccess(result.exitCode);
 
+/** The outcome of a change that its resource's own code could not make. */
+export function callbackFailed(decision: PreparedDecision, failed: TaskFailure): Outcome {
+  return withStatus(decision, 'failed', 0, failed, false);
+}
+
 /** The outcome of a change whose content could not be sent. */
 export function uploadFailed(decision: PreparedDecision, result: StepResult): Outcome {
   const failed = changeFailure(decision.instance, result, undefined);

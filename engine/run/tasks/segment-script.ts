@@ -18,6 +18,7 @@ export class SegmentScript {
   readonly #results = new Map<string, StepResult>();
   #isStopped = false;
 
+  /** @throws CallbackError where code of a resource fails. */
   constructor({ decisions }: Pick<Segment, 'decisions'>) {
     this.#merged = new MergedChanges(decisions);
     this.steps = decisions.flatMap((decision) => {

@@ -1,0 +1,134 @@
+/** Code of roles and resources that throws: its task fails with its place, other hosts go on, the record is complete. */
+import t from 'tap';
+import { fact } from '../../../engine/fact.ts';
+import { play } from '../../../engine/play.ts';
+import type { MergeableChange, Resource } from '../../../engine/resource.ts';
+import { defineRole } from '../../../engine/role.ts';
+import { sh } from '../../../engine/script.ts';
+import { task } from '../../../engine/task.ts';
+import { statuses, World } from '../../support/world.ts';
+
+const broken = (): never => {
+  throw new TypeError('oops');
+};
+
+/** A resource that touches a file. */
+const touched = (path: string, more: Partial<Resource> = {}): Resource => ({
+  kind: 'touched',
+  id: path,
+  probe: sh`if [ -e ${path} ]; then echo there=yes; else echo there=no; fi`,
+  wanted: { there: 'yes' },
+  change: () => sh`touch ${path}`,
+  undo: { kind: 'none', why: 'a test' },
+  ...more,
+});
+
+const merging: MergeableChange = { key: 'touch', part: '', change: broken };
+
+/** What throws, as parts of the resource of node-1. */
+const callbacks: Readonly<Record<string, Partial<Resource>>> = {
+  change: { change: broken },
+  explain: { change: () => sh`false`, explain: broken },
+  upload: { upload: broken },
+  'the content of an upload': { upload: () => ({ script: sh`cat`, content: broken }) },
+  mergeable: { mergeable: broken },
+  'mergeable.change': { mergeable: () => merging },
+};
+
+for (const [name, parts] of Object.entries(callbacks)) {
+  t.test(`${name} of a resource throws`, async (t) => {
+    const world = new World(t.testdir(), ['node-1', 'node-2']);
+    const role = defineRole({
+      name: 'role',
+      description: 'A role.',
+      vars: { properties: {} },
+      stages: (stage) => [
+        stage({
+          name: 'main',
+          tasks: ({ host }) => {
+            const more = host.name === 'node-1' ? parts : {};
+            return [
+              task('First', touched(world.path(host.name, 'first'), more)),
+              task('Second', touched(world.path(host.name, 'second'), more)),
+            ];
+          },
+        }),
+        stage({ name: 'later', tasks: ({ host }) => [task('Last', touched(world.path(host.name, 'last')))] }),
+      ],
+    });
+    const { exitCode, events } = await world.run([play({ name: 'All', hosts: 'all', roles: [role()] })]);
+    t.equal(exitCode, 2);
+    t.strictSame(statuses(events, 'node-2'), ['First: changed', 'Second: changed', 'Last: changed']);
+    const failed = events.find((event) => event.type === 'task-finished' && event.status === 'failed');
+    t.match(failed, {
+      host: 'node-1',
+      task: { name: 'First', at: { file: /callbacks\.test/ } },
+      failure: name === 'the content of an upload' ? { stderr: /oops/ } : { what: /oops/ },
+    });
+    t.equal(events.at(-1)?.type, 'run-finished');
+    t.notOk(statuses(events, 'node-1').some((status) => status.endsWith('changed')));
+  });
+}
+
+t.test('render of a diff throws', async (t) => {
+  const world = new World(t.testdir(), ['node-1', 'node-2']);
+  const role = defineRole({
+    name: 'role',
+    description: 'A role.',
+    vars: { properties: {} },
+    stages: (stage) => [
+      stage({
+        name: 'main',
+        tasks: ({ host }) => {
+          const detail = { script: sh`:`, render: host.name === 'node-1' ? broken : () => 'a diff' };
+          return [task('First', touched(world.path(host.name, 'first'), { detail }))];
+        },
+      }),
+    ],
+  });
+  const { exitCode, events } = await world.run([play({ name: 'All', hosts: 'all', roles: [role()] })], { diff: true });
+  t.equal(exitCode, 2);
+  t.strictSame(statuses(events, 'node-2'), ['First: changed']);
+  t.strictSame(statuses(events, 'node-1'), ['First: failed']);
+});
+
+t.test('functions of a role throw', async (t) => {
+  const world = new World(t.testdir(), ['node-1', 'node-2']);
+  const breaksOn1 = ({ host }: { readonly host: { readonly name: string } }) => {
+    if (host.name === 'node-1') broken();
+  };
+  const said = fact({ name: 'said', script: sh`echo ${'node-1'}`, parse: ({ stdout }) => stdout, example: '' });
+  const parts = ['facts', 'tasks', 'handlers'] as const;
+  for (const part of parts) {
+    const role = defineRole({
+      name: 'role',
+      description: 'A role.',
+      vars: { properties: {} },
+      stages: (stage) => [
+        stage({
+          name: 'main',
+          facts: (context) => {
+            if (part === 'facts') breaksOn1(context);
+            return { said };
+          },
+          tasks: (context) => {
+            if (part === 'tasks') breaksOn1(context);
+            return [task('First', touched(world.path(context.host.name, part)))];
+          },
+          handlers: (context) => {
+            if (part === 'handlers') breaksOn1(context);
+            return {};
+          },
+        }),
+      ],
+    });
+    const { exitCode, events } = await world.run([play({ name: 'All', hosts: 'all', roles: [role()] })]);
+    t.equal(exitCode, 2, part);
+    t.strictSame(statuses(events), ['First: changed'], part);
+    t.match(
+      events.find(({ type }) => type === 'host-failed'),
+      { host: 'node-1', problem: { what: /oops/, at: { file: /callbacks\.test/ } } },
+    );
+    t.equal(events.at(-1)?.type, 'run-finished');
+  }
+});

@@ -1,0 +1,112 @@
+/** A delegated task that notifies: the mark of its handler lies on the host that the handler runs on. */
+import { existsSync, readdirSync } from 'node:fs';
+import t from 'tap';
+import { play } from '../../../engine/play.ts';
+import { command } from '../../../engine/resources/command.ts';
+import type { TaskContext } from '../../../engine/role.ts';
+import { sh } from '../../../engine/script.ts';
+import { task } from '../../../engine/task.ts';
+import { roleOf, statuses, World } from '../../support/world.ts';
+
+const hostNamed = ({ inventory }: TaskContext<unknown>, name: string) => {
+  const host = inventory.find((each) => each.name === name);
+  if (!host) throw new Error(`no host ${name}`);
+  return host;
+};
+
+/** Marks of pending handlers on a host. */
+const marks = (world: World, host: string): readonly string[] => {
+  const folder = world.state(host, 'pending-handlers');
+  return existsSync(folder) ? readdirSync(folder) : [];
+};
+
+const onA = (role: ReturnType<typeof roleOf>) => [play({ name: 'All', hosts: 'a', roles: [role()] })];
+
+t.test('a delegated task that notifies: its handler runs, on the host that the task is for', async (t) => {
+  const world = new World(t.testdir(), ['a', 'b']);
+  const mark = world.state('a', 'pending-handlers/role.main.restart');
+  const role = roleOf(
+    (context) => [
+      task(
+        'Config',
+        command(sh`[ -e ${mark} ] && touch ${world.path('b', 'config')}`, { creates: world.path('b', 'config') }),
+        {
+          delegateTo: hostNamed(context, 'b'),
+          notify: 'restart',
+        },
+      ),
+    ],
+    () => ({ restart: task('Restart', command(sh`touch ${world.path('a', 'restarted')}`)) }),
+  );
+  const first = await world.run(onA(role));
+  t.equal(first.exitCode, 0);
+  t.strictSame(statuses(first.events), ['Config: changed', 'Restart: changed']);
+  t.ok(existsSync(world.path('a', 'restarted')));
+  t.strictSame([marks(world, 'a'), marks(world, 'b')], [[], []]);
+  const second = await world.run(onA(role));
+  t.strictSame(statuses(second.events), ['Config: ok'], 'nothing is left for the next run');
+});
+
+t.test('a handler that is delegated runs on its own host, and is pending there', async (t) => {
+  const world = new World(t.testdir(), ['a', 'b']);
+  const mark = world.state('b', 'pending-handlers/role.main.restart.for.a');
+  const role = roleOf(
+    () => [
+      task(
+        'Config',
+        command(sh`[ -e ${mark} ] && touch ${world.path('a', 'config')}`, { creates: world.path('a', 'config') }),
+        {
+          notify: 'restart',
+        },
+      ),
+    ],
+    (context) => ({
+      restart: task('Restart', command(sh`touch ${world.path('b', 'restarted')}`), {
+        delegateTo: hostNamed(context, 'b'),
+      }),
+    }),
+  );
+  const { events, exitCode } = await world.run(onA(role));
+  t.equal(exitCode, 0);
+  t.strictSame(statuses(events), ['Config: changed', 'Restart: changed']);
+  t.ok(existsSync(world.path('b', 'restarted')));
+  t.strictSame([marks(world, 'a'), marks(world, 'b')], [[], []]);
+});
+
+t.test('a run that is cut before the handler leaves the mark where the next run finds it', async (t) => {
+  const world = new World(t.testdir(), ['a', 'b']);
+  const config = world.path('b', 'config');
+  const role = (fails: boolean) =>
+    roleOf(
+      (context) => [
+        task('Config', command(sh`touch ${config}`, { creates: config }), {
+          delegateTo: hostNamed(context, 'b'),
+          notify: 'restart',
+        }),
+        task('Between', command(fails ? sh`false` : sh`true`, { changed: false })),
+      ],
+      () => ({ restart: task('Restart', command(sh`true`)) }),
+    );
+  t.equal((await world.run(onA(role(true)))).exitCode, 2);
+  t.strictSame([marks(world, 'a'), marks(world, 'b')], [['role.main.restart'], []]);
+  const { events } = await world.run(onA(role(false)));
+  t.strictSame(statuses(events), ['Config: ok', 'Between: ok', 'Restart: changed']);
+  t.strictSame(marks(world, 'a'), []);
+});
+
+t.test('a delegated task that changes nothing leaves no mark', async (t) => {
+  const world = new World(t.testdir(), ['a', 'b']);
+  const seen = world.path('b', 'seen');
+  const role = roleOf(
+    (context) => [
+      task('Before', command(sh`touch ${seen}`, { creates: seen }), { delegateTo: hostNamed(context, 'b') }),
+      // By its turn, the task before has made it.
+      task('Config', command(sh`false`, { creates: seen }), { delegateTo: hostNamed(context, 'b'), notify: 'restart' }),
+    ],
+    () => ({ restart: task('Restart', command(sh`true`)) }),
+  );
+  const { events, exitCode } = await world.run(onA(role));
+  t.equal(exitCode, 0);
+  t.strictSame(statuses(events), ['Before: changed', 'Config: ok', 'Restart: not run']);
+  t.strictSame([marks(world, 'a'), marks(world, 'b')], [[], []]);
+});
