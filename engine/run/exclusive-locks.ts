@@ -1,4 +1,7 @@
-/** Locks on what survives the loss of one host but not of two: one mutex a lock, shut for good when a host does not recover. */
+/**
+ * Exclusive locks on what survives the loss of one host but not of two. One host holds a lock at a time. When a health check
+ * fails after a host held it, no other host gets it in this run.
+ */
 import pLimit, { type LimitFunction } from 'p-limit';
 
 /** The locks of a run. */
@@ -7,8 +10,8 @@ export class ExclusiveLocks {
   readonly #stoppedBy = new Map<string, string>();
 
   /**
-   * Waits until no other host disrupts `lock`, then does `work`.
-   * @returns what `work` returned, or the name of the host after which `lock` did not recover.
+   * Waits until no other host holds `lock`, then does `work`.
+   * @returns what `work` returned, or the name of the host after which the health check failed.
    */
   async exclusively<T>(
     lock: string,
@@ -25,7 +28,7 @@ export class ExclusiveLocks {
     });
   }
 
-  /** `lock` did not recover after `host` disrupted it: nobody else disrupts it in this run. */
+  /** The health check failed after `host` held `lock`: no other host gets it in this run. */
   stop(lock: string, host: string): void {
     if (!this.#stoppedBy.has(lock)) this.#stoppedBy.set(lock, host);
   }

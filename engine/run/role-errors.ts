@@ -1,8 +1,7 @@
 /**
- * What roles get wrong whatever is found on hosts: noted while a run rehearses, and told at once, before anything is changed. A
- * misspelt option is; so is a wrong value, where the role looked at nothing that may be another when its time comes.
+ * Errors in roles that no fact excuses, collected while the run prefetches and reported together before anything is changed: an
+ * unknown option always; an invalid value where the role read nothing that may differ when its time comes.
  */
-
 import { formatProblem, InvalidValue, type Problem, UserError } from '../errors.ts';
 import type { Play } from '../play.ts';
 import type { AskContext } from '../role.ts';
@@ -11,10 +10,10 @@ import { UnknownOption } from '../validate-options.ts';
 import type { PlayRun } from './plan/select-plays.ts';
 import type { StagePlace } from './tasks/task-instances.ts';
 
-/** Names of hosts that stand in one message. */
-const NAMED = 5;
+/** Names of hosts that one message lists. */
+const HOSTS_LISTED = 5;
 
-/** The mistakes of a run. */
+/** The errors of a run. */
 export class RoleErrors {
   readonly #plays: readonly PlayRun[];
   readonly #found = new Map<string, { problem: Problem; play: Play; hosts: Set<string> }>();
@@ -23,9 +22,9 @@ export class RoleErrors {
     this.#plays = plays;
   }
 
-  /** Notes what a role threw when it was given `watched`, where it is certain. */
-  add(place: StagePlace, host: string, error: unknown, watched: FactUse<AskContext<unknown>>): void {
-    const isCertain = error instanceof UnknownOption || (error instanceof InvalidValue && !watched.isUsed);
+  /** Adds what a role threw, where it would throw it again. @param use What the role read before. */
+  add(place: StagePlace, host: string, error: unknown, use: FactUse<AskContext<unknown>>): void {
+    const isCertain = error instanceof UnknownOption || (error instanceof InvalidValue && !use.isUsed);
     if (!isCertain) return;
     for (const problem of roleProblems(error, place.call.role.name)) {
       const key = formatProblem(problem);
@@ -35,30 +34,30 @@ export class RoleErrors {
     }
   }
 
-  /** Tells them: of some of a play's hosts, with their names. @throws UserError of all, where there are any. */
+  /** @throws UserError of all errors. One that concerns some hosts of its play names them. */
   throwIfAny(): void {
     if (this.#found.size === 0) return;
     throw new UserError(
       [...this.#found.values()].map(({ problem, play, hosts }) => {
         const all = this.#plays.find((playRun) => playRun.play === play)?.hosts.length;
-        return hosts.size === all ? problem : { ...problem, host: namesOf([...hosts]) };
+        return hosts.size === all ? problem : { ...problem, host: listOf([...hosts]) };
       }),
     );
   }
 }
 
-function namesOf(hosts: readonly string[]): string {
-  const more = hosts.length - NAMED;
-  return more > 0 ? `${hosts.slice(0, NAMED).join(', ')} and ${more} more` : hosts.join(', ');
+function listOf(hosts: readonly string[]): string {
+  const more = hosts.length - HOSTS_LISTED;
+  return more > 0 ? `${hosts.slice(0, HOSTS_LISTED).join(', ')} and ${more} more` : hosts.join(', ');
 }
 
-/** A context that knows whether what may still change was looked at: facts, and who is still in the run. */
+/** A role's context that records whether the role read what may still change: facts, and who is still in the play. */
 export class FactUse<Context extends AskContext<unknown>> {
   readonly context: Context;
   isUsed = false;
 
   constructor(context: Context) {
-    const facts = 'facts' in context ? this.#watched(context.facts as object) : undefined;
+    const facts = 'facts' in context ? this.#recorded(context.facts as object) : undefined;
     this.context = new Proxy(context, {
       get: (target, name) => {
         if (name === 'facts') return facts;
@@ -68,15 +67,15 @@ export class FactUse<Context extends AskContext<unknown>> {
     });
   }
 
-  #watched(facts: object): object {
-    const noted = <T>(answer: T): T => {
+  #recorded(facts: object): object {
+    const used = <T>(answer: T): T => {
       this.isUsed = true;
       return answer;
     };
     return new Proxy(facts, {
-      get: (...words) => noted(Reflect.get(...words)),
-      has: (...words) => noted(Reflect.has(...words)),
-      ownKeys: (...words) => noted(Reflect.ownKeys(...words)),
+      get: (...args) => used(Reflect.get(...args)),
+      has: (...args) => used(Reflect.has(...args)),
+      ownKeys: (...args) => used(Reflect.ownKeys(...args)),
     });
   }
 }

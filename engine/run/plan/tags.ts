@@ -13,7 +13,7 @@ export interface TagSelection {
 const SPECIAL_TAGS = ['all', 'tagged', 'untagged', 'always', 'never'];
 
 /**
- * Sees that every tag of a selection is one of `known`: a misspelt one would leave everything out, or nothing.
+ * Checks that every tag of a selection is one of `known`. An unknown one would select everything, or nothing.
  * @throws UserError (exit code 5) with what was probably meant.
  */
 export function checkTags(known: ReadonlySet<string>, { tags, skipTags }: TagSelection): void {

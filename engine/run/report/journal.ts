@@ -19,7 +19,7 @@ export class Journal {
   #file: number | undefined;
   #broken = false;
 
-  /** @param onBroken Told when it can be written no further: a full disk is no reason to break off in the middle of a step. */
+  /** @param onBroken Called when it can't be written any more. A full disk does not end the run in the middle of a step. */
   constructor(root: string, runId: string, onBroken: (problem: Problem) => void) {
     this.path = join(root, 'runs', runId, 'events.jsonl');
     this.#onBroken = onBroken;

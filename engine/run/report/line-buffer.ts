@@ -1,10 +1,10 @@
 /**
- * Output as whole lines, however the network cut it: in half a line a secret would not be known as one, and half a character
- * would be shown as none.
+ * Output as whole lines, however the network cuts it. A secret that comes in two pieces would not be masked, and half a
+ * character can't be shown.
  */
 
-/** Bytes that are held back for their line's end. More than that is no text that anybody reads along. */
-const HELD = 64 * 1024;
+/** Bytes that wait for the end of their line. A longer line is no text that anybody reads along. */
+const LONGEST_LINE = 64 * 1024;
 
 /** Puts the pieces of one stream together to lines. */
 export class LineBuffer {
@@ -14,7 +14,7 @@ export class LineBuffer {
   feed(chunk: Buffer): string {
     const all = Buffer.concat([this.#held, chunk]);
     let end = all.lastIndexOf(0x0a) + 1;
-    if (all.length - end > HELD) end = all.length;
+    if (all.length - end > LONGEST_LINE) end = all.length;
     this.#held = all.subarray(end);
     return all.toString('utf8', 0, end);
   }

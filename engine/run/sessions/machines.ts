@@ -17,7 +17,7 @@ export class Machines {
     this.#events = events;
   }
 
-  /** Notes that a session of `host` is open. Warns where another host is the same machine. */
+  /** A session of `host` is open. Warns where another host is the same machine. */
   add(host: string, { machine }: Session): void {
     if (machine === undefined) return;
     const other = this.#hosts.get(machine);

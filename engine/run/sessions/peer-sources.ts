@@ -1,116 +1,122 @@
 /**
- * What one host has fetched and the others of the run get from it: who has what, who is fetching it, who waits for it. Sends
- * nothing itself.
+ * Peer sources: hosts of the run that have a content, for other hosts to get it from. Tracks who has it, who is fetching it,
+ * and who waits for it. Sends nothing itself.
  */
 import type { Script } from '../../script.ts';
 
-/** A host that has it, and how it gives it. */
+/** A host that has a content. */
 export interface PeerHost {
   readonly host: string;
-  /** Is it root's to give, or the host's own user's? */
+  /** Is it read as root, or as the host's own user? */
   readonly become: boolean;
+  /** Prints the content. */
   readonly read: Script;
 }
 
-/** What a host that wants something is to do about it. */
+/** Where a host gets a content from. */
 export interface Acquired {
-  /** Whom to have it from; undefined: this host is to fetch it. */
+  /** The peer that has it. Undefined: this host is to fetch it itself. */
   readonly from: PeerHost | undefined;
-  /** To be called once it is known whether this host has it now. Later calls do nothing. */
-  release(got: boolean): void;
+  /** To be called once it is known whether this host has the content now. Later calls do nothing. */
+  release(hasIt: boolean): void;
 }
 
-/** Hosts that one host gives to at once: each takes a channel of its connection, and sshd grants ten (MaxSessions). */
-const AT_ONCE = 4;
+/** Hosts that read from one peer at once. Each takes a channel of its connection, and sshd grants ten (MaxSessions). */
+const READERS_AT_ONCE = 4;
 
-interface Known {
-  /** By host and script, each with the number of hosts that are getting it from there. */
-  readonly givers: Map<string, PeerHost & { busy: number }>;
+interface ContentState {
+  /** By host and script, each with the number of hosts that read from it now. */
+  readonly peers: Map<string, PeerHost & { readers: number }>;
+  /** The host that is fetching it. */
   fetching: string | undefined;
-  /** Who fetched it last could not, and nobody has it: the others need not try one after the other. */
-  failed: boolean;
+  /** The last fetch failed, and no peer has it: the hosts that wait don't wait for one another any more. */
+  hasFailed: boolean;
   waiting: (() => void)[];
 }
 
-/** The seeds of a run, each by its key. */
+/** The contents of a run, each by its key. */
 export class PeerSources {
-  readonly #byKey = new Map<string, Known>();
+  readonly #byKey = new Map<string, ContentState>();
 
-  /** Notes that a host has it. */
-  add(key: string, giver: PeerHost): void {
-    const known = this.#known(key);
-    const id = idOf(giver);
-    if (!known.givers.has(id)) known.givers.set(id, { ...giver, busy: 0 });
-    known.failed = false;
-    wake(known);
+  /** A host has the content. */
+  add(key: string, peer: PeerHost): void {
+    const state = this.#stateOf(key);
+    const id = idOf(peer);
+    if (!state.peers.has(id)) state.peers.set(id, { ...peer, readers: 0 });
+    state.hasFailed = false;
+    wake(state);
   }
 
-  /** Notes that a host could not give it. */
-  remove(key: string, giver: PeerHost): void {
-    const known = this.#known(key);
-    known.givers.delete(idOf(giver));
-    wake(known);
+  /** A peer could not send the content. */
+  remove(key: string, peer: PeerHost): void {
+    const state = this.#stateOf(key);
+    state.peers.delete(idOf(peer));
+    wake(state);
   }
 
   /**
-   * Waits until somebody has it and has time to give it, or until it is this host that has to fetch it: nobody has it, and
-   * nobody is at it.
-   * @param own How this host will give it, once it has it.
-   * @param waits Told whom it waits for, when that changes.
+   * Waits until a peer can send the content, or until this host is to fetch it: no peer has it, and no host is fetching it.
+   * @param own This host as a peer, once it has the content.
+   * @param onWait Called with the host that is waited for, whenever that changes.
    */
-  async acquire(key: string, own: PeerHost, waits: (forHost: string) => void): Promise<Acquired> {
-    const known = this.#known(key);
-    let told: string | undefined;
+  async acquire(key: string, own: PeerHost, onWait: (forHost: string) => void): Promise<Acquired> {
+    const state = this.#stateOf(key);
+    let waitsFor: string | undefined;
     for (;;) {
-      const [giver] = [...known.givers.values()].sort((a, b) => a.busy - b.busy);
-      if (giver && giver.busy < AT_ONCE) {
-        giver.busy++;
-        return turnOf(giver, (got) => {
-          giver.busy--;
-          if (got) this.add(key, own);
-          else wake(known);
+      const [peer] = [...state.peers.values()].sort((a, b) => a.readers - b.readers);
+      if (peer && peer.readers < READERS_AT_ONCE) {
+        peer.readers++;
+        return acquired(peer, (hasIt) => {
+          peer.readers--;
+          if (hasIt) this.add(key, own);
+          else wake(state);
         });
       }
-      if (!giver && (known.failed || known.fetching === undefined)) {
-        if (!known.failed) known.fetching = own.host;
-        return turnOf(undefined, (got) => {
-          if (known.fetching === own.host) known.fetching = undefined;
-          if (got) return this.add(key, own);
-          known.failed = known.givers.size === 0;
-          wake(known);
+      if (!peer && (state.hasFailed || state.fetching === undefined)) {
+        if (!state.hasFailed) state.fetching = own.host;
+        return acquired(undefined, (hasIt) => {
+          if (state.fetching === own.host) state.fetching = undefined;
+          if (hasIt) return this.add(key, own);
+          state.hasFailed = state.peers.size === 0;
+          wake(state);
         });
       }
-      const whom = giver?.host ?? known.fetching ?? '';
-      if (whom !== told) waits(whom);
-      told = whom;
+      const other = peer?.host ?? state.fetching ?? '';
+      if (other !== waitsFor) onWait(other);
+      waitsFor = other;
       await new Promise<void>((resolve) => {
-        known.waiting.push(resolve);
+        state.waiting.push(resolve);
       });
     }
   }
 
-  #known(key: string): Known {
-    const known: Known = this.#byKey.get(key) ?? { givers: new Map(), fetching: undefined, failed: false, waiting: [] };
-    this.#byKey.set(key, known);
-    return known;
+  #stateOf(key: string): ContentState {
+    const state: ContentState = this.#byKey.get(key) ?? {
+      peers: new Map(),
+      fetching: undefined,
+      hasFailed: false,
+      waiting: [],
+    };
+    this.#byKey.set(key, state);
+    return state;
   }
 }
 
 const idOf = ({ host, read }: PeerHost): string => `${host} ${read.shown}`;
 
-function wake(known: Known): void {
-  const waiting = known.waiting;
-  known.waiting = [];
+function wake(state: ContentState): void {
+  const waiting = state.waiting;
+  state.waiting = [];
   for (const resolve of waiting) resolve();
 }
 
-function turnOf(from: PeerHost | undefined, end: (got: boolean) => void): Acquired {
-  let over = false;
+function acquired(from: PeerHost | undefined, onRelease: (hasIt: boolean) => void): Acquired {
+  let isReleased = false;
   return {
     from,
-    release: (got) => {
-      if (!over) end(got);
-      over = true;
+    release: (hasIt) => {
+      if (!isReleased) onRelease(hasIt);
+      isReleased = true;
     },
   };
 }

@@ -1,23 +1,24 @@
 /**
- * Looking once at what many probes would look at one by one: two programs started for all paths of a batch instead of two for
- * each, one for all packages. The probes find the answer in shell variables; what is not there they look at themselves. Pure.
+ * Shared probes: what many probes would ask one by one is asked once for all of them. All paths of a stage take two programs
+ * instead of two each, all packages one. The probes find the answers in shell variables, and ask themselves what is missing
+ * there. Pure.
  */
 import type { Step } from '../../remote/session.ts';
 import { PROBE_TIMEOUT, type SharedProbe } from '../../resource.ts';
 import { Script, sh } from '../../script.ts';
 
-/** A step, and what of it can be looked at together with others'. */
+/** A step, and what of it a shared probe can ask. */
 export interface ProbeStep extends Step {
   readonly sharedProbe?: SharedProbe | undefined;
-  /** It is known to change something: what is looked at for the steps behind it is looked at behind it. */
+  /** It will change something: shared probes for later steps run after it. */
   readonly willChange?: boolean | undefined;
 }
 
-const PREFIX = 'look.';
+const PREFIX = 'shared.';
 
 /**
- * Steps with what can be asked for several of them at once before the first of these; anew behind each step that will change
- * something. One that does so unforeseen leaves the probes behind it to themselves (see {@link Step.mayChange}).
+ * Adds shared probes to steps: before the first step that can use them, and again after each step that will change something.
+ * After a step that changes something unexpectedly, the probes ask themselves (see {@link Step.mayChange}).
  */
 export function withSharedProbes(steps: readonly ProbeStep[]): readonly Step[] {
   const parts: ProbeStep[][] = [[]];
@@ -32,13 +33,13 @@ export function withSharedProbes(steps: readonly ProbeStep[]): readonly Step[] {
 }
 
 function sharedProbesOf(steps: readonly ProbeStep[], part: number): readonly Step[] {
-  const looks = new Map(
+  const functions = new Map(
     steps.flatMap(({ sharedProbe }) => (sharedProbe ? [[sharedProbe.fn.functionName, sharedProbe.fn]] : [])),
   );
-  return [...looks.values()].flatMap((fn): readonly Step[] => {
+  return [...functions.values()].flatMap((fn): readonly Step[] => {
     const all = steps.flatMap(({ sharedProbe }) => (sharedProbe?.fn === fn ? [sharedProbe.args] : []));
     if (all.length < 2) return [];
-    const different = new Map(all.map((words) => [words.join('\0'), words]));
+    const different = new Map(all.map((args) => [args.join('\0'), args]));
     const id = `${PREFIX}${fn.functionName}.${part}`;
     const succeeded = `[ "$hw_rc_${id.replaceAll('.', '_')}" = 0 ]`;
     return [
@@ -47,7 +48,7 @@ function sharedProbesOf(steps: readonly ProbeStep[], part: number): readonly Ste
         script: sh`${fn} ${[...different.values()].flat()}`,
         timeout: PROBE_TIMEOUT,
         capture: 'unseen',
-        // In the session's own shell, for all probes to see.
+        // A condition runs in the session's own shell, where all probes see what it sets.
         stopIf: Script.raw(`${succeeded} && eval "$hw_out" && hw_probed="$hw_probed ${fn.functionName}"; false`),
       },
     ];

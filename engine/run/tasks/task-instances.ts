@@ -31,7 +31,7 @@ export interface TaskInstance {
 /** An instance that has a resource, and so has steps on a host. */
 export type ResourceInstance = TaskInstance & { readonly task: Task & { readonly action: Resource } };
 
-/** Has it something to look at on a host? */
+/** Has it a resource? Verdicts have none. */
 export function hasResource(instance: TaskInstance): instance is ResourceInstance {
   return instance.task.action.kind !== 'verdict';
 }
