@@ -1,4 +1,4 @@
-/** Changes that are made together, and what is looked at again between changes: nothing differs but the programs it takes. */
+/** Merged changes, and probes between changes: nothing differs but the programs it takes. */
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
@@ -42,7 +42,7 @@ const all = (tasks: Tasks, handlers?: Parameters<typeof roleOf>[1]) => [
   play({ name: 'All', hosts: 'all', roles: [roleOf(tasks, handlers)()] }),
 ];
 
-t.test('changes that follow one another and can be made together are made at once', async (t) => {
+t.test('changes that follow one another are merged where they can be', async (t) => {
   const world = worldOf(t);
   const log = world.path('node-1', 'log');
   const install = (words: readonly string[]) =>
@@ -122,7 +122,7 @@ t.test('files that follow one another are written with few programs, and each en
     'one sync, a chmod for each mode',
   );
   // Of the check: the one file that was there. Of the change: the first one by itself, the rest at once.
-  t.ok(count('stat') <= 4 && count('sha256sum') <= 4, `looked at together: ${started.join(' ')}`);
+  t.ok(count('stat') <= 4 && count('sha256sum') <= 4, `shared: ${started.join(' ')}`);
   t.match((await world.run(all(tasks, tell))).events.at(-1), { type: 'run-finished' });
   t.notOk(programs.started().includes('mv'), 'nothing to do the second time');
 });
@@ -166,7 +166,7 @@ t.test('cut before any program of it, each file is the old one or the new one, a
   }
 });
 
-t.test('behind each change, what is to be left as it is gets looked at anew, at once', async (t) => {
+t.test('after each change the probes of later tasks share their programs again', async (t) => {
   const world = worldOf(t);
   const at = (n: number) => world.path('node-1', `${n}`);
   for (const n of numbers(12)) writeFileSync(at(n), `${n}`);
@@ -184,7 +184,7 @@ t.test('behind each change, what is to be left as it is gets looked at anew, at 
   t.equal(count, 1 + 2 * 2 + 2);
 });
 
-t.test('what was made with another is told, though the run ends before it is looked at', async (t) => {
+t.test('a merged change is reported, though the run ends before it is probed', async (t) => {
   const world = worldOf(t);
   const at = (name: string) => world.path('node-1', name);
   const make = (names: readonly string[]) => sh`for w in ${names}; do : > "$w"; done`;
@@ -206,7 +206,7 @@ t.test('what was made with another is told, though the run ends before it is loo
   t.strictSame(statuses(events), ['a: failed', 'b: changed', 'c: changed', 'behind: not run']);
 });
 
-t.test('what fails together and works alone is made, each by itself', async (t) => {
+t.test('changes that fail merged and work alone are made alone', async (t) => {
   const world = worldOf(t);
   const at = (name: string) => world.path('node-1', name);
   const thing = (name: string): Resource => ({

@@ -19,15 +19,15 @@ import { roleOf, statuses, trips, World } from '../../support/world.ts';
 const content = Buffer.from(Array.from({ length: 2_000_000 }, (_, i) => (i * 7919) % 256));
 const sha256 = createHash('sha256').update(content).digest('hex');
 
-const giver = (host: string) => ({ host, become: true, read: sh`read` });
+const peer = (host: string) => ({ host, become: true, read: sh`read` });
 
 t.test('who wants it first fetches it, the others wait; each that has it gives it to a few at once', async (t) => {
-  const seeds = new PeerSources();
+  const sources = new PeerSources();
   const waits: string[] = [];
-  const turn = (host: string) => seeds.acquire('k', giver(host), (whom) => waits.push(`${host} for ${whom}`));
-  const first = await turn('a');
+  const acquire = (host: string) => sources.acquire('k', peer(host), (whom) => waits.push(`${host} for ${whom}`));
+  const first = await acquire('a');
   t.equal(first.from, undefined);
-  const others = ['b', 'c', 'd', 'e', 'f', 'g'].map(turn);
+  const others = ['b', 'c', 'd', 'e', 'f', 'g'].map(acquire);
   await new Promise((resolve) => setImmediate(resolve));
   t.equal(waits.length, 6);
   first.release(true);
@@ -40,20 +40,20 @@ t.test('who wants it first fetches it, the others wait; each that has it gives i
   served[0]?.release(true);
   t.equal((await others[4])?.from?.host, 'b', 'who has got it gives it, as it has fewer to read it to');
   t.equal((await others[5])?.from?.host, 'b');
-  t.equal((await seeds.acquire('other', giver('f'), () => {})).from, undefined, 'something else');
+  t.equal((await sources.acquire('other', peer('f'), () => {})).from, undefined, 'something else');
 
   // The same content elsewhere on the same host is had from there.
-  seeds.add('here', giver('x'));
-  t.equal((await seeds.acquire('here', { ...giver('x'), read: sh`elsewhere` }, () => {})).from?.host, 'x');
-  seeds.remove('here', giver('x'));
-  t.equal((await seeds.acquire('here', giver('y'), () => {})).from, undefined);
+  sources.add('here', peer('x'));
+  t.equal((await sources.acquire('here', { ...peer('x'), read: sh`elsewhere` }, () => {})).from?.host, 'x');
+  sources.remove('here', peer('x'));
+  t.equal((await sources.acquire('here', peer('y'), () => {})).from, undefined);
 });
 
 t.test('where it cannot be fetched, all try at once', async (t) => {
-  const seeds = new PeerSources();
-  const turn = (host: string) => seeds.acquire('k', giver(host), () => {});
-  const first = await turn('a');
-  const others = ['b', 'c', 'd'].map(turn);
+  const sources = new PeerSources();
+  const acquire = (host: string) => sources.acquire('k', peer(host), () => {});
+  const first = await acquire('a');
+  const others = ['b', 'c', 'd'].map(acquire);
   first.release(false);
   const turns = await Promise.all(others);
   t.strictSame(
@@ -61,7 +61,7 @@ t.test('where it cannot be fetched, all try at once', async (t) => {
     [undefined, undefined, undefined],
   );
   turns[1]?.release(true);
-  t.equal((await turn('e')).from?.host, 'c');
+  t.equal((await acquire('e')).from?.host, 'c');
 });
 
 t.test('of many hosts one downloads; what others send is checked, and made good where it is not right', async (t) => {
@@ -164,7 +164,7 @@ t.test('a host that cannot read what it should have is passed over', async (t) =
     rmSync(world.path('node-2', 'sub/it'), { force: true });
     const role = roleOf(({ host }) => {
       const wanted = download({ path: world.path(host.name, 'sub/it'), url, sha256, fromPeers: true });
-      if (!wanted.peerSource) throw new Error('no seed');
+      if (!wanted.peerSource) throw new Error('no peer source');
       return [task('Fetch it', { ...wanted, peerSource: { ...wanted.peerSource, read } })];
     });
     const { events, exitCode } = await world.run([play({ name: 'All', hosts: 'all', serial: 1, roles: [role()] })]);
@@ -233,7 +233,7 @@ t.test('Ctrl-C ends what is being given, and nothing is changed with it', async 
   }
 });
 
-t.test('nobody waits for a seed with what it disrupts in hand', async (t) => {
+t.test('nobody waits for a peer while holding a lock', async (t) => {
   const world = new World(t.testdir(), ['node-1', 'node-2', 'node-3']);
   const role = roleOf(({ host }) => [
     task('Fetch it', thing(world.path(host.name, 'it')), { disrupts: { lock: 'etcd' } }),

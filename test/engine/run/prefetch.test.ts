@@ -14,7 +14,6 @@ import { defineRole } from '../../../engine/role.ts';
 import { sh } from '../../../engine/script.ts';
 import { task } from '../../../engine/task.ts';
 import { pass, refuse } from '../../../engine/verdict.ts';
-import { openSession } from '../../support/open-session.ts';
 import { type Observed, roleOf, statuses, trips, World } from '../../support/world.ts';
 
 /** What is written in a file of a host, or nothing. */
@@ -112,7 +111,7 @@ t.test(
       if (connection.name === 'node-2' && !existsSync(world.path('node-1', 'switched-on'))) {
         throw new LinkError('connect', { what: 'no route' });
       }
-      return Object.assign(await openSession(connection), { lock: () => {} });
+      return world.open(connection);
     };
     const mark = (name: string) =>
       roleOf(
@@ -292,14 +291,13 @@ function randomRole(world: World, name: string, { stages, checks }: RoleData) {
                   ignoreErrors,
                   runOnce,
                   ...(target ? { delegateTo: target } : {}),
-                  ...(notify ? { notify: `log ${host.name}` } : {}),
+                  ...(notify ? { notify: 'log' } : {}),
                 });
               }),
             ];
           },
-          // What is owed is kept by name on a machine, and these hosts share one.
           handlers: ({ host }) => ({
-            [`log ${host.name}`]: task('Log', command(sh`echo ${`${name} ${number}`} >>${log(host.name)}`)),
+            log: task('Log', command(sh`echo ${`${name} ${number}`} >>${log(host.name)}`)),
           }),
         }),
       ),
@@ -342,7 +340,7 @@ async function playOut(world: World, data: PlaybookData, label: string, speculat
   );
   const open: OpenSession = async (connection) => {
     if (connection.name === data.out) throw new LinkError('connect', { what: 'no route' });
-    return Object.assign(await openSession(connection), { lock: () => {} });
+    return world.open(connection);
   };
   const ended: Observed = await world.run(plays, { check: data.check, speculation, open });
   const files = paths.map(
@@ -359,7 +357,7 @@ async function playOut(world: World, data: PlaybookData, label: string, speculat
 }
 
 t.test(
-  'random plays, dependencies, differences and failures: asked ahead or not, the same is done and left',
+  'random plays, dependencies, differences and failures: prefetched or not, the same is done and left',
   async (t) => {
     const world = new World(t.testdir(), NAMES);
     let cases = 0;
@@ -367,7 +365,7 @@ t.test(
     let ordered = 0;
     await fc.assert(
       fc.asyncProperty(aPlaybook, async (data) => {
-        // What handlers are owed after a failure is kept by role and stage: no case is to pay another's.
+        // Pending handlers stay after a failure, by role and stage: no case is to run another's.
         const label = `r${process.pid}-${++cases}`;
         const { trips: plainTrips, ...plain } = await playOut(world, data, `${label}a`, false);
         const { trips: aheadTrips, ...ahead } = await playOut(world, data, `${label}b`, true);

@@ -18,7 +18,7 @@ import { roleOf, statuses, World } from '../../support/world.ts';
 /** What TypeScript refuses, and a role that is run without being type-checked may hold all the same. */
 const untyped = <T>(value: unknown): T => value as T;
 
-t.test('a misspelt option is refused with its place, before an earlier task has changed anything', async (t) => {
+t.test('an unknown option is refused with its place, before an earlier task has changed anything', async (t) => {
   const world = new World(t.testdir(), ['node-1']);
   const first = roleOf(() => [task('First', command(sh`touch ${world.path('node-1', 'changed')}`))]);
   const mistakes: [() => Task, RegExp, string][] = [
@@ -150,7 +150,7 @@ t.test('mistakes are told all at once, those of some hosts with their names', as
   });
 });
 
-t.test('a fact that is misspelt is refused, and one may ask whether it was asked for', async (t) => {
+t.test('an unknown fact is refused, and one may ask whether it was asked for', async (t) => {
   const world = new World(t.testdir(), ['node-1']);
   const memory = fact({ name: 'memory', script: sh`echo 1024`, parse: ({ stdout }) => Number(stdout), example: 1 });
   const reading = (tasks: (facts: object) => Task) =>
@@ -214,7 +214,7 @@ t.test('a value that a fact may mend is refused in its own time', async (t) => {
   t.strictSame(statuses(events), ['First: changed', 'Gone: ok']);
 });
 
-t.test('misspelt keywords of roles, stages and calls are refused', async (t) => {
+t.test('unknown keywords of roles, stages and calls are refused', async (t) => {
   const declaration = { name: 'x', description: 'A role.', vars: { properties: {} }, stages: () => [] };
   t.throws(() => defineRole({ ...declaration, ...{ check: () => [] } }), {
     message: /role-errors\.test\.ts:.*unknown keyword "check" in role x\n.*\n {2}try: did you mean "checks"\?/,

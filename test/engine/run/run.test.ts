@@ -103,7 +103,7 @@ t.test('ignoreErrors lets the host go on', async (t) => {
   t.equal(world.read('node-1', 'mark'), 'x');
 });
 
-t.test('a handler runs once when notified, and again only when owed from a run that was cut', async (t) => {
+t.test('a handler runs once when notified, and again only when pending from a run that was cut', async (t) => {
   const world = worldOf(t, ['node-1']);
   const name = `handlers-${process.pid}`;
   const log = world.path('node-1', 'log');
@@ -122,7 +122,7 @@ t.test('a handler runs once when notified, and again only when owed from a run t
   t.strictSame(statuses(broken.events), ['A: changed', 'B: changed', 'Break: failed', 'Reload: not run']);
   t.equal(world.read('node-1', 'log'), undefined, 'a failed host runs no handler');
   const mended = await world.run(plays(false));
-  t.strictSame(statuses(mended.events), ['A: ok', 'B: ok', 'Reload: changed'], 'the next run pays what is owed');
+  t.strictSame(statuses(mended.events), ['A: ok', 'B: ok', 'Reload: changed'], 'the next run runs what is pending');
   t.equal(world.read('node-1', 'log'), 'reloaded\n');
   t.strictSame(statuses((await world.run(plays(false))).events), ['A: ok', 'B: ok']);
 });
@@ -397,7 +397,7 @@ t.test('Ctrl-C lets the running step end, begins nothing new, and exits with 99'
 });
 
 t.test(
-  'a handler that has run when Ctrl-C stops the run is owed no more; one that has not is, and says so',
+  'a handler that has run when Ctrl-C stops the run is not pending any more; one that has not is, and says so',
   async (t) => {
     for (const stopped of ['while the handler runs', 'before it'] as const) {
       const world = worldOf(t, ['node-1']);
@@ -463,7 +463,7 @@ t.test(
   },
 );
 
-t.test('a handler whose `when` says no does not run, and is owed to nobody', async (t) => {
+t.test('a handler whose `when` says no does not run, and becomes pending nowhere', async (t) => {
   const world = worldOf(t, ['node-1']);
   const role = (when: boolean) =>
     roleOf(

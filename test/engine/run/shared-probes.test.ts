@@ -1,4 +1,4 @@
-/** What is looked at once for many probes is what each would have seen itself. */
+/** A shared probe finds what each probe would find itself. */
 import { execFileSync } from 'node:child_process';
 import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -81,7 +81,7 @@ t.test('odd paths, links, things that would hang, and owners without a name', as
   t.notSame(one?.stdout.toString(), words(plain)[6], 'a batch that has not looked does not remember');
 });
 
-t.test('of what was not looked at in a batch nothing is believed, nor of what is behind a change', async (t) => {
+t.test('a probe does not believe what was not asked with it, nor what was asked before a change', async (t) => {
   const root = t.testdir({ a: 'old', b: 'b', c: 'c' });
   const session = await openSession(LOCAL);
   t.teardown(() => session.close());
@@ -109,7 +109,7 @@ t.test('of what was not looked at in a batch nothing is believed, nor of what is
   );
 });
 
-t.test('two programs are started for all paths, and two for each where nothing was looked at', async (t) => {
+t.test('two programs are started for all paths, and two for each without shared probes', async (t) => {
   const root = t.testdir();
   const bin = join(root, 'bin');
   mkdirSync(bin);
@@ -137,7 +137,7 @@ t.test('two programs are started for all paths, and two for each where nothing w
   await session.run(probes(resources));
   t.equal(started(), 20);
   const [only = file({ path: '/x', content: '' })] = resources;
-  t.equal(withSharedProbes(probes([only])).length, 1, 'one alone is not looked at twice');
+  t.equal(withSharedProbes(probes([only])).length, 1, 'one alone has no shared probe');
 });
 
 t.test('a look that fails or is cut leaves every probe to itself', async (t) => {

@@ -144,8 +144,8 @@ t.test('a handler runs when notified, or when pending from an interrupted run, a
   const list = instancesOf([task('a', resource('a'), { notify: 'reload it' })], handlers);
   const probes = checkSteps(list, 'node-1').map(({ id }) => id);
   t.strictSame(probes, ['t0', 'pending'], 'its own probe is not asked');
-  const what = (value: string, owed: string) =>
-    decided(list, [answer('t0', `value=${value}`), answer('pending', owed)]).map((decision) => decision.what);
+  const what = (value: string, pending: string) =>
+    decided(list, [answer('t0', `value=${value}`), answer('pending', pending)]).map((decision) => decision.what);
   t.strictSame(what('wanted', ''), ['nothing', 'nothing']);
   t.strictSame(what('other', ''), ['change', 'change']);
   t.strictSame(what('wanted', 'role.main.reload_it\n'), ['nothing', 'change']);
