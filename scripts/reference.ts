@@ -1,6 +1,6 @@
 /**
- * docs/reference.md, made from the roles' schemas: `npx tsx scripts/reference.ts`. With `--check` it writes nothing and fails
- * when the page is not what would be written.
+ * Writes docs/reference.md from the roles' schemas. `npm run generate` runs it. With `--check` it writes nothing, and fails
+ * when the page is out of date.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { main } from '../engine/cli/main.ts';
@@ -14,7 +14,7 @@ const PAGE = new URL('../docs/reference.md', import.meta.url);
 
 const HEAD = `# Roles and their variables
 
-Made from the roles' schemas by \`npx tsx scripts/reference.ts\`; do not edit. Set variables in \`group_vars/\`, \`host_vars/\`, the
+Written by \`npm run generate\` from the roles' schemas; do not edit. Set variables in \`group_vars/\`, \`host_vars/\`, the
 inventory, or with \`-e\`. \`npx tsx scripts/why.ts VARIABLE HOST -i hosts\` says where a value comes from.
 `;
 
@@ -64,7 +64,7 @@ const cell = (text: string): string => text.replaceAll('|', '\\|').replaceAll('\
 
 await main(async () => {
   const { values } = parseCommandLine(process.argv.slice(2), {
-    check: { kind: 'flag', help: 'write nothing; fail when the page is not current' },
+    check: { kind: 'flag', help: 'write nothing; fail when the page is out of date' },
   });
   const text = await page();
   if (!values.check) {
@@ -72,7 +72,7 @@ await main(async () => {
     return ExitCode.ok;
   }
   if (readFileSync(PAGE, 'utf8') !== text) {
-    throw new UserError({ what: 'docs/reference.md is not current', hint: 'npx tsx scripts/reference.ts' });
+    throw new UserError({ what: 'docs/reference.md is out of date', hint: 'npm run generate' });
   }
   return ExitCode.ok;
 });

@@ -1,6 +1,6 @@
 /**
- * Writes group_vars/schema/*.json, the JSON Schemas by which editors complete and check files of variables. With --check it
- * writes nothing and fails when they are not what the roles say.
+ * Writes group_vars/schema/*.json: with these JSON Schemas editors complete and check files of variables. `npm run generate`
+ * runs it. With --check it writes nothing, and fails when a file is out of date.
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -34,9 +34,10 @@ await main(async () => {
   const stale = [...wanted].filter(([name, text]) => textOf(name) !== text).map(([name]) => name);
   const leftOver = present.filter((name) => !wanted.has(name));
   if (values.check) {
-    const wrong = [...stale, ...leftOver].map((name) => `group_vars/schema/${name}`);
-    if (wrong.length === 0) return ExitCode.ok;
-    throw new UserError({ what: `not what the roles say: ${wrong.join(', ')}`, hint: 'npx tsx scripts/schemas.ts' });
+    const outdated = [...stale, ...leftOver];
+    if (outdated.length === 0) return ExitCode.ok;
+    const hint = 'npm run generate';
+    throw new UserError(outdated.map((name) => ({ what: `group_vars/schema/${name} is out of date`, hint })));
   }
   mkdirSync(FOLDER, { recursive: true });
   for (const name of stale) writeFileSync(join(FOLDER, name), wanted.get(name) ?? '');
