@@ -1,6 +1,7 @@
-/** Results as a picture: how many times as long as Heartwood each tool took, a bar a tool, on a logarithmic scale. */
-import { TITLES, TOOL_IDS, type ToolId } from './peers.ts';
-import { type Results, ratio, resultOf, times } from './results.ts';
+/** Results as a chart: how many times as long as Heartwood each tool took, one bar per tool, on a logarithmic scale. */
+
+import { formatRatio, type Results, ratio, resultOf } from './results.ts';
+import { TITLES, TOOL_IDS, type ToolId } from './tools.ts';
 import { workloads } from './workloads.ts';
 
 const COLORS: Readonly<Record<ToolId, string>> = {
@@ -12,41 +13,50 @@ const COLORS: Readonly<Record<ToolId, string>> = {
   pyinfra: '#3f6fb5',
 };
 
-const WIDTH = 860;
-const LEFT = 260;
+/** Room for the bars. */
+const PLOT_WIDTH = 530;
+/** Room for the value of the longest bar. */
 const RIGHT = 70;
+const TITLE_SIZE = 12;
+/** The room that a letter may take, in parts of the font size: no common sans-serif font needs more for a line of text. */
+const LETTER_WIDTH = 0.6;
 const BAR = 13;
 const GAP = 16;
 
-/** An SVG, readable on light and dark pages. */
+/** The chart as SVG, on a white ground. */
 export function chart(results: Results): string {
   const titles = new Map(workloads().map(({ id, title }) => [id, title]));
   const tools = TOOL_IDS.filter((id) => results.versions[id] !== undefined);
   const cells = results.cells.map((cell) => ({
     title: titles.get(cell.workload) ?? cell.workload,
-    place: `${cell.rttMs} ms${cell.rc === 'heavy' ? ', heavy login rc' : ''}`,
+    conditions: `${cell.rttMs} ms${cell.rc === 'heavy' ? ', heavy login rc' : ''}`,
     bars: tools.flatMap((id) => {
       const value = ratio(resultOf(cell, 'heartwood'), resultOf(cell, id));
       return value === undefined ? [] : [{ id, value }];
     }),
   }));
+  const left = 24 + Math.max(...cells.map(({ title }) => textWidth(title, TITLE_SIZE)));
+  const width = left + PLOT_WIDTH + RIGHT;
   const values = cells.flatMap(({ bars }) => bars.map(({ value }) => value));
-  // Shorter than one, where a peer wins, must have a length too.
+  // Where another tool is faster its ratio is below 1, and its bar has a length all the same.
   const low = 10 ** Math.floor(Math.log10(Math.min(1, ...values)));
   const high = 10 ** Math.ceil(Math.log10(Math.max(10, ...values)));
-  const x = (value: number) => LEFT + ((WIDTH - LEFT - RIGHT) * Math.log10(value / low)) / Math.log10(high / low);
+  const x = (value: number) => left + (PLOT_WIDTH * Math.log10(value / low)) / Math.log10(high / low);
 
   const marks: string[] = [];
   let y = 62;
   const top = y;
-  for (const { title, place, bars } of cells) {
+  for (const { title, conditions, bars } of cells) {
     const middle = y + (bars.length * BAR) / 2;
-    marks.push(text(LEFT - 12, middle - 2, title, 'end', 12), text(LEFT - 12, middle + 12, place, 'end', 11, '#777'));
+    marks.push(
+      text(left - 12, middle - 2, title, 'end', TITLE_SIZE),
+      text(left - 12, middle + 12, conditions, 'end', 11, '#777'),
+    );
     for (const { id, value } of bars) {
-      const width = Math.max(1, x(value) - x(low));
+      const length = Math.max(1, x(value) - x(low));
       marks.push(
-        `<rect x="${x(low).toFixed(1)}" y="${y}" width="${width.toFixed(1)}" height="${BAR - 2}" fill="${COLORS[id]}"/>`,
-        text(x(value) + 4, y + BAR - 3, times(value), 'start', 10),
+        `<rect x="${x(low).toFixed(1)}" y="${y}" width="${length.toFixed(1)}" height="${BAR - 2}" fill="${COLORS[id]}"/>`,
+        text(x(value) + 4, y + BAR - 3, formatRatio(value), 'start', 10),
       );
       y += BAR;
     }
@@ -64,12 +74,13 @@ export function chart(results: Results): string {
   let at = 12;
   const legend = tools.map((id) => {
     const entry = `<rect x="${at}" y="14" width="11" height="11" fill="${COLORS[id]}"/>${text(at + 16, 24, TITLES[id], 'start', 11)}`;
-    at += 34 + TITLES[id].length * 6.2;
+    at += 34 + Math.round(textWidth(TITLES[id], 11));
     return entry;
   });
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${y}" width="${WIDTH}" height="${y}" font-family="sans-serif" role="img">`,
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${y}" width="${width}" height="${y}" font-family="sans-serif" role="img">`,
     '<title>How many times as long as Heartwood each tool takes (logarithmic; less is better)</title>',
+    '<style>text { paint-order: stroke; stroke: #fff; stroke-width: 3px; }</style>',
     '<rect width="100%" height="100%" fill="#fff"/>',
     ...legend,
     ...grid,
@@ -79,6 +90,12 @@ export function chart(results: Results): string {
   ].join('\n');
 }
 
+/** An upper bound of a text's width, in pixels. */
+function textWidth(words: string, size: number): number {
+  return Math.ceil(words.length * size * LETTER_WIDTH);
+}
+
+/** A text with a white edge, so that lines behind it do not cross its letters. */
 function text(x: number, y: number, words: string, anchor: string, size: number, color = '#222'): string {
   const escaped = words.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
   return `<text x="${x.toFixed(1)}" y="${y.toFixed(1)}" text-anchor="${anchor}" font-size="${size}" fill="${color}">${escaped}</text>`;

@@ -1,10 +1,11 @@
-/** What Heartwood is to reach, and whether these results say that it does. */
-import type { ToolId } from './peers.ts';
+/** The goals for Heartwood's speed, and whether results reach them. */
+
 import { type Cell, median, type Results, ratio, resultOf } from './results.ts';
+import type { ToolId } from './tools.ts';
 import type { WorkloadId } from './workloads.ts';
 
-/** A goal and what was found. */
-export interface Verdict {
+/** A goal, and what was measured. */
+export interface GoalResult {
   readonly goal: string;
   readonly found: string;
   readonly met: boolean;
@@ -31,14 +32,14 @@ const FASTER: readonly Faster[] = [
   { workload: 'everything', rttMs: 0, than: 'mitogen', times: 3 },
 ];
 
-/** Bytes that 200 connections may take. */
+/** The memory that 200 connections may take, in bytes. */
 const CONNECTIONS_MEMORY = 200e6;
 
-/** The verdicts on all goals that these results speak of. */
-export function verdicts(results: Results): readonly Verdict[] {
+/** Every goal whose workload is among the results. */
+export function goalResults(results: Results): readonly GoalResult[] {
   const cellOf = (workload: WorkloadId, rttMs: number): Cell | undefined =>
     results.cells.find((cell) => cell.workload === workload && cell.rttMs === rttMs && cell.rc === 'light');
-  const found: Verdict[] = [];
+  const found: GoalResult[] = [];
   for (const { workload, rttMs, than, times } of FASTER) {
     const cell = cellOf(workload, rttMs);
     const reached = ratio(resultOf(cell, 'heartwood'), resultOf(cell, than));

@@ -1,13 +1,13 @@
-/** The bench's own lab, and what its hosts need beside what every host of a lab has. */
+/** The bench's own lab. Its hosts need more than other lab hosts: python3-apt, and an sshd that takes many connections. */
 import { existsSync } from 'node:fs';
 import { Lab } from '../lab/lab.ts';
 import type { Say } from '../lab/local.ts';
 import { allStates } from '../lab/names.ts';
 
-/** Its name: a bench takes down its own hosts and those of benches that were killed, never a running one's. */
+/** The lab's name. With the process ID in it, a bench can tell the labs of killed benches from those of running ones. */
 const NAME = `bench-${process.pid}`;
 
-/** Takes down this bench's lab, and those of benches that ended without doing so. */
+/** Takes down this bench's lab, and those of benches that were killed. */
 export async function removeLabs(): Promise<void> {
   for (const { name } of allStates()) {
     const [, owner] = /^bench-(\d+)$/.exec(name) ?? [];
@@ -15,7 +15,7 @@ export async function removeLabs(): Promise<void> {
   }
 }
 
-/** Boots so many hosts, with python3-apt for Ansible's apt and an sshd that takes many connections at once. */
+/** Boots the hosts. */
 export async function bootHosts(count: number, say: Say): Promise<Lab> {
   await removeLabs();
   const hosts = Array.from({ length: count }, (_, i) => ({ name: `bench-${i + 1}`, user: 'root' as const }));
@@ -37,12 +37,12 @@ export async function bootHosts(count: number, say: Say): Promise<Lab> {
   return lab;
 }
 
-/** What a shell of the hosts reads when it is started over ssh. */
+/** The `.bashrc` that a host's shell reads when ssh starts it. */
 export type LoginRc = 'light' | 'heavy';
 
 /**
- * The heavy file is what version managers and completions make of a .bashrc: some dozen programs, whose output the shell
- * reads. The light one is Debian's, which does nothing.
+ * The heavy file starts sixty programs and reads their output, as version managers and completions do. The light one is Debian's,
+ * which does nothing.
  */
 export async function setLoginRc(lab: Lab, rc: LoginRc): Promise<void> {
   const heavy = 'for n in $(seq 60); do BENCH_RC=$(uname -s); done; unset BENCH_RC';

@@ -1,7 +1,7 @@
-/** The same hosts as the tools want them written: Ansible's INI, ssh's config, pyinfra's Python. */
+/** The same hosts in each tool's format: Ansible's INI, ssh's config, pyinfra's Python. */
 import type { Access, Target } from './access.ts';
 
-/** Ansible's INI form, which Heartwood reads too. */
+/** Ansible's INI format, which Heartwood reads too. */
 export function iniInventory({ targets, user, key, knownHosts }: Access): string {
   return [
     '[bench]',
@@ -11,7 +11,7 @@ export function iniInventory({ targets, user, key, knownHosts }: Access): string
     `ansible_user=${user}`,
     `ansible_ssh_private_key_file=${key}`,
     `ansible_ssh_common_args='-o UserKnownHostsFile=${knownHosts} -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes'`,
-    // Without it Ansible spends a question per host on finding it.
+    // Otherwise Ansible asks every host where its Python is.
     'ansible_python_interpreter=/usr/bin/python3',
     '',
   ].join('\n');
@@ -40,7 +40,7 @@ export function pyinfraInventory(access: Access): string {
   return `common = ${JSON.stringify(common)}\nbench = [\n${access.targets.map(host).join('\n')}\n]\n`;
 }
 
-/** Host names of a large inventory: 40 groups of equal size, each with a variable, below one parent. */
+/** A large inventory: 40 groups of equal size below one parent, each with a variable. */
 export interface LargeInventory {
   readonly groups: readonly { readonly name: string; readonly hosts: readonly string[] }[];
 }
@@ -57,7 +57,7 @@ export function largeInventory(hosts: number): LargeInventory {
   };
 }
 
-/** A large inventory in Ansible's INI form: each host with an address, each group with a variable. */
+/** A large inventory in Ansible's INI format: each host with an address, each group with a variable. */
 export function largeIni({ groups }: LargeInventory): string {
   let n = 0;
   return [
@@ -75,7 +75,7 @@ export function largeIni({ groups }: LargeInventory): string {
   ].join('\n');
 }
 
-/** A large inventory as pyinfra takes it. */
+/** A large inventory for pyinfra. */
 export function largePyinfra({ groups }: LargeInventory): string {
   let n = 0;
   return groups

@@ -1,16 +1,16 @@
-/** What a tool is asked to do in one run, and the command that a renderer makes of it. */
+/** What a tool does in one run, and the command line for it. */
 import type { Access } from './access.ts';
-import type { WorkTask } from './work.ts';
+import type { BenchTask } from './tasks.ts';
 
-/** One thing to do. */
+/** The work of one run. */
 export type Job =
-  /** The tasks of `work.ts`, on the hosts of `limit`, or all. */
-  | { readonly kind: 'mixed' | 'files'; readonly tasks: readonly WorkTask[]; readonly limit?: string }
-  /** Ask the host who it is: name, kernel, architecture, distribution, user. */
+  /** Carry out these tasks, on all hosts or those of `limit`. */
+  | { readonly kind: 'mixed' | 'files'; readonly tasks: readonly BenchTask[]; readonly limit?: string }
+  /** Ask the host for its name, kernel, architecture, distribution and user. */
   | { readonly kind: 'facts' }
   /** Connect to every host at once and run `true`. */
   | { readonly kind: 'connect'; readonly forks: number }
-  /** Load the inventory at this path and name its hosts. */
+  /** Load an inventory of so many hosts, and list them. */
   | { readonly kind: 'inventory'; readonly hosts: number };
 
 /** A command line to be measured. */
@@ -19,14 +19,14 @@ export interface Command {
   readonly env?: Readonly<Record<string, string>>;
   /** Where it runs. */
   readonly cwd: string;
-  /** A file it reads as its input. */
+  /** The file that is its stdin. */
   readonly stdin?: string;
 }
 
 /**
- * Writes a job down for one tool.
+ * Writes a job down in one tool's own language.
  *
- * @param into A folder for what it writes.
- * @returns The command, or undefined where the tool has nothing of the kind.
+ * @param into The folder that it writes to.
+ * @returns The command, or undefined where the tool cannot do such a job.
  */
 export type Renderer = (job: Job, access: Access, into: string) => Command | undefined;

@@ -1,14 +1,13 @@
 /**
- * Measures a command: how long, how much processor time of this machine, and in a run of its own how much memory and how many
- * processes. The command runs in a control group, so that what it leaves in the background (ssh's masters) counts too, and
- * ends with it.
+ * Measures a command: wall time and processor time, and in a run of its own memory and processes. The command runs in a
+ * control group. So what it leaves in the background (ssh's masters) counts too, and is killed afterwards.
  */
 import { spawn } from 'node:child_process';
 import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { hierarchies, killGroup, makeGroup, processesIn, removeGroup } from '../lab/cgroups.ts';
 import type { Command } from './job.ts';
-import { place } from './places.ts';
+import { benchPath } from './paths.ts';
 
 /** How a run went. */
 export interface Run {
@@ -18,10 +17,10 @@ export interface Run {
   readonly cpuMs: number;
   readonly exitCode: number;
   /** The end of what it printed. */
-  readonly said: string;
+  readonly output: string;
 }
 
-/** What is counted in a run that is not timed, for counting takes time. */
+/** What is counted, in a run of its own: counting takes time. */
 export interface Counts {
   /** The most memory all its processes had at once, in bytes; what they share counts once (PSS). */
   readonly peakMemory: number;
@@ -29,22 +28,22 @@ export interface Counts {
   readonly processes: number | undefined;
 }
 
-/** A run that takes longer is ended, and fails. */
-const PATIENCE_MS = 1_800_000;
+/** A run that takes longer is killed, and fails. */
+const RUN_TIMEOUT_MS = 1_800_000;
 
-/** Milliseconds between two looks at the memory. */
-const LOOK_EVERY = 50;
+/** Milliseconds between two samples of the memory. */
+const SAMPLE_INTERVAL_MS = 50;
 
 let runs = 0;
 
 /** Runs a command and times it. */
 export async function timed(command: Command): Promise<Run> {
-  return inGroup(command, [], async () => {});
+  return runInCgroup(command, [], async () => {});
 }
 
 /** Runs a command and counts what it takes. */
 export async function counted(command: Command): Promise<{ readonly run: Run; readonly counts: Counts }> {
-  const traces = place('traces', 'run');
+  const traces = benchPath('traces', 'run');
   rmSync(traces, { recursive: true, force: true });
   mkdirSync(traces, { recursive: true });
   const strace = ['/usr/bin/strace', '/usr/local/bin/strace'].find(existsSync);
@@ -52,7 +51,7 @@ export async function counted(command: Command): Promise<{ readonly run: Run; re
     ? [strace, '-ff', '-qqq', '--seccomp-bpf', '-e', 'trace=clone,clone3,fork,vfork', '-o', join(traces, 't')]
     : [];
   let peakMemory = 0;
-  const run = await inGroup(command, trace, async (group) => {
+  const run = await runInCgroup(command, trace, async (group) => {
     peakMemory = Math.max(peakMemory, memoryOf(group));
   });
   const counts = { peakMemory, processes: strace ? 1 + startedIn(traces) : undefined };
@@ -60,29 +59,29 @@ export async function counted(command: Command): Promise<{ readonly run: Run; re
   return { run, counts };
 }
 
-/** Runs a command in a group of its own, with `before` in front, and calls `look` now and then. */
-async function inGroup(
+/** Runs a command in a control group of its own, with the words of `prefix` in front, and calls `sample` at intervals. */
+async function runInCgroup(
   command: Command,
-  before: readonly string[],
-  look: (group: string) => Promise<void>,
+  prefix: readonly string[],
+  sample: (group: string) => Promise<void>,
 ): Promise<Run> {
   const group = `heartwood-bench-${process.pid}-${++runs}`;
   const enter = `for group in ${makeGroup(group).join(' ')}; do echo 0 > "$group/cgroup.procs" || exit 125; done; exec "$@"`;
-  const output = place('output', `${runs}`);
-  const out = openSync(output, 'w');
+  const outputFile = benchPath('output', `${runs}`);
+  const out = openSync(outputFile, 'w');
   const input = openSync(command.stdin ?? '/dev/null', 'r');
   try {
     const start = performance.now();
-    const child = spawn('sh', ['-c', enter, 'sh', ...before, ...command.argv], {
+    const child = spawn('sh', ['-c', enter, 'sh', ...prefix, ...command.argv], {
       cwd: command.cwd,
       env: { ...process.env, ...command.env },
       stdio: [input, out, out],
     });
     const timers = [
-      setInterval(() => void look(group), LOOK_EVERY),
-      setTimeout(() => child.kill('SIGKILL'), PATIENCE_MS),
+      setInterval(() => void sample(group), SAMPLE_INTERVAL_MS),
+      setTimeout(() => child.kill('SIGKILL'), RUN_TIMEOUT_MS),
     ];
-    // Not `close`: what stays in the background holds the output open.
+    // Not `close`: a process in the background keeps the output open.
     const exitCode = await new Promise<number>((resolve, reject) => {
       child.once('error', reject);
       child.once('exit', (code) => resolve(code ?? 128));
@@ -90,13 +89,13 @@ async function inGroup(
     const wallMs = performance.now() - start;
     for (const timer of timers) clearInterval(timer);
     const cpuMs = cpuOf(group);
-    return { wallMs, cpuMs, exitCode, said: readFileSync(output, 'utf8').slice(-4000) };
+    return { wallMs, cpuMs, exitCode, output: readFileSync(outputFile, 'utf8').slice(-4000) };
   } finally {
     closeSync(out);
     closeSync(input);
     await killGroup(group);
     await removeGroup(group);
-    rmSync(output, { force: true });
+    rmSync(outputFile, { force: true });
   }
 }
 

@@ -1,6 +1,6 @@
 /**
- * The process that relays: `relay-server.ts DELAY_MS`. Reads a JSON value a line: an array of hosts and ports is answered
- * with the ports that lead there, anything else with what has passed. Ends with its input.
+ * The relay, as a process of its own: `relay-server.ts DELAY_MS`. It reads one JSON value per line. To an array of hosts and
+ * ports it answers with the local ports that lead there, to anything else with the traffic so far. It ends with its input.
  */
 import { createInterface } from 'node:readline';
 import { type Relay, startRelay, sumOf } from '../lab/relay.ts';

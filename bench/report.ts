@@ -1,20 +1,20 @@
-/** Results as Markdown: every number for `bench/results`, ratios for README and docs/speed.md. */
-import { verdicts } from './goals.ts';
-import { TITLES, TOOL_IDS, type ToolId } from './peers.ts';
+/** Results as Markdown: every number for bench/results/published.md, ratios for README.md and docs/speed.md. */
+import { goalResults } from './goals.ts';
 import {
   type Cell,
-  LEAST_ROUND_TRIPS,
+  formatRatio,
+  MIN_ROUND_TRIPS,
   median,
   physicalFloor,
   type Results,
   ratio,
   resultOf,
   type ToolResult,
-  times,
 } from './results.ts';
+import { TITLES, TOOL_IDS, type ToolId } from './tools.ts';
 import { workloads } from './workloads.ts';
 
-/** Everything that was measured, a table for each cell. */
+/** Everything that was measured: a table for each cell. */
 export function fullReport(results: Results): string {
   const titles = new Map(workloads().map(({ id, title }) => [id, title]));
   return [
@@ -22,21 +22,18 @@ export function fullReport(results: Results): string {
     '',
     ...aboutLines(results),
     '',
-    '## Goals',
-    '',
-    ...verdictLines([results]),
+    ...(goalResults(results).length > 0 ? ['## Goals', '', ...goalLines([results]), ''] : []),
     ...results.cells.flatMap((cell) => [
-      '',
-      `## ${titles.get(cell.workload)}${placeOf(cell)}`,
+      `## ${titles.get(cell.workload)}${conditionsOf(cell)}`,
       '',
       ...cellTable(cell),
       ...floorLines(cell),
+      '',
     ]),
-    '',
   ].join('\n');
 }
 
-/** How, where and with what it was measured. */
+/** When, where and with which versions it was measured. */
 function aboutLines(results: Results): readonly string[] {
   const { startUp } = results;
   const [before, after] = results.machine.load;
@@ -57,7 +54,7 @@ const machineOf = ({ machine }: Results): string =>
 
 const isBusy = ({ machine }: Results): boolean => Math.max(...machine.load) > machine.cores;
 
-/** A line a tool, with every version that was measured. */
+/** A line for each tool, with every version of it that was measured. */
 function versionLines(benches: readonly Results[], tools: readonly ToolId[] = TOOL_IDS): readonly string[] {
   return tools.flatMap((id) => {
     const versions = [...new Set(benches.flatMap((bench) => bench.versions[id] ?? []))];
@@ -65,15 +62,15 @@ function versionLines(benches: readonly Results[], tools: readonly ToolId[] = TO
   });
 }
 
-function verdictLines(benches: readonly Results[]): readonly string[] {
+function goalLines(benches: readonly Results[]): readonly string[] {
   return [
     '| goal | found | met |',
     '|---|---|---|',
-    ...benches.flatMap(verdicts).map(({ goal, found, met }) => `| ${goal} | ${found} | ${met ? 'yes' : '**no**'} |`),
+    ...benches.flatMap(goalResults).map(({ goal, found, met }) => `| ${goal} | ${found} | ${met ? 'yes' : '**no**'} |`),
   ];
 }
 
-function placeOf({ rttMs, rc }: Cell): string {
+function conditionsOf({ rttMs, rc }: Cell): string {
   return `, ${rttMs} ms${rc === 'heavy' ? ', heavy login rc' : ''}`;
 }
 
@@ -87,8 +84,8 @@ function cellTable(cell: Cell): readonly string[] {
       ms(median(wallMs)),
       `${ms(Math.min(...wallMs))} - ${ms(Math.max(...wallMs))}`,
       `${wallMs.length}`,
-      timesBetween(own, result),
-      timesBetween(floor, result),
+      ratioCell(own, result),
+      ratioCell(floor, result),
       ms(median(cpuMs)),
       hostCpuMs.length > 0 ? ms(median(hostCpuMs)) : '',
       counts ? `${(counts.peakMemory / 1e6).toFixed(0)} MB` : '',
@@ -122,24 +119,24 @@ function floorLines(cell: Cell): readonly string[] {
   if (floor === undefined || !own) return [];
   return [
     '',
-    `Physical floor: ${LEAST_ROUND_TRIPS} round trips of ${cell.rttMs} ms and the script's own ${ms(cell.scriptMs ?? 0)}: ${ms(floor)}. Heartwood takes ${times(median(own.wallMs) / floor)} that.`,
+    `Physical floor: ${MIN_ROUND_TRIPS} round trips of ${cell.rttMs} ms and the script's own ${ms(cell.scriptMs ?? 0)}: ${ms(floor)}. Heartwood takes ${formatRatio(median(own.wallMs) / floor)} that.`,
   ];
 }
 
-/** Ratios only: how many times as long as Heartwood each tool took. */
+/** The ratios: how many times as long as Heartwood each tool took. */
 export function ratioTable(results: Results): string {
   const titles = new Map(workloads().map(({ id, title }) => [id, title]));
   const peers = TOOL_IDS.filter((id) => id !== 'heartwood' && results.versions[id] !== undefined);
   const rows = results.cells.map((cell) => [
-    `${titles.get(cell.workload)}${placeOf(cell)}`,
-    ...peers.map((id) => timesBetween(resultOf(cell, 'heartwood'), resultOf(cell, id))),
+    `${titles.get(cell.workload)}${conditionsOf(cell)}`,
+    ...peers.map((id) => ratioCell(resultOf(cell, 'heartwood'), resultOf(cell, id))),
   ]);
   return table(['', ...peers.map((id: ToolId) => TITLES[id])], rows).join('\n');
 }
 
 /**
- * What docs/speed.md holds of benches.
- * @param all Their cells together.
+ * The section of docs/speed.md between the markers.
+ * @param all One bench with the cells of all.
  */
 export function speedSection(benches: readonly Results[], all: Results): string {
   return [
@@ -151,7 +148,7 @@ export function speedSection(benches: readonly Results[], all: Results): string 
     '',
     ratioTable(all),
     '',
-    ...verdictLines(benches),
+    ...goalLines(benches),
     '',
     'Each row was measured in one go, the tools in turn; the rows in these parts:',
     '',
@@ -160,7 +157,7 @@ export function speedSection(benches: readonly Results[], all: Results): string 
       benches.map((bench) => [
         startOf(bench),
         bench.versions.heartwood ?? '',
-        bench.cells.map((cell) => `${cell.workload}${placeOf(cell)}`).join('; '),
+        bench.cells.map((cell) => `${cell.workload}${conditionsOf(cell)}`).join('; '),
         runsOf(bench),
         ...bench.machine.load.map((load) => `${load.toFixed(1)}${load > bench.machine.cores ? ' (busy)' : ''}`),
         ms(median(bench.startUp.nodeMs)),
@@ -170,7 +167,7 @@ export function speedSection(benches: readonly Results[], all: Results): string 
   ].join('\n');
 }
 
-/** `5`; `1 to 5` where slow tools had fewer. */
+/** `5`, or `1 to 5` where slow tools had fewer. */
 function runsOf({ cells }: Results): string {
   const runs = cells.flatMap(({ tools }) => tools.map(({ wallMs }) => wallMs.length));
   const [least, most] = [Math.min(...runs), Math.max(...runs)];
@@ -187,10 +184,10 @@ function ms(value: number): string {
   return `${(value / 1000).toFixed(value < 10_000 ? 2 : 1)} s`;
 }
 
-/** Empty where one of them was not measured. */
-function timesBetween(one: ToolResult | undefined, other: ToolResult | undefined): string {
+/** The ratio as text. Empty where one of them was not measured. */
+function ratioCell(one: ToolResult | undefined, other: ToolResult | undefined): string {
   const value = ratio(one, other);
-  return value === undefined ? '' : times(value);
+  return value === undefined ? '' : formatRatio(value);
 }
 
 function kilo(bytes: number): string {

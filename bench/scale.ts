@@ -15,7 +15,7 @@ import { formatState } from '../engine/state.ts';
 import { task } from '../engine/task.ts';
 import { FREE, NO_TRAFFIC } from '../engine/traffic.ts';
 import { resolverFor } from '../engine/vars/resolve.ts';
-import { place } from './places.ts';
+import { benchPath } from './paths.ts';
 import { median } from './results.ts';
 
 /** Hosts and tasks that are measured without arguments. */
@@ -90,7 +90,7 @@ function answering(answers: ReadonlyMap<string, Buffer>): OpenSession {
 
 /** One run. */
 async function measured(hosts: number, tasks: number) {
-  const source = place('files', `scale-${hosts}`);
+  const source = benchPath('files', `scale-${hosts}`);
   writeFileSync(source, Array.from({ length: hosts }, (_, i) => `node-${i}\n`).join(''));
   const { role, answers } = work(tasks);
   const plays = [play({ name: 'All', hosts: 'all', roles: [role()], become: false })];

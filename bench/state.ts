@@ -1,15 +1,15 @@
-/** What a host looks like when the work is done, how to look, and how to make it as it was before. All as shell text run on it. */
+/** The state of a host where the tasks are done: what it is, how to print it, how to undo it. The scripts run on the host. */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { quote } from '../engine/script.ts';
-import { filledIn, SPOILED, type WorkTask } from './work.ts';
+import { type BenchTask, DRIFTED, filledIn } from './tasks.ts';
 
-/** One line for each task: what must be there, or not. */
-export function expectedState(tasks: readonly WorkTask[]): string {
+/** One line for each task: what must be there, or must not. */
+export function expectedState(tasks: readonly BenchTask[]): string {
   return tasks.map(expectedLine).join('\n');
 }
 
-function expectedLine(task: WorkTask): string {
+function expectedLine(task: BenchTask): string {
   const mode = (text: string) => text.replace(/^0/, '');
   switch (task.kind) {
     case 'directory':
@@ -37,8 +37,8 @@ function sha256(content: string | Buffer): string {
   return createHash('sha256').update(content).digest('hex');
 }
 
-/** A script that prints the same lines of what there is. */
-export function stateScript(tasks: readonly WorkTask[]): string {
+/** A script that prints the same lines, from what is there. */
+export function stateScript(tasks: readonly BenchTask[]): string {
   const words = tasks.map((task) => {
     if (task.kind === 'unit') return `unit ${quote(task.name)}`;
     if (task.kind === 'package') return `package ${quote(task.name)}`;
@@ -57,8 +57,8 @@ ${words.join('\n')}
 `;
 }
 
-/** A script that takes back all that the tasks bring about, and puts there what they are to remove. */
-export function undoScript(tasks: readonly WorkTask[]): string {
+/** A script that undoes all tasks, and creates what they remove. */
+export function undoScript(tasks: readonly BenchTask[]): string {
   const units = tasks.flatMap((task) => (task.kind === 'unit' ? [task.name] : []));
   const made = tasks.flatMap((task) => {
     if (task.kind === 'absent' || task.kind === 'unit' || task.kind === 'package') return [];
@@ -70,10 +70,10 @@ export function undoScript(tasks: readonly WorkTask[]): string {
     `rm -rf -- ${made.join(' ')}`,
     ...stale.map((path) => `echo stale > ${path}`),
     'systemctl daemon-reload',
-    // What a tool changes is on its disk before the clock of the next one starts.
+    // Writes of this tool must not slow the next one.
     'sync',
   ].join('\n');
 }
 
-/** A script that spoils what one of the 60 tasks brought about. */
-export const spoilScript = `echo spoiled >> ${SPOILED}`;
+/** A script that undoes one of the 60 tasks. */
+export const driftScript = `echo spoiled >> ${DRIFTED}`;

@@ -1,23 +1,23 @@
-/** What is measured: the workloads, what each needs beforehand, and what must be true afterwards. */
+/** The workloads: what each needs before a run, and what must be true after it. */
 import type { Job } from './job.ts';
-import { expectedState, spoilScript, stateScript, undoScript } from './state.ts';
-import { filesWork, mixedWork, type WorkTask } from './work.ts';
+import { driftScript, expectedState, stateScript, undoScript } from './state.ts';
+import { type BenchTask, largeFileTasks, mixedTasks } from './tasks.ts';
 
 /** One workload. */
 export interface Workload {
   readonly id: WorkloadId;
   readonly title: string;
   readonly job: Job;
-  /** Hosts of the lab that it uses. */
+  /** How many hosts of the lab it uses. */
   readonly hosts: number;
-  /** Names in the inventory that are not connected to. */
-  readonly further?: number;
-  /** Through the relay, each host so many times, also without distance. */
-  readonly times?: number;
-  /** Run on the host before each run, with the work done already: makes what the run has to do. Nothing without it. */
+  /** Further names in the inventory, which nothing connects to. */
+  readonly extraHosts?: number;
+  /** Names of each host. More than one go through the relay, also without latency. */
+  readonly namesPerHost?: number;
+  /** A script that runs on the host before each run, when all tasks are done: it undoes what the run has to do. */
   readonly before?: string;
-  /** Tasks whose outcome is looked at after each run. */
-  readonly checked?: readonly WorkTask[];
+  /** Tasks whose outcome is verified after each run. */
+  readonly checked?: readonly BenchTask[];
   /** Connects to nothing. */
   readonly offline?: boolean;
 }
@@ -37,10 +37,10 @@ export const WORKLOAD_IDS = [
 /** A workload's name. */
 export type WorkloadId = (typeof WORKLOAD_IDS)[number];
 
-/** Every workload. The tasks of all that use them are the same. */
+/** Every workload. */
 export function workloads(): readonly Workload[] {
-  const mixed = mixedWork();
-  const files = filesWork();
+  const mixed = mixedTasks();
+  const files = largeFileTasks();
   return [
     {
       id: 'nothing',
@@ -62,7 +62,7 @@ export function workloads(): readonly Workload[] {
       title: '60 tasks, one to change',
       job: { kind: 'mixed', tasks: mixed },
       hosts: 1,
-      before: spoilScript,
+      before: driftScript,
       checked: mixed,
     },
     {
@@ -78,11 +78,11 @@ export function workloads(): readonly Workload[] {
       title: '60 tasks, nothing to change, one host of 20',
       job: { kind: 'mixed', tasks: mixed, limit: 'bench-1' },
       hosts: 1,
-      further: 19,
+      extraHosts: 19,
       checked: mixed,
     },
     { id: 'facts', title: 'asking who a host is', job: { kind: 'facts' }, hosts: 1 },
-    { id: 'connect', title: '200 connections', job: { kind: 'connect', forks: 200 }, hosts: 4, times: 50 },
+    { id: 'connect', title: '200 connections', job: { kind: 'connect', forks: 200 }, hosts: 4, namesPerHost: 50 },
     {
       id: 'inventory',
       title: 'an inventory of 20,000 hosts',
@@ -93,7 +93,7 @@ export function workloads(): readonly Workload[] {
   ];
 }
 
-/** How a host is looked at after a run, and what must be seen. */
-export function stateCheck(tasks: readonly WorkTask[]): { readonly script: string; readonly expected: string } {
+/** A script that prints a host's state after a run, and what it must print. */
+export function stateCheck(tasks: readonly BenchTask[]): { readonly script: string; readonly expected: string } {
   return { script: stateScript(tasks), expected: expectedState(tasks) };
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { iniInventory, largeIni, largeInventory } from '../inventory.ts';
 import type { Renderer } from '../job.ts';
-import { TEMPLATE, titleOf, type WorkTask } from '../work.ts';
+import { type BenchTask, TEMPLATE, titleOf } from '../tasks.ts';
 
 /** Which Ansible it is. */
 export interface AnsibleFlavour {
@@ -15,7 +15,7 @@ export interface AnsibleFlavour {
   readonly mitogen?: string;
 }
 
-function taskOf(task: WorkTask): Record<string, unknown> {
+function taskOf(task: BenchTask): Record<string, unknown> {
   const own = { owner: 'root', group: 'root' };
   switch (task.kind) {
     case 'directory':

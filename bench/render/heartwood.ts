@@ -13,17 +13,17 @@ import { unit } from '../../engine/resources/systemd.ts';
 import { templateText } from '../../engine/template.ts';
 import { iniInventory, largeIni, largeInventory } from '../inventory.ts';
 import type { Renderer } from '../job.ts';
-import { repository } from '../places.ts';
-import { TEMPLATE, titleOf, type WorkTask } from '../work.ts';
+import { REPOSITORY } from '../paths.ts';
+import { type BenchTask, TEMPLATE, titleOf } from '../tasks.ts';
 
 const render = templateText(TEMPLATE, 'service.ini');
 
 /** The tasks of a role that does the work. */
-export function heartwoodTasks(work: readonly WorkTask[]): readonly Task[] {
+export function heartwoodTasks(work: readonly BenchTask[]): readonly Task[] {
   return work.map((item) => task(titleOf(item), resourceOf(item)));
 }
 
-function resourceOf(item: WorkTask) {
+function resourceOf(item: BenchTask) {
   switch (item.kind) {
     case 'directory':
       return directory({ path: item.path, mode: item.mode });
@@ -51,7 +51,7 @@ export const renderHeartwood: Renderer = (job, access, into) => {
   const inventory = join(into, 'hosts');
   writeFileSync(inventory, job.kind === 'inventory' ? largeIni(largeInventory(job.hosts)) : iniInventory(access));
   const node = (program: string, ...words: string[]) => ({
-    argv: [process.execPath, '--import', 'tsx', join(repository, program), ...words],
+    argv: [process.execPath, '--import', 'tsx', join(REPOSITORY, program), ...words],
     cwd: into,
   });
   switch (job.kind) {

@@ -3,12 +3,12 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { largeInventory, largePyinfra, pyinfraInventory } from '../inventory.ts';
 import type { Renderer } from '../job.ts';
-import { TEMPLATE, titleOf, type WorkTask } from '../work.ts';
+import { type BenchTask, TEMPLATE, titleOf } from '../tasks.ts';
 
 /** A Python literal; JSON's strings are Python's. */
 const text = (value: string) => JSON.stringify(value);
 
-function operationOf(task: WorkTask): string {
+function operationOf(task: BenchTask): string {
   const own = 'user="root", group="root"';
   const name = `name=${text(titleOf(task))}`;
   switch (task.kind) {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { quote } from '../../engine/script.ts';
 import { sshConfig } from '../inventory.ts';
 import type { Renderer } from '../job.ts';
-import { filledIn, type WorkTask } from '../work.ts';
+import { type BenchTask, filledIn } from '../tasks.ts';
 
 /** Prints who a host is. */
 export const FACTS_SCRIPT = `uname -snrm
@@ -30,11 +30,11 @@ package() { [ "$(dpkg-query -W -f '\${db:Status-Status}' "$1" 2>/dev/null)" = in
 `;
 
 /** The script: functions, then a line a task. */
-export function shellScript(tasks: readonly WorkTask[]): string {
+export function shellScript(tasks: readonly BenchTask[]): string {
   return `${FUNCTIONS}\n${tasks.map(lineOf).join('\n')}\n`;
 }
 
-function lineOf(task: WorkTask): string {
+function lineOf(task: BenchTask): string {
   const mode = (text: string) => text.replace(/^0/, '');
   switch (task.kind) {
     case 'directory':

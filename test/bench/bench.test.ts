@@ -1,26 +1,29 @@
-/** The bench itself: one definition of the work in every tool's words, and what it makes of numbers. */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+/** The bench itself: the same tasks for every tool, and what it makes of numbers. */
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import { parse } from 'yaml';
 import type { Access } from '../../bench/access.ts';
 import { chart } from '../../bench/chart.ts';
-import { verdicts } from '../../bench/goals.ts';
+import { goalResults } from '../../bench/goals.ts';
 import { iniInventory, largeIni, largeInventory } from '../../bench/inventory.ts';
 import type { Job } from '../../bench/job.ts';
+import { cellsOf } from '../../bench/matrix.ts';
 import { counted, timed } from '../../bench/measure.ts';
-import { withoutOutdated } from '../../bench/publish.ts';
+import { publish, withoutSuperseded } from '../../bench/publish.ts';
 import { ansibleRenderer } from '../../bench/render/ansible.ts';
 import { heartwoodTasks } from '../../bench/render/heartwood.ts';
 import { pyinfraRenderer } from '../../bench/render/pyinfra.ts';
 import { shellScript } from '../../bench/render/shell.ts';
 import { fullReport, ratioTable, speedSection } from '../../bench/report.ts';
-import { median, type Results, times } from '../../bench/results.ts';
-import { cellsOf } from '../../bench/scenario.ts';
+import { type Cell, formatRatio, median, type Results } from '../../bench/results.ts';
 import { expectedState } from '../../bench/state.ts';
-import { mixedWork, titleOf } from '../../bench/work.ts';
+import { mixedTasks, titleOf } from '../../bench/tasks.ts';
+import { TOOL_IDS } from '../../bench/tools.ts';
+import { WORKLOAD_IDS } from '../../bench/workloads.ts';
 import { loadInventory } from '../../engine/inventory/load.ts';
+import { REPOSITORY } from '../support/program.ts';
 
 const access: Access = {
   targets: [{ name: 'bench-1', address: '192.0.2.1', port: 2222 }],
@@ -29,7 +32,7 @@ const access: Access = {
   knownHosts: '/keys/known_hosts',
 };
 
-const work = mixedWork();
+const work = mixedTasks();
 const job: Job = { kind: 'mixed', tasks: work };
 
 /** Two tools at one workload: Heartwood in 100 ms, the script in 40, Ansible in 3 s. */
@@ -97,7 +100,6 @@ t.test('every tool is given the same sixty tasks, in order', async (t) => {
 t.test('the inventory says the same to Heartwood as to ssh', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'heartwood-bench-'));
   t.teardown(() => rmSync(folder, { recursive: true }));
-  const { writeFileSync } = await import('node:fs');
   writeFileSync(join(folder, 'hosts'), iniInventory(access));
   const { hosts } = await loadInventory({ sources: [join(folder, 'hosts')] });
   t.equal(hosts[0]?.name, 'bench-1');
@@ -112,7 +114,7 @@ t.test('a run is timed with all its processes, and ends with what it left in the
   const busy = 'i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done';
   const run = await timed({ argv: ['sh', '-c', `sh -c '${busy}'; (sleep 60 &); echo said; exit 3`], cwd: '/' });
   t.equal(run.exitCode, 3);
-  t.match(run.said, /said/);
+  t.match(run.output, /said/);
   t.ok(run.cpuMs > 20, 'a child counts');
   t.ok(run.wallMs < 50_000, 'nothing waits for the background');
   const { counts } = await counted({ argv: ['sh', '-c', '/bin/true; /bin/true; sleep 0.3'], cwd: '/' });
@@ -123,7 +125,7 @@ t.test('a run is timed with all its processes, and ends with what it left in the
 t.test('goals are judged by medians, and a miss is told', async (t) => {
   t.equal(median([3, 1, 2]), 2);
   t.equal(median([4, 1, 2, 3]), 2.5);
-  const found = verdicts(results);
+  const found = goalResults(results);
   t.match(
     found.find(({ goal }) => goal.includes('ansible')),
     { found: '30.0 times', met: true },
@@ -136,7 +138,7 @@ t.test('goals are judged by medians, and a miss is told', async (t) => {
     })),
   };
   t.same(
-    verdicts(slow).map(({ met }) => met),
+    goalResults(slow).map(({ met }) => met),
     [false, false],
   );
   t.match(fullReport(slow), /\*\*no\*\*/);
@@ -144,7 +146,7 @@ t.test('goals are judged by medians, and a miss is told', async (t) => {
 
 t.test('reports show where a peer wins, and that the machine was busy', async (t) => {
   t.same(
-    [0.44, 0.966, 1, 1.04, 1.2, 30.4].map(times),
+    [0.44, 0.966, 1, 1.04, 1.2, 30.4].map(formatRatio),
     ['0.4x', '0.97x', '1.0x', '1.04x', '1.2x', '30x'],
     'also by a hair',
   );
@@ -156,11 +158,58 @@ t.test('reports show where a peer wins, and that the machine was busy', async (t
   t.match(svg, /ssh sh &lt; script/, 'names are escaped');
 });
 
+t.test('no label of the chart is cut off', async (t) => {
+  const [cell] = results.cells;
+  const cells = cell ? WORKLOAD_IDS.map((workload): Cell => ({ ...cell, workload })) : [];
+  const svg = chart({ ...results, cells, versions: Object.fromEntries(TOOL_IDS.map((id) => [id, '1'])) });
+  const width = Number(/viewBox="0 0 (\d+) /.exec(svg)?.[1]);
+  const labels = [...svg.matchAll(/<text x="([\d.]+)" .* text-anchor="(\w+)" font-size="(\d+)".*>(.*)<\/text>/g)];
+  t.ok(labels.length > 30);
+  for (const [, x, anchor, size, label = ''] of labels) {
+    // DejaVu Sans, the widest of the usual fonts, takes 0.58 of its size for each letter of these titles.
+    const length = 0.58 * Number(size) * label.replaceAll('&lt;', '<').length;
+    const left = Number(x) - length * (anchor === 'end' ? 1 : anchor === 'middle' ? 0.5 : 0);
+    if (left < 0 || left + length > width) t.fail(`cut off: ${label}`);
+  }
+});
+
+t.test('what is published is one set, and the pages are made of it', async (t) => {
+  const folder = t.testdir({ docs: {}, bench: { results: {} } });
+  const pages = [
+    'README.md',
+    'docs/speed.md',
+    'docs/speed.svg',
+    'bench/results/published.json',
+    'bench/results/published.md',
+  ];
+  const read = (root: string, page: string) => readFileSync(join(root, page), 'utf8');
+  for (const page of pages) cpSync(join(REPOSITORY, page), join(folder, page));
+  publish([], folder);
+  for (const page of pages) t.equal(read(folder, page), read(REPOSITORY, page), `${page}: npm run bench -- --publish`);
+  t.strictSame(readdirSync(join(REPOSITORY, 'bench/results')), ['published.json', 'published.md']);
+
+  const [cell] = results.cells;
+  const nothing = cell && { ...cell, rttMs: 50, tools: cell.tools.map((tool) => ({ ...tool, wallMs: [1000] })) };
+  writeFileSync(join(folder, 'new.json'), JSON.stringify({ ...results, cells: [nothing] }));
+  publish([join(folder, 'new.json')], folder);
+  const row = '| 60 tasks, nothing to change, 50 ms |';
+  for (const page of ['README.md', 'docs/speed.md']) {
+    const rows = read(folder, page)
+      .split('\n')
+      .filter((line) => line.startsWith(row));
+    t.strictSame(rows, [`${row} 1.0x | 1.0x |  |  |  |`], page);
+  }
+  t.equal(read(folder, 'bench/results/published.json').match(/"2026-01-01T00:00:00.000Z"/g)?.length, 1);
+  t.throws(() => publish([join(folder, 'README.md')], folder), {
+    message: /README\.md: .*\n {2}allowed: a JSON file that/,
+  });
+});
+
 t.test('what a later bench measured again replaces what an earlier one had', async (t) => {
   const [cell] = results.cells;
   t.ok(cell);
   if (!cell) return;
-  const [earlier, later] = withoutOutdated([
+  const [earlier, later] = withoutSuperseded([
     { ...results, cells: [cell, { ...cell, rttMs: 50 }] },
     { ...results, cells: [{ ...cell, tools: [] }] },
   ]);
@@ -169,7 +218,7 @@ t.test('what a later bench measured again replaces what an earlier one had', asy
     [50],
   );
   t.same(later?.cells, [{ ...cell, tools: [] }]);
-  t.equal(withoutOutdated([results, { ...results }]).length, 1, 'one that has nothing left is left out');
+  t.equal(withoutSuperseded([results, { ...results }]).length, 1, 'one that has nothing left is left out');
 
   const all = { ...results, cells: [cell, { ...cell, rttMs: 50 }] };
   const section = speedSection([results, { ...all, cells: all.cells.slice(1), started: '2030-01-02T03:04:05Z' }], all);

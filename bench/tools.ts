@@ -1,13 +1,13 @@
 /**
- * The tools that Heartwood is measured beside, each installed into a folder of its own below `.bench/peers`, in the newest
- * version that this machine's Python allows. Removing the folder has newer ones installed.
+ * The tools that are measured. Each is installed into a folder of its own below `.bench/tools`, in the newest version that this
+ * machine's Python allows. Remove the folder to update them.
  */
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError } from '../engine/errors.ts';
 import { $, localEnvironment, type Say } from '../lab/local.ts';
 import type { Renderer } from './job.ts';
-import { folder, place } from './places.ts';
+import { benchFolder, benchPath } from './paths.ts';
 import { ansibleBasics, ansibleRenderer } from './render/ansible.ts';
 import { renderHeartwood } from './render/heartwood.ts';
 import { pyinfraRenderer } from './render/pyinfra.ts';
@@ -16,7 +16,7 @@ import { renderShell } from './render/shell.ts';
 /** A tool, ready to be measured. */
 export interface Tool {
   readonly id: ToolId;
-  /** As tables call it. */
+  /** Its name in tables. */
   readonly title: string;
   readonly version: string;
   readonly render: Renderer;
@@ -28,7 +28,7 @@ export const TOOL_IDS = ['heartwood', 'ssh', 'ansible', 'ansible-pipelining', 'm
 /** A tool's name. */
 export type ToolId = (typeof TOOL_IDS)[number];
 
-/** What tables call them. */
+/** Their names in tables. */
 export const TITLES: Readonly<Record<ToolId, string>> = {
   heartwood: 'Heartwood',
   ssh: 'ssh sh < script',
@@ -38,14 +38,18 @@ export const TITLES: Readonly<Record<ToolId, string>> = {
   pyinfra: 'pyinfra',
 };
 
-/** Makes the tools ready, installing what is missing. */
-export async function tools(ids: readonly ToolId[], python: string | undefined, say: Say): Promise<readonly Tool[]> {
+/** Installs the tools that are missing. */
+export async function installTools(
+  ids: readonly ToolId[],
+  python: string | undefined,
+  say: Say,
+): Promise<readonly Tool[]> {
   const ready: Tool[] = [];
-  for (const id of ids) ready.push({ id, title: TITLES[id], ...(await toolOf(id, python, say)) });
+  for (const id of ids) ready.push({ id, title: TITLES[id], ...(await install(id, python, say)) });
   return ready;
 }
 
-async function toolOf(
+async function install(
   id: ToolId,
   python: string | undefined,
   say: Say,
@@ -86,18 +90,18 @@ interface Environment {
   readonly versions: Readonly<Record<string, string>>;
 }
 
-/** The environment called `name`, made where it is not there whole. */
+/** The environment called `name`, installed where it is missing or incomplete. */
 async function environment(
   name: string,
   requirements: readonly string[],
   python: string | undefined,
   say: Say,
 ): Promise<Environment> {
-  const path = place('peers', name);
-  const whole = join(path, 'bench.json');
-  if (existsSync(whole)) return JSON.parse(readFileSync(whole, 'utf8')) as Environment;
+  const path = benchPath('tools', name);
+  const complete = join(path, 'bench.json');
+  if (existsSync(complete)) return JSON.parse(readFileSync(complete, 'utf8')) as Environment;
   rmSync(path, { recursive: true, force: true });
-  say(`installing ${requirements.join(', ')} into .bench/peers/${name}`);
+  say(`installing ${requirements.join(', ')} into .bench/tools/${name}`);
   await $`${python ?? (await newestPython())} -m venv ${path}`;
   const bin = join(path, 'bin');
   const pip = await $({ nothrow: true })`${join(bin, 'pip')} install -q --disable-pip-version-check ${requirements}`;
@@ -105,7 +109,7 @@ async function environment(
     const last = pip.stderr.trim().split('\n').slice(-5).join('\n    ');
     throw new UserError({
       what: `${requirements.join(', ')} can't be installed:\n    ${last}`,
-      hint: 'leave it out: --peers names those to measure',
+      hint: 'leave it out: --tools names those to measure',
     });
   }
   const names = requirements.map((requirement) => requirement.replace(/[<>=].*$/, ''));
@@ -114,23 +118,23 @@ from importlib.metadata import version
 print(json.dumps({"packages": sysconfig.get_path("purelib"), "versions": {"python": platform.python_version(), **{n: version(n) for n in ${JSON.stringify(names)}}}}))`;
   const { stdout } = await $`${join(bin, 'python')} -c ${ask}`;
   const made: Environment = { bin, ...(JSON.parse(stdout) as Omit<Environment, 'bin'>) };
-  writeFileSync(whole, `${JSON.stringify(made, null, 2)}\n`);
+  writeFileSync(complete, `${JSON.stringify(made, null, 2)}\n`);
   return made;
 }
 
-/** The newest Python this machine calls by a name. */
+/** The newest Python on the PATH. */
 async function newestPython(): Promise<string> {
   for (const name of ['python3.15', 'python3.14', 'python3.13', 'python3.12', 'python3.11', 'python3']) {
     const { exitCode } = await $({ nothrow: true })`${name} -c ${'import venv, ensurepip'}`;
     if (exitCode === 0) return name;
   }
   throw new UserError({
-    what: 'the peers need Python with venv',
-    hint: 'apt-get install python3-venv; or --python PATH; or --peers ssh, which needs none',
+    what: 'the other tools need Python with venv',
+    hint: 'apt-get install python3-venv; or --python PATH; or --tools ssh, which needs none',
   });
 }
 
-/** Mitogen on the newest ansible-core that it works with: the newest of all first, then a minor version less each time. */
+/** Mitogen on the newest ansible-core that it works with: the newest of all, or one minor version less, and so on. */
 async function mitogen(python: string | undefined, say: Say): Promise<Environment> {
   let bound = '';
   for (;;) {
@@ -139,7 +143,7 @@ async function mitogen(python: string | undefined, say: Say): Promise<Environmen
     const version = made.versions['ansible-core'] ?? '';
     const [major = 0, minor = 0] = version.split('.').map(Number);
     say(`Mitogen ${made.versions['mitogen']} does not work on ansible-core ${version}`);
-    rmSync(place('peers', 'mitogen'), { recursive: true, force: true });
+    rmSync(benchPath('tools', 'mitogen'), { recursive: true, force: true });
     if (major !== 2 || minor <= 10)
       throw new UserError({ what: 'Mitogen works on no ansible-core that this Python allows' });
     bound = `<${major}.${minor}`;
@@ -147,11 +151,11 @@ async function mitogen(python: string | undefined, say: Say): Promise<Environmen
 }
 
 /**
- * Does a play run under Mitogen on this machine?
- * @throws UserError when it does not without Mitogen either.
+ * Whether a play runs under Mitogen on this machine.
+ * @throws UserError when it does not run without Mitogen either.
  */
 async function worksWith({ bin, packages }: Environment): Promise<boolean> {
-  const cwd = folder('peers', 'trial');
+  const cwd = benchFolder('tools', 'trial');
   const book = join(cwd, 'trial.yml');
   const tasks = [{ 'ansible.builtin.file': { path: join(cwd, 'made'), state: 'touch' } }];
   writeFileSync(book, JSON.stringify([{ hosts: 'all', gather_facts: false, tasks }]));

@@ -1,13 +1,13 @@
 /**
- * The one definition of the work that every tool does: 60 mixed tasks, or five large files. `render/` says it in each tool's
- * words; `state.ts` says what a host looks like when it is done. Only what every tool has a word of its own for.
+ * The tasks that every tool carries out: 60 mixed ones, or five large files. This is their one definition. `render/` writes
+ * them down for each tool, `state.ts` describes a host where they are done. All are of kinds that every tool has.
  */
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { place } from './places.ts';
+import { existsSync, statSync, writeFileSync } from 'node:fs';
+import { benchPath } from './paths.ts';
 
 /** One task. Owner and group are root everywhere. */
-export type WorkTask =
+export type BenchTask =
   | { readonly kind: 'directory'; readonly path: string; readonly mode: string }
   | { readonly kind: 'file'; readonly path: string; readonly mode: string; readonly content: string }
   | {
@@ -23,10 +23,10 @@ export type WorkTask =
   | { readonly kind: 'command'; readonly script: string; readonly creates: string; readonly leaves: string }
   | { readonly kind: 'copy'; readonly path: string; readonly mode: string; readonly from: string };
 
-/** Everything but system files is below it. */
+/** The folder of everything but system files. */
 const ROOT = '/srv/bench';
 
-/** The template of all template tasks; these braces mean the same in Handlebars and Jinja. */
+/** The template of all template tasks. These braces mean the same in Handlebars and Jinja. */
 export const TEMPLATE = `# {{ service }}, written by the bench
 [service]
 name = {{ service }}
@@ -44,24 +44,24 @@ export function filledIn(data: Readonly<Record<string, string>>): string {
   return TEMPLATE.replaceAll(/\{\{ (\w+) \}\}/g, (_, name: string) => data[name] ?? '');
 }
 
-/** A task in a word or two, as all tools print it. */
-export function titleOf(task: WorkTask): string {
+/** A task's name, the same for all tools. */
+export function titleOf(task: BenchTask): string {
   return `${task.kind} ${'path' in task ? task.path : 'name' in task ? task.name : task.creates}`;
 }
 
-/** 60 tasks of eight kinds, about as a role for a small service has them. */
-export function mixedWork(): readonly WorkTask[] {
+/** 60 tasks of eight kinds, much like a role for a small service. */
+export function mixedTasks(): readonly BenchTask[] {
   const numbers = (count: number) => Array.from({ length: count }, (_, i) => i + 1);
   const directories = ['', '/bin', '/conf', '/data', '/log', '/run', '/spool', '/private'].map(
-    (name): WorkTask => ({
+    (name): BenchTask => ({
       kind: 'directory',
       path: `${ROOT}${name}`,
       mode: name === '/private' ? '0700' : '0755',
     }),
   );
-  const files: readonly WorkTask[] = [
+  const files: readonly BenchTask[] = [
     ...numbers(8).map(
-      (n): WorkTask => ({
+      (n): BenchTask => ({
         kind: 'file',
         path: `${ROOT}/conf/part-${n}.conf`,
         mode: n % 2 === 0 ? '0640' : '0644',
@@ -71,7 +71,7 @@ export function mixedWork(): readonly WorkTask[] {
       }),
     ),
     ...numbers(4).map(
-      (n): WorkTask => ({
+      (n): BenchTask => ({
         kind: 'file',
         path: `${ROOT}/bin/tool-${n}`,
         mode: '0755',
@@ -79,7 +79,7 @@ export function mixedWork(): readonly WorkTask[] {
       }),
     ),
     ...numbers(3).map(
-      (n): WorkTask => ({
+      (n): BenchTask => ({
         kind: 'file',
         path: `/etc/sysctl.d/90-bench-${n}.conf`,
         mode: '0644',
@@ -87,7 +87,7 @@ export function mixedWork(): readonly WorkTask[] {
       }),
     ),
     ...numbers(2).map(
-      (n): WorkTask => ({
+      (n): BenchTask => ({
         kind: 'file',
         path: `${ROOT}/private/token-${n}`,
         mode: '0600',
@@ -95,7 +95,7 @@ export function mixedWork(): readonly WorkTask[] {
       }),
     ),
     ...numbers(3).map(
-      (n): WorkTask => ({
+      (n): BenchTask => ({
         kind: 'file',
         path: `/etc/systemd/system/bench-${n}.service`,
         mode: '0644',
@@ -104,7 +104,7 @@ export function mixedWork(): readonly WorkTask[] {
     ),
   ];
   const templates = numbers(8).map(
-    (n): WorkTask => ({
+    (n): BenchTask => ({
       kind: 'template',
       path: `${ROOT}/conf/service-${n}.ini`,
       mode: '0644',
@@ -112,18 +112,18 @@ export function mixedWork(): readonly WorkTask[] {
     }),
   );
   const links = numbers(6).map(
-    (n): WorkTask => ({
+    (n): BenchTask => ({
       kind: 'link',
       path: `${ROOT}/run/current-${n}`,
       target: `${ROOT}/conf/part-${n}.conf`,
     }),
   );
-  const gone = numbers(5).map((n): WorkTask => ({ kind: 'absent', path: `/srv/bench-old-${n}.conf` }));
-  const units = numbers(3).map((n): WorkTask => ({ kind: 'unit', name: `bench-${n}.service` }));
-  // There already on every host: what is measured is the question, not a download.
-  const packages = ['curl', 'socat', 'procps', 'iproute2'].map((name): WorkTask => ({ kind: 'package', name }));
+  const gone = numbers(5).map((n): BenchTask => ({ kind: 'absent', path: `/srv/bench-old-${n}.conf` }));
+  const units = numbers(3).map((n): BenchTask => ({ kind: 'unit', name: `bench-${n}.service` }));
+  // Every host has them already: a download would measure the mirror.
+  const packages = ['curl', 'socat', 'procps', 'iproute2'].map((name): BenchTask => ({ kind: 'package', name }));
   const commands = numbers(6).map(
-    (n): WorkTask => ({
+    (n): BenchTask => ({
       kind: 'command',
       script: `printf 'made %s\\n' ${n} > ${ROOT}/data/made-${n}`,
       creates: `${ROOT}/data/made-${n}`,
@@ -133,15 +133,17 @@ export function mixedWork(): readonly WorkTask[] {
   return [...directories, ...files, ...templates, ...links, ...gone, ...units, ...packages, ...commands];
 }
 
-/** The file that is spoiled where one of the 60 tasks is to have something to do. */
-export const SPOILED = `${ROOT}/conf/part-5.conf`;
+/** The file that is changed behind the tools' backs, so that one of the 60 tasks has something to do. */
+export const DRIFTED = `${ROOT}/conf/part-5.conf`;
 
-/** Bytes of each large file. */
+const LARGE_FILES = [1, 2, 3, 4, 5];
+
+/** The size of each, in bytes. */
 const LARGE = 20 * 1000 * 1000;
 
-/** Five files of 20 MB, made once, the same everywhere: bytes that don't compress, from a counter's hashes. */
-export function filesWork(): readonly WorkTask[] {
-  return [1, 2, 3, 4, 5].map((n) => ({
+/** Five files of 20 MB. {@link writeLargeFiles} writes them first. */
+export function largeFileTasks(): readonly BenchTask[] {
+  return LARGE_FILES.map((n) => ({
     kind: 'copy',
     path: `/srv/bench-large-${n}`,
     mode: '0644',
@@ -149,11 +151,15 @@ export function filesWork(): readonly WorkTask[] {
   }));
 }
 
-function largeFile(n: number): string {
-  const path = place('files', `large-${n}`);
-  if (existsSync(path) && readFileSync(path).length === LARGE) return path;
-  const blocks: Buffer[] = [];
-  for (let size = 0; size < LARGE; size += 64) blocks.push(createHash('sha512').update(`${n} ${size}`).digest());
-  writeFileSync(path, Buffer.concat(blocks).subarray(0, LARGE));
-  return path;
+const largeFile = (n: number): string => benchPath('files', `large-${n}`);
+
+/** Writes the large files where they are missing: hashes of a counter, so bytes that do not compress and are the same everywhere. */
+export function writeLargeFiles(): void {
+  for (const n of LARGE_FILES) {
+    const path = largeFile(n);
+    if (existsSync(path) && statSync(path).size === LARGE) continue;
+    const blocks: Buffer[] = [];
+    for (let size = 0; size < LARGE; size += 64) blocks.push(createHash('sha512').update(`${n} ${size}`).digest());
+    writeFileSync(path, Buffer.concat(blocks).subarray(0, LARGE));
+  }
 }
