@@ -118,13 +118,13 @@ function memoryOf(group: string): number {
       if (readFileSync(`/proc/${id}/comm`, 'utf8').trim() === 'strace') continue;
       sum += 1024 * Number(/^Pss:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${id}/smaps_rollup`, 'utf8'))?.[1] ?? 0);
     } catch {
-      // It has ended.
+      // The process has ended.
     }
   }
   return sum;
 }
 
-/** How many processes, threads not among them, the traces in a folder tell of. */
+/** Counts the processes, not the threads, in the traces of a folder. */
 function startedIn(traces: string): number {
   let count = 0;
   for (const name of readdirSync(traces)) {

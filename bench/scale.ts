@@ -1,6 +1,6 @@
 /**
- * What Heartwood itself costs with many hosts: whole runs over a transport that answers at once and runs nothing, so that all
- * processor time is the controller's. `npm run scale`, or `npm run scale -- HOSTS [TASKS]` for one size. See docs/scale.md.
+ * The controller's own cost with many hosts. These are whole runs, over a transport that answers at once and runs nothing. Usage:
+ * `npm run scale`, or `npm run scale -- HOSTS [TASKS]` for one size. See docs/scale.md.
  */
 import { writeFileSync } from 'node:fs';
 import { EventStream } from '../engine/events.ts';
@@ -18,7 +18,7 @@ import { resolverFor } from '../engine/vars/resolve.ts';
 import { benchPath } from './paths.ts';
 import { median } from './results.ts';
 
-/** Hosts and tasks that are measured without arguments. */
+/** Hosts and tasks that are measured by default. */
 const SIZES = [
   [250, 20],
   [1000, 20],
@@ -26,10 +26,10 @@ const SIZES = [
   [1000, 80],
 ] as const;
 
-/** Runs of each size, of which the middle one counts. */
+/** Runs of each size. Their median counts. */
 const RUNS = 3;
 
-/** A role of `tasks` files, on a host where all of them are as wanted, and the answers of such a host. */
+/** A role of so many files, and the answers of a host that has all of them. */
 function work(tasks: number) {
   const answers = new Map<string, Buffer>();
   const files = Array.from({ length: tasks }, (_, i) => {
@@ -41,7 +41,7 @@ function work(tasks: number) {
     name: 'scale',
     description: 'Files that are there already.',
     vars: { properties: {} },
-    // Made anew for each host, as a role makes them of the host's facts.
+    // Computed for each host, as real roles do from the host's facts.
     stages: (stage) => [
       stage({
         name: 'files',
@@ -52,7 +52,7 @@ function work(tasks: number) {
   return { role, answers };
 }
 
-/** Sessions that answer every probe at once. */
+/** Sessions that answer every probe at once, without a host. */
 function answering(answers: ReadonlyMap<string, Buffer>): OpenSession {
   const none = Buffer.alloc(0);
   const answer = ({ id, script }: Step): StepResult => ({
@@ -122,7 +122,7 @@ async function measured(hosts: number, tasks: number) {
   const ms = performance.now() - start;
   const { user, system } = process.cpuUsage(cpu);
   if (exitCode !== 0 || recap.some(({ ok, changed }) => ok !== tasks || changed > 0)) {
-    throw new Error(`${hosts} hosts, ${tasks} tasks: the run did not find what is there`);
+    throw new Error(`${hosts} hosts, ${tasks} tasks: the run has changes, but nothing was to be changed`);
   }
   return { ms, cpuMs: (user + system) / 1000, count };
 }

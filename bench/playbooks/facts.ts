@@ -1,4 +1,4 @@
-/** Asking a host who it is, as a playbook of Heartwood's: `npx tsx bench/playbooks/facts.ts -i hosts`. */
+/** The workload `facts` as a playbook: `npx tsx bench/playbooks/facts.ts -i hosts`. */
 import { defineRole, fact, pass, play, playbook, Script, task } from '../../engine/index.ts';
 import { FACTS_SCRIPT } from '../render/shell.ts';
 

@@ -1,4 +1,4 @@
-/** Five large files as a playbook of Heartwood's: `npx tsx bench/playbooks/files.ts -i hosts`. */
+/** The workload `files` as a playbook: `npx tsx bench/playbooks/files.ts -i hosts`. `npm run bench` writes the files first. */
 import { defineRole, play, playbook } from '../../engine/index.ts';
 import { heartwoodTasks } from '../render/heartwood.ts';
 import { largeFileTasks } from '../tasks.ts';

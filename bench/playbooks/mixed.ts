@@ -1,4 +1,4 @@
-/** The 60 mixed tasks as a playbook of Heartwood's: `npx tsx bench/playbooks/mixed.ts -i hosts`. */
+/** The 60 mixed tasks as a playbook: `npx tsx bench/playbooks/mixed.ts -i hosts`. */
 import { defineRole, play, playbook } from '../../engine/index.ts';
 import { heartwoodTasks } from '../render/heartwood.ts';
 import { mixedTasks } from '../tasks.ts';

@@ -1,4 +1,4 @@
-/** The work as Ansible's playbooks; for Mitogen too, which runs the same ones. */
+/** The tasks as an Ansible playbook. Mitogen runs the same one. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
@@ -6,7 +6,7 @@ import { iniInventory, largeIni, largeInventory } from '../inventory.ts';
 import type { Renderer } from '../job.ts';
 import { type BenchTask, TEMPLATE, titleOf } from '../tasks.ts';
 
-/** Which Ansible it is. */
+/** Which Ansible, with which settings. */
 export interface AnsibleFlavour {
   /** The folder of its programs. */
   readonly bin: string;
@@ -28,7 +28,7 @@ function taskOf(task: BenchTask): Record<string, unknown> {
         vars: task.data,
       };
     case 'link':
-      // Its target may be made later, or be known under another name on the host.
+      // Do not touch the target: it is a task of its own.
       return { 'ansible.builtin.file': { path: task.path, src: task.target, state: 'link', follow: false } };
     case 'absent':
       return { 'ansible.builtin.file': { path: task.path, state: 'absent' } };
@@ -43,14 +43,14 @@ function taskOf(task: BenchTask): Record<string, unknown> {
   }
 }
 
-/** Settings for any call of Ansible's programs: nothing of this machine's own configuration, files below `home`. */
+/** Settings for every call of Ansible's programs: they ignore this machine's configuration and keep their files below `home`. */
 export function ansibleBasics(home: string): Readonly<Record<string, string>> {
   const config = join(home, 'ansible.cfg');
   writeFileSync(config, '');
   return { ANSIBLE_CONFIG: config, ANSIBLE_HOME: join(home, 'home'), ANSIBLE_NOCOLOR: '1', LC_ALL: 'C.UTF-8' };
 }
 
-/** A renderer for one flavour. Settings that change no speed aside, Ansible's defaults hold. */
+/** A renderer for one flavour. Ansible's defaults hold but for settings that do not change its speed. */
 export function ansibleRenderer({ bin, pipelining, mitogen }: AnsibleFlavour): Renderer {
   return (job, access, into) => {
     const inventory = join(into, 'hosts');
@@ -59,7 +59,7 @@ export function ansibleRenderer({ bin, pipelining, mitogen }: AnsibleFlavour): R
       ...ansibleBasics(into),
       ANSIBLE_PIPELINING: pipelining ? 'True' : 'False',
       ANSIBLE_HOST_KEY_CHECKING: 'True',
-      // Sockets have short names: a path longer than 108 bytes is none.
+      // A socket's path has at most 108 bytes.
       ANSIBLE_SSH_CONTROL_PATH: '/tmp/heartwood-bench-%%C',
       ...(mitogen === undefined ? {} : { ANSIBLE_STRATEGY_PLUGINS: mitogen, ANSIBLE_STRATEGY: 'mitogen_linear' }),
     };
@@ -77,10 +77,10 @@ export function ansibleRenderer({ bin, pipelining, mitogen }: AnsibleFlavour): R
         return call('ansible-playbook', '-i', inventory, book, ...(job.limit ? ['--limit', job.limit] : []));
       }
       case 'facts':
-        // The smallest subset that answers the same questions.
+        // The smallest subset with the same facts.
         return call('ansible', 'all', '-i', inventory, '-m', 'ansible.builtin.setup', '-a', 'gather_subset=min');
       case 'connect':
-        // raw needs no Python on the host, so it is the lightest there is.
+        // The lightest module: raw needs no Python on the host.
         return call('ansible', 'all', '-i', inventory, '-f', `${job.forks}`, '-m', 'ansible.builtin.raw', '-a', 'true');
       case 'inventory':
         return call('ansible-playbook', '-i', inventory, '--list-hosts', play([]));

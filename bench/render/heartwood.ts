@@ -1,4 +1,4 @@
-/** The work in Heartwood's words: the tasks of its playbooks, and how they are called. */
+/** The tasks for Heartwood, and the command lines of its playbooks. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Script, type Task, task } from '../../engine/index.ts';
@@ -18,7 +18,7 @@ import { type BenchTask, TEMPLATE, titleOf } from '../tasks.ts';
 
 const render = templateText(TEMPLATE, 'service.ini');
 
-/** The tasks of a role that does the work. */
+/** The tasks of a role. */
 export function heartwoodTasks(work: readonly BenchTask[]): readonly Task[] {
   return work.map((item) => task(titleOf(item), resourceOf(item)));
 }
@@ -46,7 +46,7 @@ function resourceOf(item: BenchTask) {
   }
 }
 
-/** Calls Heartwood as a user does, by node and tsx. */
+/** Runs Heartwood as a user does, with node and tsx. */
 export const renderHeartwood: Renderer = (job, access, into) => {
   const inventory = join(into, 'hosts');
   writeFileSync(inventory, job.kind === 'inventory' ? largeIni(largeInventory(job.hosts)) : iniInventory(access));

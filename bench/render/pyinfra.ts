@@ -1,11 +1,11 @@
-/** The work as a deploy of pyinfra's. */
+/** The tasks as a pyinfra deploy. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { largeInventory, largePyinfra, pyinfraInventory } from '../inventory.ts';
 import type { Renderer } from '../job.ts';
 import { type BenchTask, TEMPLATE, titleOf } from '../tasks.ts';
 
-/** A Python literal; JSON's strings are Python's. */
+/** A Python string literal. JSON's strings are valid ones. */
 const text = (value: string) => JSON.stringify(value);
 
 function operationOf(task: BenchTask): string {
@@ -37,7 +37,7 @@ function operationOf(task: BenchTask): string {
   }
 }
 
-/** Facts of pyinfra's that answer the same questions. */
+/** The same facts by pyinfra's names. */
 const FACTS = ['Hostname', 'Kernel', 'KernelVersion', 'Arch', 'LinuxDistribution', 'User'].map(
   (name) => `server.${name}`,
 );

@@ -1,4 +1,4 @@
-/** The work as somebody writes it by hand who knows the shell: one script, `ssh host sh < script`. The floor of all tools. */
+/** The tasks as one script, as somebody who knows the shell writes it by hand: `ssh host sh < script`. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { quote } from '../../engine/script.ts';
@@ -6,14 +6,14 @@ import { sshConfig } from '../inventory.ts';
 import type { Renderer } from '../job.ts';
 import { type BenchTask, filledIn } from '../tasks.ts';
 
-/** Prints who a host is. */
+/** Prints a host's name, kernel, architecture, distribution and user. */
 export const FACTS_SCRIPT = `uname -snrm
 . /etc/os-release && echo "$ID $VERSION_ID"
 id -un
 cat /proc/1/comm
 `;
 
-/** Each looks first and changes only what differs. */
+/** Each function looks first, and changes only what differs. */
 const FUNCTIONS = `set -eu
 own() { [ "$(stat -c '%a %U:%G' -- "$1")" = "$2 root:root" ] || { chown root:root -- "$1"; chmod "$2" -- "$1"; }; }
 dir() { [ -d "$1" ] || mkdir -- "$1"; own "$1" "$2"; }
@@ -29,7 +29,7 @@ enable() { systemctl is-enabled -q "$1" 2>/dev/null || systemctl enable -q "$1";
 package() { [ "$(dpkg-query -W -f '\${db:Status-Status}' "$1" 2>/dev/null)" = installed ] || apt-get install -q -y "$1"; }
 `;
 
-/** The script: functions, then a line a task. */
+/** The script: functions, then one line for each task. */
 export function shellScript(tasks: readonly BenchTask[]): string {
   return `${FUNCTIONS}\n${tasks.map(lineOf).join('\n')}\n`;
 }
@@ -58,7 +58,7 @@ function lineOf(task: BenchTask): string {
   }
 }
 
-/** Calls ssh, once. */
+/** Runs ssh once. */
 export const renderShell: Renderer = (job, access, into) => {
   const config = join(into, 'ssh_config');
   if (job.kind === 'inventory') return undefined;
@@ -73,7 +73,7 @@ export const renderShell: Renderer = (job, access, into) => {
   }
   if (job.kind === 'files') {
     const words = job.tasks.flatMap((task) => (task.kind === 'copy' ? [task] : []));
-    // tar keeps modes and owners; names are changed on the way.
+    // tar sets modes and owners, and renames the files.
     const names = words.map(
       ({ from, path }) => `--transform=${quote(`s,.*${from.replace(/^.*(?=\/)/, '')}$,${path},`)}`,
     );
