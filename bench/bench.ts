@@ -1,4 +1,6 @@
-/** Heartwood measured beside the tools people use today: `npm run bench`, `npm run bench -- --help`. See docs/speed.md. */
+/**
+ * Heartwood measured beside the tools people use today: `npm run bench`, `npm run bench -- --help`. See docs/speed.md.
+ */
 import { writeFileSync } from 'node:fs';
 import { relative } from 'node:path';
 import { main } from '../engine/cli/main.ts';

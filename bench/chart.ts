@@ -18,7 +18,9 @@ const PLOT_WIDTH = 530;
 /** Room for the value of the longest bar. */
 const RIGHT = 70;
 const TITLE_SIZE = 12;
-/** The room that a letter may take, in parts of the font size: no common sans-serif font needs more for a line of text. */
+/**
+ * The room that a letter may take, in parts of the font size: no common sans-serif font needs more for a line of text.
+ */
 const LETTER_WIDTH = 0.6;
 const BAR = 13;
 const GAP = 16;

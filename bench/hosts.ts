@@ -1,10 +1,14 @@
-/** The bench's own lab. Its hosts need more than other lab hosts: python3-apt, and an sshd that takes many connections. */
+/**
+ * The bench's own lab. Its hosts need more than other lab hosts: python3-apt, and an sshd that takes many connections.
+ */
 import { existsSync } from 'node:fs';
 import { Lab } from '../lab/lab.ts';
 import type { Say } from '../lab/local.ts';
 import { allStates } from '../lab/names.ts';
 
-/** The lab's name. With the process ID in it, a bench can tell the labs of killed benches from those of running ones. */
+/**
+ * The lab's name. With the process ID in it, a bench can tell the labs of killed benches from those of running ones.
+ */
 const NAME = `bench-${process.pid}`;
 
 /** Takes down this bench's lab, and those of benches that were killed. */
@@ -41,8 +45,8 @@ export async function bootHosts(count: number, say: Say): Promise<Lab> {
 export type LoginRc = 'light' | 'heavy';
 
 /**
- * The heavy file starts sixty programs and reads their output, as version managers and completions do. The light one is Debian's,
- * which does nothing.
+ * The heavy file starts sixty programs and reads their output, as version managers and completions do. The light one is
+ * Debian's, which does nothing.
  */
 export async function setLoginRc(lab: Lab, rc: LoginRc): Promise<void> {
   const heavy = 'for n in $(seq 60); do BENCH_RC=$(uname -s); done; unset BENCH_RC';

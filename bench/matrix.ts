@@ -40,8 +40,8 @@ const QUICK: Readonly<Partial<Record<WorkloadId, Conditions>>> = {
 };
 
 /**
- * The cells to measure. A workload named by `only` is measured under every condition named with it, also where the matrix
- * leaves it out.
+ * The cells to measure. A workload named by `only` is measured under every condition named with it, also where the
+ * matrix leaves it out.
  */
 export function cellsOf(selection: {
   readonly quick: boolean;

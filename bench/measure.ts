@@ -59,7 +59,9 @@ export async function counted(command: Command): Promise<{ readonly run: Run; re
   return { run, counts };
 }
 
-/** Runs a command in a control group of its own, with the words of `prefix` in front, and calls `sample` at intervals. */
+/**
+ * Runs a command in a control group of its own, with the words of `prefix` in front, and calls `sample` at intervals.
+ */
 async function runInCgroup(
   command: Command,
   prefix: readonly string[],
@@ -99,7 +101,10 @@ async function runInCgroup(
   }
 }
 
-/** Processor time of a control group so far, in milliseconds (kernel documentation: cgroup-v1/cpuacct.rst, cgroup-v2.rst). */
+/**
+ * Processor time of a control group so far, in milliseconds (kernel documentation: cgroup-v1/cpuacct.rst,
+ * cgroup-v2.rst).
+ */
 export function cpuOf(group: string): number {
   for (const { path, version, controllers } of hierarchies()) {
     if (controllers.includes('cpuacct')) return Number(readFileSync(join(path, group, 'cpuacct.usage'), 'utf8')) / 1e6;

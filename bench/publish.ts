@@ -1,6 +1,6 @@
 /**
- * The published results: bench/results/published.json, from which the tables in README.md and docs/speed.md, the chart and the
- * page of all numbers are made. A row has the ratios of one bench. Ratios never mix benches.
+ * The published results: bench/results/published.json, from which the tables in README.md and docs/speed.md, the chart
+ * and the page of all numbers are made. A row has the ratios of one bench. Ratios never mix benches.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -18,8 +18,8 @@ const END = '<!-- bench: to here -->';
 const PUBLISHED = 'bench/results/published.json';
 
 /**
- * Adds results to the published ones and writes all that is made of them. A cell that was measured again replaces the earlier
- * one.
+ * Adds results to the published ones and writes all that is made of them. A cell that was measured again replaces the
+ * earlier one.
  * @param files Results of `npm run bench`. None: everything is written from what is published already.
  */
 export function publish(files: readonly string[], root = REPOSITORY): void {

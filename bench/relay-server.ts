@@ -1,6 +1,7 @@
 /**
- * The relay, as a process of its own: `relay-server.ts DELAY_MS`. It reads one JSON value per line. To an array of hosts and
- * ports it answers with the local ports that lead there, to anything else with the traffic so far. It ends with its input.
+ * The relay, as a process of its own: `relay-server.ts DELAY_MS`. It reads one JSON value per line. To an array of
+ * hosts and ports it answers with the local ports that lead there, to anything else with the traffic so far. It ends
+ * with its input.
  */
 import { createInterface } from 'node:readline';
 import { type Relay, startRelay, sumOf } from '../lab/relay.ts';

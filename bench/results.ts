@@ -90,8 +90,8 @@ export function formatRatio(value: number): string {
 }
 
 /**
- * The least number of round trips from the connection to a script's output: TCP; banners and offers; the key exchange; service
- * and public key; the channel; the command with its script, and the output (RFC 4253, 4252, 4254).
+ * The least number of round trips from the connection to a script's output: TCP; banners and offers; the key exchange;
+ * service and public key; the channel; the command with its script, and the output (RFC 4253, 4252, 4254).
  */
 export const MIN_ROUND_TRIPS = 6;
 

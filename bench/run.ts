@@ -1,4 +1,7 @@
-/** Runs the bench, cell by cell. Within a cell the tools take turns: what else the machine does then slows all of them alike. */
+/**
+ * Runs the bench, cell by cell. Within a cell the tools take turns: what else the machine does then slows all of them
+ * alike.
+ */
 import { UserError } from '../engine/errors.ts';
 import { groupInside } from '../lab/cgroups.ts';
 import type { LabHost } from '../lab/host.ts';
@@ -136,7 +139,9 @@ function accessTo(workload: Workload, lab: Lab | undefined): Access {
   return lab ? directAccess(lab, workload) : { targets: [], user: 'root', key: '', knownHosts: '' };
 }
 
-/** Tools and kinds of work that ran once already in this process: their caches are as warm as in anybody's second run. */
+/**
+ * Tools and kinds of work that ran once already in this process: their caches are as warm as in anybody's second run.
+ */
 const warm = new Set<string>();
 
 /** Prepares the host for a run: the work is done already, then what this workload measures is undone. */

@@ -1,6 +1,6 @@
 /**
- * The controller's own cost with many hosts. These are whole runs, over a transport that answers at once and runs nothing. Usage:
- * `npm run scale`, or `npm run scale -- HOSTS [TASKS]` for one size. See docs/scale.md.
+ * The controller's own cost with many hosts. These are whole runs, over a transport that answers at once and runs
+ * nothing. Usage: `npm run scale`, or `npm run scale -- HOSTS [TASKS]` for one size. See docs/scale.md.
  */
 import { writeFileSync } from 'node:fs';
 import { EventStream } from '../engine/events.ts';

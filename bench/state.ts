@@ -1,4 +1,7 @@
-/** The state of a host where the tasks are done: what it is, how to print it, how to undo it. The scripts run on the host. */
+/**
+ * The state of a host where the tasks are done: what it is, how to print it, how to undo it. The scripts run on the
+ * host.
+ */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { quote } from '../engine/script.ts';

@@ -1,6 +1,7 @@
 /**
- * The tasks that every tool carries out: 60 mixed ones, or five large files. This is their one definition. `render/` writes
- * them down for each tool, `state.ts` describes a host where they are done. All are of kinds that every tool has.
+ * The tasks that every tool carries out: 60 mixed ones, or five large files. This is their one definition. `render/`
+ * writes them down for each tool, `state.ts` describes a host where they are done. All are of kinds that every tool
+ * has.
  */
 import { createHash } from 'node:crypto';
 import { existsSync, statSync, writeFileSync } from 'node:fs';
@@ -153,7 +154,10 @@ export function largeFileTasks(): readonly BenchTask[] {
 
 const largeFile = (n: number): string => benchPath('files', `large-${n}`);
 
-/** Writes the large files where they are missing: hashes of a counter, so bytes that do not compress and are the same everywhere. */
+/**
+ * Writes the large files where they are missing: hashes of a counter, so bytes that do not compress and are the same
+ * everywhere.
+ */
 export function writeLargeFiles(): void {
   for (const n of LARGE_FILES) {
     const path = largeFile(n);

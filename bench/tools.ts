@@ -1,6 +1,6 @@
 /**
- * The tools that are measured. Each is installed into a folder of its own below `.bench/tools`, in the newest version that this
- * machine's Python allows. Remove the folder to update them.
+ * The tools that are measured. Each is installed into a folder of its own below `.bench/tools`, in the newest version
+ * that this machine's Python allows. Remove the folder to update them.
  */
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

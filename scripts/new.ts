@@ -1,6 +1,7 @@
 /**
- * A skeleton to start from: `npm run new -- role NAME`, `-- resource NAME`, `-- playbook NAME [ROLE...]`. It works as it is
- * written, and comes with its test, its row in the docs and its registration. The skeletons are in scripts/new/skeletons.
+ * A skeleton to start from: `npm run new -- role NAME`, `-- resource NAME`, `-- playbook NAME [ROLE...]`. It works as
+ * it is written, and comes with its test, its row in the docs and its registration. The skeletons are in
+ * scripts/new/skeletons.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';

@@ -1,6 +1,6 @@
 /**
- * Writes docs/reference.md from the roles' schemas. `npm run generate` runs it. With `--check` it writes nothing, and fails
- * when the page is out of date.
+ * Writes docs/reference.md from the roles' schemas. `npm run generate` runs it. With `--check` it writes nothing, and
+ * fails when the page is out of date.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { main } from '../engine/cli/main.ts';

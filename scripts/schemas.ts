@@ -1,6 +1,6 @@
 /**
- * Writes group_vars/schema/*.json: with these JSON Schemas editors complete and check files of variables. `npm run generate`
- * runs it. With --check it writes nothing, and fails when a file is out of date.
+ * Writes group_vars/schema/*.json: with these JSON Schemas editors complete and check files of variables. `npm run
+ * generate` runs it. With --check it writes nothing, and fails when a file is out of date.
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

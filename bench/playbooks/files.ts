@@ -1,4 +1,7 @@
-/** The workload `files` as a playbook: `npx tsx bench/playbooks/files.ts -i hosts`. `npm run bench` writes the files first. */
+/**
+ * The workload `files` as a playbook: `npx tsx bench/playbooks/files.ts -i hosts`. `npm run bench` writes the files
+ * first.
+ */
 import { defineRole, play, playbook } from '../../engine/index.ts';
 import { heartwoodTasks } from '../render/heartwood.ts';
 import { largeFileTasks } from '../tasks.ts';

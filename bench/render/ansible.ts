@@ -43,7 +43,10 @@ function taskOf(task: BenchTask): Record<string, unknown> {
   }
 }
 
-/** Settings for every call of Ansible's programs: they ignore this machine's configuration and keep their files below `home`. */
+/**
+ * Settings for every call of Ansible's programs: they ignore this machine's configuration and keep their files below
+ * `home`.
+ */
 export function ansibleBasics(home: string): Readonly<Record<string, string>> {
   const config = join(home, 'ansible.cfg');
   writeFileSync(config, '');

@@ -1,6 +1,6 @@
 /**
- * The files of a skeleton. They are real code, checked by `npm run check`, and laid out as the repository is. On the way to
- * their place names are replaced, and the imports of files outside the skeletons, which are nearer there.
+ * The files of a skeleton. They are real code, checked by `npm run check`, and laid out as the repository is. On the
+ * way to their place names are replaced, and the imports of files outside the skeletons, which are nearer there.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
