@@ -48,7 +48,8 @@ function newRole(name: string): Work {
     changed: new Map(),
     generated: ['docs/reference.md', 'group_vars/schema/'],
     next: [
-      `npx tap run test/roles/${name}.test.ts`,
+      `npx tap run test/roles/${name}.test.ts     # its test; change it with the role`,
+      'npm run generate     # after a change of its variables or its description',
       `npx tsx scripts/role.ts ${name} -i hosts --check --diff     # try it; changes nothing`,
       'docs/roles.md has what a role may have',
     ],
