@@ -21,7 +21,7 @@ import { furnish, mountRoot } from './boot.ts';
 import { groupOfLab, killGroup, removeGroup } from './cgroups.ts';
 import { LabHost } from './host.ts';
 import { type AccessFiles, accessFiles, makeKey, writeAccess } from './inventory.ts';
-import { $, type Say } from './local.ts';
+import { $, everyOne, type Say } from './local.ts';
 import { withLock } from './lock.ts';
 import { claimMachine, releaseMachine } from './machine.ts';
 import { type MirrorFailure, readMirrorConfig, writeMirrorConfig } from './mirror.ts';
@@ -249,11 +249,6 @@ export class Lab {
 
 /** Where systemd-nspawn leaves an empty directory for each container that it didn't end itself. */
 const nspawnDirectory = '/run/systemd/nspawn/propagate';
-
-/** Waits for all, also when one fails (so that nothing goes on behind the back of `down`), then throws the first error. */
-async function everyOne(work: readonly Promise<void>[]): Promise<void> {
-  for (const result of await Promise.allSettled(work)) if (result.status === 'rejected') throw result.reason;
-}
 
 /** Unmounts everything mounted below a directory, last first. */
 async function unmountBelow(directory: string): Promise<void> {

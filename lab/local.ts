@@ -9,3 +9,14 @@ export const $ = zx({ quiet: true, verbose: false, env: localEnvironment });
 
 /** Says one line of progress; a caller that wants silence passes nothing. */
 export type Say = (line: string) => void;
+
+/**
+ * The results of all, in order. When one fails the others are waited for all the same, so that nothing goes on behind the
+ * back of whoever cleans up; then the first error is thrown.
+ */
+export async function everyOne<T>(work: readonly Promise<T>[]): Promise<T[]> {
+  return (await Promise.allSettled(work)).map((result) => {
+    if (result.status === 'rejected') throw result.reason;
+    return result.value;
+  });
+}
