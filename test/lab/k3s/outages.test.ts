@@ -3,11 +3,21 @@
  * other, on one lab.
  */
 import t from 'tap';
-import { adminCertificate, pollApi } from '../support/api-poll.ts';
-import { kubectl, readyNodes, voters } from '../support/cluster.ts';
-import { configure, isStandIn, journal, putImages, putK3s, SERVER, startK3s, TOKEN, unitSays } from '../support/k3s.ts';
-import { useLab } from '../support/lab.ts';
-import { until } from '../support/until.ts';
+import { adminCertificate, pollApi } from '../../support/api-poll.ts';
+import { kubectl, readyNodes, voters } from '../../support/cluster.ts';
+import {
+  configure,
+  isStandIn,
+  journal,
+  putImages,
+  putK3s,
+  SERVER,
+  startK3s,
+  TOKEN,
+  unitSays,
+} from '../../support/k3s.ts';
+import { useLab } from '../../support/lab.ts';
+import { until } from '../../support/until.ts';
 
 const SERVERS = ['server-1', 'server-2', 'server-3'];
 const joining = { server: 'https://server-1:6443', ...SERVER };

@@ -3,11 +3,11 @@
  * every other join for five minutes; the tests that follow on each other, on one lab, wait for that once.
  */
 import t from 'tap';
-import type { LabHost } from '../../lab/host.ts';
-import { kubectl, members, readyNodes, voters } from '../support/cluster.ts';
-import { configure, journal, putK3s, SERVER, startK3s, TOKEN, unitSays } from '../support/k3s.ts';
-import { useLab } from '../support/lab.ts';
-import { until } from '../support/until.ts';
+import type { LabHost } from '../../../lab/host.ts';
+import { kubectl, members, readyNodes, voters } from '../../support/cluster.ts';
+import { configure, journal, putK3s, SERVER, startK3s, TOKEN, unitSays } from '../../support/k3s.ts';
+import { useLab } from '../../support/lab.ts';
+import { until } from '../../support/until.ts';
 
 const NAMES = ['server-1', 'server-2', 'server-3'];
 const DB = '/var/lib/rancher/k3s/server/db';
