@@ -33,7 +33,9 @@ const lab = await useLab(t, {
 const [one, two, three] = [lab.host('server-1'), lab.host('server-2'), lab.host('server-3')];
 const [agent, emulated] = [lab.host('agent-1'), lab.host('agent-2')];
 
-await Promise.all(lab.hosts.map((host) => putK3s(lab, host, host.shape.groups.includes('agent') ? 'agent' : 'server')));
+await Promise.all(
+  lab.hosts.map((host) => putK3s(lab, host, { kind: host.shape.groups.includes('agent') ? 'agent' : 'server' })),
+);
 await Promise.all([one, agent].map((host) => putImages(lab, host, '.tar.zst')));
 await configure(one, { 'cluster-init': true, ...SERVER });
 await one.read('systemctl start k3s');
