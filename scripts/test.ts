@@ -10,7 +10,7 @@ import { chooseFiles, type TestFile, unitFiles } from '../test/runner/files.ts';
 import { NODE_VERSIONS, nodeOf } from '../test/runner/node-versions.ts';
 import { fileLines, timingLines, totalsLine, totalsOf } from '../test/runner/report.ts';
 import { type FileResult, runFile } from '../test/runner/run-file.ts';
-import { noteStandInPassed, STAND_IN_TESTS, standInPassed } from '../test/runner/stand-in.ts';
+import { noteStandInPassed, STAND_IN_TESTS, standInHash, standInPassed } from '../test/runner/stand-in.ts';
 
 const help = `Usage: npm test -- [OPTIONS] [FILE|FOLDER ...]
 
@@ -100,6 +100,7 @@ async function main(argv: string[]): Promise<number> {
   const labs = pLimit(numberOf('labs', values.labs, labsAtOnce(), 1));
   const units = pLimit(availableParallelism());
   const machine = pLimit(1);
+  const hash = standInHash();
   const { files, leftOut } = chooseFiles(positionals, all, standInPassed);
   const jobs: Job[] = files.map((file) => ({ file, label: file.path, node: process.execPath }));
   if (all && positionals.length === 0) jobs.push(...(await jobsOfVersions(files)));
@@ -127,7 +128,8 @@ async function main(argv: string[]): Promise<number> {
   }
 
   const passed = results.filter((result) => totalsOf([result]).failed === 0).map(({ path }) => path);
-  if (noteStandInPassed(passed)) say(`The tests in ${STAND_IN_TESTS} passed: commit ${STAND_IN_TESTS}/passed.sha256.`);
+  if (noteStandInPassed(passed, hash))
+    say(`The tests in ${STAND_IN_TESTS} passed: commit ${STAND_IN_TESTS}/passed.sha256.`);
   for (const { files: names, why } of leftOut) say(`left out: ${names.join(', ')} (${why})`);
   if (values.timing) process.stdout.write(timingLines(results));
   const totals = totalsOf(results);

@@ -22,7 +22,8 @@ const SOURCES = [
   ...['api-poll', 'cluster', 'k3s', 'lab', 'until'].map((name) => `test/support/${name}.ts`),
 ];
 
-function hash(): string {
+/** The hash of all that they depend on. */
+export function standInHash(): string {
   return hashOfSources(SOURCES, (path) => path !== STAMP && !path.endsWith('.md'));
 }
 
@@ -35,14 +36,18 @@ function isServed(): boolean {
 /** Whether they have passed on the sources as they are. Of a real k3s that is not known. */
 export function standInPassed(): boolean {
   const stamp = join(REPOSITORY, STAMP);
-  return isServed() && existsSync(stamp) && readFileSync(stamp, 'utf8').trim() === hash();
+  return isServed() && existsSync(stamp) && readFileSync(stamp, 'utf8').trim() === standInHash();
 }
 
-/** Notes that these files passed; true where they are all of the stand-in's tests and the note is new. */
-export function noteStandInPassed(passed: readonly string[]): boolean {
+/**
+ * Notes that these files passed; true where they are all of the stand-in's tests and the note is new.
+ *
+ * @param hash {@link standInHash} before they ran. Where it is another by now, nothing is noted.
+ */
+export function noteStandInPassed(passed: readonly string[], hash: string): boolean {
   const tests = readdirSync(join(REPOSITORY, STAND_IN_TESTS)).filter((name) => name.endsWith('.test.ts'));
   const all = tests.every((name) => passed.includes(`${STAND_IN_TESTS}/${name}`));
-  if (!all || !isServed() || standInPassed()) return false;
-  writeFileSync(join(REPOSITORY, STAMP), `${hash()}\n`);
+  if (!all || !isServed() || standInPassed() || hash !== standInHash()) return false;
+  writeFileSync(join(REPOSITORY, STAMP), `${hash}\n`);
   return true;
 }
