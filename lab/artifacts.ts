@@ -19,7 +19,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { UserError } from '../engine/errors.ts';
 import { goEnvironment } from './go.ts';
-import { $, everyOne, type Say } from './local.ts';
+import { $, allOf, type Say } from './local.ts';
 import { withLock } from './lock.ts';
 import { cacheDirectory, repository } from './names.ts';
 import { machineArchitecture } from './prepare.ts';
@@ -37,7 +37,7 @@ export type K3sSource = 'K3S_BIN' | 'release' | 'stand-in';
 
 /** Puts k3s for these architectures into `files`, laid out as on the release page; returns where it came from. */
 export async function provideK3s(files: string, arches: readonly Architecture[], say: Say): Promise<K3sSource> {
-  const provided = await everyOne(
+  const provided = await allOf(
     arches.map(async (arch) => {
       const { binary, source, images } = await makeK3s(arch, say);
       const directory = join(files, k3sVersion);
@@ -68,7 +68,7 @@ interface MadeK3s {
 export async function makeK3s(arch: Architecture, say: Say): Promise<MadeK3s> {
   const cache = join(cacheDirectory(), 'k3s');
   mkdirSync(cache, { recursive: true });
-  // Two labs that want the same at once build it once.
+  // Two labs that need the same at once build it once.
   return withLock(`k3s-${arch}`, async () => {
     await build('lab/k3s/images/build.sh', arch, join(cache, 'images'), say);
     const [binary, source] = await k3sBinary(arch, cache, say);
@@ -123,8 +123,8 @@ async function checkedBinary(path: string): Promise<string> {
 }
 
 /**
- * Downloads the real binary into `directory` unless it is there. Where the release can't be reached (tried for three
- * seconds), that is remembered for a day, and false is returned.
+ * Downloads the real binary into `directory` unless it is there. Returns false where the release can't be reached. That
+ * is tried for three seconds, and not again for a day.
  */
 async function download(arch: Architecture, directory: string, say: Say): Promise<boolean> {
   const name = binaryName(arch);

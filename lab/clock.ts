@@ -1,6 +1,6 @@
 /**
- * A shifted clock for a host. Linux has no namespace for the wall clock, so libfaketime is preloaded where people come in: by
- * ssh, by sudo, by exec. Dynamically linked programs read the shifted time; static ones (k3s, busybox), services and
+ * A shifted clock for a host. Linux has no namespace for the wall clock, so libfaketime is preloaded where people come
+ * in: by ssh, by sudo, by exec. Dynamically linked programs read the shifted time; static ones (k3s, busybox), services and
  * what runs already do not.
  */
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

@@ -164,7 +164,7 @@ exec setpriv --bounding-set=-sys_time nsenter --target ${leader} --mount --uts -
     setFrozen(this.#group, false);
   }
 
-  /** Takes its network cable out: nothing in or out, as long as {@link restore} isn't called; {@link exec} still works. */
+  /** Takes its network cable out: nothing in or out, until {@link restore}. {@link exec} still works. */
   async cut(): Promise<void> {
     await setCut(this.#state.number, this.port, true);
   }
@@ -262,7 +262,7 @@ exec setpriv --bounding-set=-sys_time nsenter --target ${leader} --mount --uts -
     return groupOf(this.#state.number, this.name);
   }
 
-  /** The host's process 1 as the machine numbers it: the only one in the host's own (not a pod's) process id namespace. */
+  /** The host's process 1 as the machine numbers it: the only one in the host's own process id namespace, not a pod's. */
   #leader(): number | undefined {
     return processesIn(this.#group).find((id) => {
       try {

@@ -1,6 +1,14 @@
 /**
- * The contract that every resource keeps, on a real host: check predicts apply; twice is once; a change is one round trip; cut at
- * any boundary, it converges (at the first, the last and two between them; `npm run test:all` cuts at every one); no secret shows; a failure is explained. A resource is brought under it by a table of {@link Example}s.
+ * The contract that every resource keeps, on a real host:
+ *
+ * - check predicts apply;
+ * - twice is once;
+ * - a change is one round trip;
+ * - cut before any command, it converges: before the first, the last and two between them, in `npm run test:all` before each;
+ * - no secret shows;
+ * - a failure is explained.
+ *
+ * A table of {@link Example}s brings a resource under it.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -241,7 +249,10 @@ class Trial {
     return [predicted, idempotent, await this.#costs(end), await this.#cuts(oldWhole, newWhole, end)];
   }
 
-  /** A run of the engine that makes this change: one round trip to look, one to change; before it what is uploaded, behind it a new connection. */
+  /**
+   * A run of the engine that makes this change: one round trip to look, one to change; before it those of an upload, after
+   * it a new connection.
+   */
   async #costs(end: string): Promise<Finding> {
     const { found } = await this.#start();
     const { upload, confirm } = this.#resource;

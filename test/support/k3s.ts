@@ -83,7 +83,7 @@ export function unitSays(host: LabHost, property: string): Promise<string> {
   return host.read(`systemctl show k3s -p ${property} --value`);
 }
 
-/** What the unit logged, k3s's own lines and systemd's about it; from a moment on, where one is given (`Date.now()`). */
+/** What the unit logged, k3s's own lines and systemd's about it; since a moment, where one is given (`Date.now()`). */
 export function journal(host: LabHost, since = 0): Promise<string> {
   return host.read(`journalctl -u k3s -o cat --no-pager --since @${(since / 1000).toFixed(3)}`);
 }
