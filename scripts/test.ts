@@ -89,6 +89,36 @@ async function makeCache(): Promise<void> {
   await fillCache({ ...defaultShape, hosts: [...defaultShape.hosts, bare] }, say);
 }
 
+/** Runs these jobs, as many at once as they allow, and prints what came of each as soon as it is known. */
+async function runJobs(
+  jobs: readonly Job[],
+  { env, labs, signal }: { env: NodeJS.ProcessEnv; labs: number; signal: AbortSignal },
+): Promise<FileResult[]> {
+  const needsLab = jobs.some(({ file }) => file.lab);
+  const inLab = pLimit(labs);
+  const inUnit = pLimit(availableParallelism());
+  const onMachine = pLimit(1);
+  const results: FileResult[] = [];
+  const run = async ({ file, label, node }: Job): Promise<void> => {
+    if (signal.aborted) return;
+    const result = { ...(await runFile(file.path, { node, env, limit: LIMIT, signal })), path: label };
+    results.push(result);
+    process.stdout.write(fileLines(label, result));
+  };
+  const cache = needsLab ? makeCache() : Promise.resolve();
+  const ended = await Promise.allSettled(
+    jobs.map((job) => {
+      if (job.file.lab) return cache.then(() => inLab(() => run(job)));
+      const turn = () => inUnit(() => run(job));
+      return job.file.locksMachine ? onMachine(turn) : turn();
+    }),
+  );
+  // A file that was killed has left its lab.
+  if (needsLab) await (await import('../test/support/lab.ts')).takeDownOrphans();
+  for (const end of ended) if (end.status === 'rejected') throw end.reason;
+  return results;
+}
+
 async function main(argv: string[]): Promise<number> {
   const { values, positionals } = parse(argv);
   if (values.help) {
@@ -97,9 +127,7 @@ async function main(argv: string[]): Promise<number> {
   }
   const all = values.all ?? false;
   const seed = numberOf('seed', values.seed, Math.floor(Math.random() * 2 ** 31), 0);
-  const labs = pLimit(numberOf('labs', values.labs, labsAtOnce(), 1));
-  const units = pLimit(availableParallelism());
-  const machine = pLimit(1);
+  const labs = numberOf('labs', values.labs, labsAtOnce(), 1);
   const hash = standInHash();
   const { files, leftOut } = chooseFiles(positionals, all, standInPassed);
   const jobs: Job[] = files.map((file) => ({ file, label: file.path, node: process.execPath }));
@@ -109,27 +137,10 @@ async function main(argv: string[]): Promise<number> {
 
   const stop = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
-  const cache = files.some(({ lab }) => lab) ? makeCache() : Promise.resolve();
-  cache.catch(() => {});
-  const results: FileResult[] = [];
-  const start = async ({ file, label, node }: Job): Promise<void> => {
-    if (stop.signal.aborted) return;
-    const result = { ...(await runFile(file.path, { node, env, limit: LIMIT, signal: stop.signal })), path: label };
-    results.push(result);
-    process.stdout.write(fileLines(label, result));
-  };
-  const scheduled = (job: Job): Promise<void> => {
-    if (job.file.lab) return cache.then(() => labs(() => start(job)));
-    const turn = () => units(() => start(job));
-    return job.file.locksMachine ? machine(turn) : turn();
-  };
-  for (const ended of await Promise.allSettled(jobs.map(scheduled))) {
-    if (ended.status === 'rejected') throw ended.reason;
-  }
+  const results = await runJobs(jobs, { env, labs, signal: stop.signal });
 
   const passed = results.filter((result) => totalsOf([result]).failed === 0).map(({ path }) => path);
-  if (noteStandInPassed(passed, hash))
-    say(`The tests in ${STAND_IN_TESTS} passed: commit ${STAND_IN_TESTS}/passed.sha256.`);
+  if (noteStandInPassed(passed, hash)) say(`the tests in ${STAND_IN_TESTS} passed: commit its passed.sha256`);
   for (const { files: names, why } of leftOut) say(`left out: ${names.join(', ')} (${why})`);
   if (values.timing) process.stdout.write(timingLines(results));
   const totals = totalsOf(results);
