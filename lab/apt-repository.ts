@@ -22,10 +22,13 @@ import { withLock } from './lock.ts';
 import { cacheDirectory } from './names.ts';
 import type { Architecture } from './shape.ts';
 
-/** What hosts can install: what roles ask for, some small things for tests (cron has a unit), and what Ansible's apt needs (bench/). */
+/**
+ * What hosts can install: what roles ask for, some small packages for tests (cron has a unit), and what Ansible's apt needs
+ * (bench/).
+ */
 const packages = ['ufw', 'curl', 'conntrack', 'socat', 'hello', 'tree', 'cron', 'python3-apt'];
 
-/** Changed when what {@link make} writes changes. */
+/** Raise it when {@link make} writes something else. */
 const format = 2;
 
 /**

@@ -19,11 +19,12 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { UserError } from '../engine/errors.ts';
 import { goEnvironment } from './go.ts';
-import { $, type Say } from './local.ts';
+import { $, allOf, type Say } from './local.ts';
 import { withLock } from './lock.ts';
 import { cacheDirectory, repository } from './names.ts';
 import { machineArchitecture } from './prepare.ts';
 import type { Architecture } from './shape.ts';
+import { hashOfSources } from './sources.ts';
 
 /** The version labs serve, and its channel. */
 export const k3sVersion = 'v1.36.2+k3s1';
@@ -36,33 +37,43 @@ export type K3sSource = 'K3S_BIN' | 'release' | 'stand-in';
 
 /** Puts k3s for these architectures into `files`, laid out as on the release page; returns where it came from. */
 export async function provideK3s(files: string, arches: readonly Architecture[], say: Say): Promise<K3sSource> {
+  const provided = await allOf(
+    arches.map(async (arch) => {
+      const { binary, source, images } = await makeK3s(arch, say);
+      const directory = join(files, k3sVersion);
+      mkdirSync(directory, { recursive: true });
+      const artifacts = [
+        { name: binaryName(arch), path: binary },
+        { name: archiveName(arch), path: images },
+      ];
+      for (const { name, path } of artifacts) await keep(path, join(directory, name));
+      const names = artifacts.map(({ name }) => name);
+      writeFileSync(join(directory, `sha256sum-${arch}.txt`), await checksums(directory, names));
+      return { arch, source };
+    }),
+  );
+  const own = provided.find(({ arch }) => arch === machineArchitecture()) ?? provided[0];
+  return own?.source ?? 'stand-in';
+}
+
+/** A k3s in the cache. */
+interface MadeK3s {
+  readonly binary: string;
+  readonly source: K3sSource;
+  /** The archive of its images. */
+  readonly images: string;
+}
+
+/** Downloads or builds what labs serve as k3s for this architecture, where the cache hasn't got it. */
+export async function makeK3s(arch: Architecture, say: Say): Promise<MadeK3s> {
   const cache = join(cacheDirectory(), 'k3s');
   mkdirSync(cache, { recursive: true });
-  let served: K3sSource = 'stand-in';
-  for (const arch of arches) {
-    const images = `k3s-airgap-images-${arch}.tar.zst`;
-    // Two labs that want the same at once build it once.
-    const [binary, source] = await withLock(`k3s-${arch}`, async () => {
-      await build('lab/k3s/images/build.sh', arch, join(cache, 'images'), say);
-      return k3sBinary(arch, cache, say);
-    });
-    if (arch === machineArchitecture() || arches.length === 1) served = source;
-    const artifacts = [
-      { name: binaryName(arch), path: binary },
-      { name: images, path: join(cache, 'images', images) },
-    ];
-    const directory = join(files, k3sVersion);
-    mkdirSync(directory, { recursive: true });
-    for (const { name, path } of artifacts) await keep(path, join(directory, name));
-    writeFileSync(
-      join(directory, `sha256sum-${arch}.txt`),
-      await checksums(
-        directory,
-        artifacts.map(({ name }) => name),
-      ),
-    );
-  }
-  return served;
+  // Two labs that need the same at once build it once.
+  return withLock(`k3s-${arch}`, async () => {
+    await build('lab/k3s/images/build.sh', arch, join(cache, 'images'), say);
+    const [binary, source] = await k3sBinary(arch, cache, say);
+    return { binary, source, images: join(cache, 'images', archiveName(arch)) };
+  });
 }
 
 /** Has `place` be the file that `path` is now, whatever another lab's build puts at `path` later. */
@@ -71,19 +82,35 @@ async function keep(path: string, place: string): Promise<void> {
 }
 
 /** The release's name of the binary: only AMD64's has no suffix. */
-function binaryName(arch: Architecture): string {
+export function binaryName(arch: Architecture): string {
   return arch === 'amd64' ? 'k3s' : `k3s-${arch}`;
+}
+
+/** The release's name of the archive of images. */
+function archiveName(arch: Architecture): string {
+  return `k3s-airgap-images-${arch}.tar.zst`;
+}
+
+/** Where downloaded releases are kept. */
+export function releaseFolder(): string {
+  return join(cacheDirectory(), 'k3s', 'release');
 }
 
 async function k3sBinary(arch: Architecture, cache: string, say: Say): Promise<[path: string, source: K3sSource]> {
   const given = process.env['K3S_BIN'];
   if (given && arch === machineArchitecture()) return [await checkedBinary(resolve(given)), 'K3S_BIN'];
   if (given) say(`K3S_BIN is for this machine's architecture; ${arch} hosts get the stand-in`);
-  else if (await download(arch, join(cache, 'release'), say))
-    return [join(cache, 'release', binaryName(arch)), 'release'];
-  const directory = join(cache, 'stand-in');
+  else if (await download(arch, releaseFolder(), say)) return [join(releaseFolder(), binaryName(arch)), 'release'];
+  // By its sources, so that clones that share a cache don't build in turns.
+  const directory = join(cache, 'stand-in', standInHash().slice(0, 12));
   await build('lab/k3s/build.sh', arch, directory, say);
   return [join(directory, binaryName(arch)), 'stand-in'];
+}
+
+/** The hash of the sources that the stand-in is built from. */
+function standInHash(): string {
+  const parts = ['go.mod', 'go.sum', 'build.sh', 'tools', 'cmd', 'internal'].map((name) => `lab/k3s/${name}`);
+  return hashOfSources(parts, (path) => !path.endsWith('_test.go'));
 }
 
 /** The given binary, when it runs and says the version that the lab serves it as. */
@@ -96,8 +123,8 @@ async function checkedBinary(path: string): Promise<string> {
 }
 
 /**
- * Downloads the real binary into `directory` unless it is there. Where the release can't be reached (tried for three
- * seconds), that is remembered for a day, and false is returned.
+ * Downloads the real binary into `directory` unless it is there. Returns false where the release can't be reached. That
+ * is tried for three seconds, and not again for a day.
  */
 async function download(arch: Architecture, directory: string, say: Say): Promise<boolean> {
   const name = binaryName(arch);

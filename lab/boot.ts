@@ -1,4 +1,4 @@
-/** Power for one host: its disk, its root, what stands in it before the first boot, and the script that boots it. */
+/** What boots a host: its disk, its root, the files in it before the first boot, and the script that runs it. */
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { chmodSync, closeSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -41,8 +41,8 @@ export async function mountRoot(lab: string, host: HostShape, root: string): Pro
   await $`mount -t overlay -o ${options} heartwood ${join(directory, 'root')}`;
 }
 
-/** Writes what makes the host itself: its name, keys, passwords, peers. Before the first boot only. */
-export async function furnish(state: LabState, host: HostShape): Promise<void> {
+/** Writes the host's own files: its name, keys, passwords, peers. Before the first boot only. */
+export async function configureHost(state: LabState, host: HostShape): Promise<void> {
   const directory = directoryOf(state.name);
   const root = join(directoryOfHost(state.name, host.name), 'root');
   const write = (path: string, text: string, mode = 0o644) => {
@@ -82,7 +82,7 @@ export async function furnish(state: LabState, host: HostShape): Promise<void> {
 }
 
 /**
- * Writes what a real k3s has to be told on such a host (k3s-observed.md, "What it needs of a lab host"), in drop-ins
+ * Writes the settings that a real k3s needs on such a host (k3s-observed.md, "What it needs of a lab host"), in drop-ins
  * beside the files that roles write, so that roles know nothing of labs.
  */
 function writeK3sNeeds(root: string): void {

@@ -1,6 +1,6 @@
 /**
- * Go for building the stand-in: the one in PATH when it is new enough; else Debian's fetches a newer toolchain, which the Go
- * module proxy serves as a module.
+ * Go for building the stand-in: the one in PATH when it is new enough. Otherwise Debian's Go fetches a newer toolchain,
+ * which the Go module proxy serves as a module.
  */
 import { join } from 'node:path';
 import { UserError } from '../engine/errors.ts';

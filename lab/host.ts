@@ -1,16 +1,16 @@
 /** One host of a lab that is up: what tests and the command line do with it. */
 import { execFileSync, spawn } from 'node:child_process';
-import { closeSync, existsSync, openSync, readFileSync, rmSync, statfsSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync, rmSync, statfsSync, writeSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { UserError } from '../engine/errors.ts';
 import { powerOn } from './boot.ts';
 import { directoriesOf, groupOf, groupOutside, isFrozen, killGroup, processesIn, setFrozen } from './cgroups.ts';
+import { clockSkew, preload, restoreClock, skewClock } from './clock.ts';
 import { type DroppedPort, filterState, machinePort, setCut, setDropped } from './filter.ts';
 import { localEnvironment } from './local.ts';
 import { directoryOfHost, hostAddress, hostMac, type LabState, portName } from './names.ts';
-import { cpuOf } from './prepare.ts';
 import type { HostShape } from './shape.ts';
 
 /** How a command on a host went. */
@@ -90,9 +90,9 @@ export class LabHost {
     if (isFrozen(this.#group)) throw new UserError({ what: 'the host is frozen', host: this.name, hint: 'thaw it' });
     // Into its control groups first, so that it is frozen and killed with the host; without the right to set the clock.
     const outside = directoriesOf(groupOutside(this.#state.number, this.name));
-    const preload = this.#isSkewed ? `LD_PRELOAD=${this.#faketime} ` : '';
+    const shifted = clockSkew(this.#root) === undefined ? '' : `${preload(this.shape.arch)} `;
     const enter = `for group in ${outside.join(' ')}; do echo 0 > "$group/cgroup.procs"; done
-exec setpriv --bounding-set=-sys_time nsenter --target ${leader} --mount --uts --ipc --net --pid --cgroup -- /usr/bin/env -i -C / ${preload}HOME=/root USER=root LANG=C.UTF-8 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin /bin/sh -c "$1"`;
+exec setpriv --bounding-set=-sys_time nsenter --target ${leader} --mount --uts --ipc --net --pid --cgroup -- /usr/bin/env -i -C / ${shifted}HOME=/root USER=root LANG=C.UTF-8 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin /bin/sh -c "$1"`;
     const child = spawn('sh', ['-c', enter, 'sh', command], { stdio: ['pipe', 'pipe', 'pipe'], env: localEnvironment });
     child.stdin.on('error', () => {}); // the command may end without reading
     child.stdin.end(options.input ?? '');
@@ -164,7 +164,7 @@ exec setpriv --bounding-set=-sys_time nsenter --target ${leader} --mount --uts -
     setFrozen(this.#group, false);
   }
 
-  /** Takes its network cable out: nothing in or out, as long as {@link restore} isn't called; {@link exec} still works. */
+  /** Takes its network cable out: nothing in or out, until {@link restore}. {@link exec} still works. */
   async cut(): Promise<void> {
     await setCut(this.#state.number, this.port, true);
   }
@@ -203,18 +203,9 @@ exec setpriv --bounding-set=-sys_time nsenter --target ${leader} --mount --uts -
     }
   }
 
-  /**
-   * Sets its clock off by `seconds`, as far as its people see: every dynamically linked program (`date`, curl, a shell's
-   * children ...) that is started from a login by ssh, by sudo, or by {@link exec} reads the shifted time, through
-   * libfaketime. Time stands in no namespace in Linux, so static programs (k3s, busybox), services and what runs already
-   * don't notice.
-   */
+  /** Sets its clock off by `seconds`, for what is started from a login, by sudo or by {@link exec}. See clock.ts. */
   skewClock(seconds: number): void {
-    const root = join(this.directory, 'root');
-    writeFileSync(join(root, 'etc/faketimerc'), `${seconds < 0 ? '' : '+'}${seconds}s\n`);
-    // Not in ld.so.preload: sshd's sandbox kills a login that does what libfaketime does at its end.
-    writeFileSync(join(root, 'etc/environment'), `LD_PRELOAD=${this.#faketime}\n`);
-    writeFileSync(join(root, 'etc/sudoers.d/lab-clock'), 'Defaults env_file=/etc/environment\n', { mode: 0o440 });
+    skewClock(this.#root, this.shape.arch, seconds);
   }
 
   /** Ends every fault of this host but being off: cut, drops to it and from it, full disk, skewed clock, freeze. */
@@ -225,11 +216,7 @@ exec setpriv --bounding-set=-sys_time nsenter --target ${leader} --mount --uts -
       if (fault.to === this.port || fault.from === this.port) await setDropped(this.#state.number, fault, false);
     }
     rmSync(this.#filler, { force: true });
-    if (this.#isSkewed) {
-      const root = join(this.directory, 'root');
-      writeFileSync(join(root, 'etc/environment'), '');
-      for (const path of ['etc/sudoers.d/lab-clock', 'etc/faketimerc']) rmSync(join(root, path), { force: true });
-    }
+    restoreClock(this.#root);
     if (isFrozen(this.#group)) this.thaw();
   }
 
@@ -242,19 +229,13 @@ exec setpriv --bounding-set=-sys_time nsenter --target ${leader} --mount --uts -
       found.push(`${fault.port}/${fault.proto} from ${fault.from ? this.#nameOf(fault.from) : 'everyone'} dropped`);
     }
     if (existsSync(this.#filler)) found.push('disk full');
-    if (this.#isSkewed) {
-      found.push(`clock ${readFileSync(join(this.directory, 'root/etc/faketimerc'), 'utf8').trim()}`);
-    }
+    const skew = clockSkew(this.#root);
+    if (skew !== undefined) found.push(`clock ${skew}`);
     return found;
   }
 
-  get #isSkewed(): boolean {
-    return existsSync(join(this.directory, 'root/etc/faketimerc'));
-  }
-
-  /** The library that shifts the time, as the host has it. */
-  get #faketime(): string {
-    return `/usr/lib/${cpuOf(this.shape.arch)}-linux-gnu/faketime/libfaketime.so.1`;
+  get #root(): string {
+    return join(this.directory, 'root');
   }
 
   /** The file that {@link fillDisk} fills the disk with, where the host doesn't see it. */
@@ -281,7 +262,7 @@ exec setpriv --bounding-set=-sys_time nsenter --target ${leader} --mount --uts -
     return groupOf(this.#state.number, this.name);
   }
 
-  /** The host's process 1 as the machine numbers it: the only one in the host's own (not a pod's) process id namespace. */
+  /** The host's process 1 as the machine numbers it: the only one in the host's own process id namespace, not a pod's. */
   #leader(): number | undefined {
     return processesIn(this.#group).find((id) => {
       try {

@@ -17,11 +17,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { didYouMean, UserError } from '../engine/errors.ts';
 import { aptRepository } from './apt-repository.ts';
 import { k3sVersion, provideK3s } from './artifacts.ts';
-import { furnish, mountRoot } from './boot.ts';
+import { configureHost, mountRoot } from './boot.ts';
 import { groupOfLab, killGroup, removeGroup } from './cgroups.ts';
 import { LabHost } from './host.ts';
 import { type AccessFiles, accessFiles, makeKey, writeAccess } from './inventory.ts';
-import { $, type Say } from './local.ts';
+import { $, allOf, type Say } from './local.ts';
 import { withLock } from './lock.ts';
 import { claimMachine, releaseMachine } from './machine.ts';
 import { type MirrorFailure, readMirrorConfig, writeMirrorConfig } from './mirror.ts';
@@ -56,7 +56,7 @@ export class Lab {
    * cache hasn't got it.
    *
    * @param request.name What to call it; `default` otherwise.
-   * @param say Told each step; silent otherwise.
+   * @param say Called with each step. Default: silent.
    * @throws UserError when a lab of this name is up, when the machine can't, when a host doesn't boot. A lab that
    *   didn't come up whole is taken down again.
    */
@@ -85,27 +85,27 @@ export class Lab {
     try {
       const roots: string[] = [];
       // The first time each of these takes minutes, and much of it on one core.
-      const told = (work: Promise<void>) =>
+      const reported = (work: Promise<void>) =>
         work.catch((error: unknown) => {
-          // Before the others, which may take many minutes, are done.
+          // At once: the others may take many minutes.
           say(error instanceof Error ? error.message : String(error));
           throw error;
         });
       const making = shape.hosts.map(async ({ arch, ufw }, index) => {
         roots[index] = await rootOf({ arch, ufw }, say);
       });
-      await everyOne([...making, lab.#provideK3s(say)].map(told));
+      await allOf([...making, lab.#provideK3s(say)].map(reported));
       await lab.#fillMirror(roots, say);
       await makeKey(name);
-      await everyOne(
+      await allOf(
         shape.hosts.map(async (host, index) => {
           await mountRoot(name, host, roots[index] ?? '');
-          await furnish(state, host);
+          await configureHost(state, host);
         }),
       );
       writeAccess(state);
       say(`booting ${shape.hosts.map((host) => host.name).join(', ')}`);
-      await everyOne([startMirror(state), ...lab.hosts.map((host) => host.start())]);
+      await allOf([startMirror(state), ...lab.hosts.map((host) => host.start())]);
     } catch (error) {
       await lab.down();
       throw error;
@@ -249,11 +249,6 @@ export class Lab {
 
 /** Where systemd-nspawn leaves an empty directory for each container that it didn't end itself. */
 const nspawnDirectory = '/run/systemd/nspawn/propagate';
-
-/** Waits for all, also when one fails (so that nothing goes on behind the back of `down`), then throws the first error. */
-async function everyOne(work: readonly Promise<void>[]): Promise<void> {
-  for (const result of await Promise.allSettled(work)) if (result.status === 'rejected') throw result.reason;
-}
 
 /** Unmounts everything mounted below a directory, last first. */
 async function unmountBelow(directory: string): Promise<void> {

@@ -13,12 +13,12 @@ import type { Architecture, LabShape } from './shape.ts';
 /** What was changed, one file for each thing. */
 const notes = '/run/heartwood-lab';
 
-/** The inotify limits that several hosts with k3s need (with the defaults, the second kubelet fails to watch its files). */
+/** The inotify limits that several hosts with k3s need: with the defaults the second kubelet fails to watch its files. */
 const inotifyLimits = { max_user_instances: 8192, max_user_watches: 524_288 } as const;
 
 const binfmt = '/proc/sys/fs/binfmt_misc';
 
-/** Readies the machine for a lab of this shape. Call it with the `machine` lock held. */
+/** Prepares the machine for a lab of this shape. Call it with the `machine` lock held. */
 export async function claimMachine(shape: LabShape, say: Say): Promise<void> {
   mkdirSync(notes, { recursive: true });
   raiseInotify(say);

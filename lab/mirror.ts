@@ -1,7 +1,7 @@
 /**
  * The lab's mirror: one small HTTP server that hosts fetch from, laid out like k3s's release page
  * (`/<version>/k3s`, `/<version>/sha256sum-amd64.txt`, `/v1-release/channels/stable`), with the lab's Debian packages
- * below `/debian/`. It can be told to fail, the ways real mirrors do.
+ * below `/debian/`. It fails on request, in the ways real mirrors do.
  */
 import { createReadStream, existsSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';

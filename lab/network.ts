@@ -33,7 +33,7 @@ link set uplink master bridge0 up
 `;
   await $({ input: inside })`ip -netns ${name} -batch -`;
   await $({ input: emptyFilter })`ip netns exec ${name} nft -f -`;
-  // Where the kernel has br_netfilter, frames between hosts would pass this namespace's (empty) iptables: spare them that.
+  // With br_netfilter, frames between hosts would pass this namespace's (empty) iptables.
   await $({
     nothrow: true,
   })`ip netns exec ${name} sysctl -q -w net.bridge.bridge-nf-call-iptables=0 net.bridge.bridge-nf-call-ip6tables=0`;

@@ -48,7 +48,7 @@ export async function prepare(shape: LabShape, say: Say): Promise<void> {
   const problems = [...systemProblems(), ...kernelProblems(shape)];
   if (problems.length > 0) throw new UserError(problems);
   await withLock('packages', () => installMissing(shape, say));
-  // Inside hosts, `modprobe` finds no modules; what k3s wants loaded is loaded here, where the kernel has it as a module.
+  // Inside hosts, `modprobe` finds no modules: what k3s wants loaded is loaded here, where it is a module.
   if (existsSync('/lib/modules')) await $({ nothrow: true })`modprobe --all --quiet overlay br_netfilter vxlan loop`;
   const missing = await missingNetworking();
   if (missing.length > 0) throw new UserError(missing);

@@ -6,8 +6,8 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import type { Traffic } from '../engine/traffic.ts';
 
 /**
- * What passed a relay. Its round trips: how often the far host spoke after it was spoken to, and once for each connection that
- * was made, which is what distance is paid for. Where both speak at once it says more than was waited for.
+ * What passed a relay. A round trip is an answer of the far host after something was sent to it, or the making of a
+ * connection. Where both sides send at once, more are counted than were waited for.
  */
 export interface RelayTraffic extends Traffic {
   readonly connections: number;
@@ -40,8 +40,8 @@ export interface Relay {
 }
 
 /**
- * Starts a relay to `to`, in this process. That a connection is made takes a round trip too, as TCP's handshake does: what the
- * near end says before counts as said then.
+ * Starts a relay to `to`, in this process. Making a connection takes a round trip, as TCP's handshake does: what the near
+ * end sends before counts as sent then.
  *
  * @param delayMs The delay each way, in milliseconds; a round trip takes twice as much longer.
  */

@@ -22,7 +22,7 @@ import { cacheDirectory } from './names.ts';
 import { machineArchitecture } from './prepare.ts';
 import type { Architecture } from './shape.ts';
 
-/** What tells one root from another. */
+/** What makes a root different from another. */
 export interface RootKind {
   readonly arch: Architecture;
   /** With ufw, and so with the Python it is written in; without, the root has no Python at all. */
@@ -32,7 +32,7 @@ export interface RootKind {
 /** The release hosts run. */
 const suite = 'bookworm';
 
-/** What every host has. What k3s needs besides the kernel: conntrack, socat, ethtool, iptables, runc (for the stand-in). */
+/** What every host has. k3s needs conntrack, socat, ethtool and iptables, the stand-in runc too. */
 const packages = [
   'systemd',
   'systemd-sysv',
@@ -57,7 +57,7 @@ const packages = [
 ];
 
 /**
- * What an emulated root has in the machine's own architecture, since qemu-user doesn't know netfilter's sockets and some
+ * What an emulated root has in the machine's own architecture, since qemu-user lacks netfilter's sockets and some
  * ioctls: `iptables -V` and so ufw fail under it, and `ss` crashes. Such programs run beside the others as they are.
  */
 const notEmulated = ['iptables', 'nftables', 'iproute2', 'conntrack', 'ethtool', 'arping'];
@@ -85,8 +85,8 @@ const masked = [
 ];
 
 /**
- * Units that load a credential, which no host has, and for which each is given a mount of its own: that takes time, and
- * fails under emulation. They are told not to.
+ * Units that load a credential, which no host has. Each gets a mount for it, which takes time and fails under
+ * emulation. A drop-in turns that off.
  */
 const services = ['systemd-sysctl', 'systemd-sysusers', 'systemd-tmpfiles-setup', 'systemd-tmpfiles-setup-dev'];
 
@@ -111,7 +111,7 @@ WantedBy=sysinit.target
     'APT::Install-Recommends "false";\nAcquire::Languages "none";\nAcquire::http::Timeout "10";\n',
 };
 
-/** Run with the root's directory as `$1` before packages that aren't essential: sshd need not make keys that go again. */
+/** Run with the root's directory as `$1` before packages that aren't essential: sshd then makes no keys of its own. */
 const earlyHook =
   'mkdir -p "$1"/etc/ssh && touch "$1"/etc/ssh/ssh_host_rsa_key "$1"/etc/ssh/ssh_host_ecdsa_key "$1"/etc/ssh/ssh_host_ed25519_key';
 

@@ -9,7 +9,7 @@ import { localEnvironment } from './local.ts';
 import { mirrorPort } from './mirror.ts';
 import { directoryOf, gatewayAddress, type LabState, repository } from './names.ts';
 
-/** The file that tells the lab's mirror what to serve. */
+/** The configuration of the lab's mirror. */
 export function mirrorConfigFile(lab: string): string {
   return join(directoryOf(lab), 'mirror.json');
 }

@@ -1,4 +1,4 @@
-/** Shapes written in YAML, read strictly: everything wrong with one is told at once, each with its place in the file. */
+/** Shapes written in YAML, read strictly: all errors of a file are reported at once, each with its place. */
 import { existsSync, readFileSync } from 'node:fs';
 import { isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml';
 import { didYouMean, type Problem, UserError } from '../engine/errors.ts';

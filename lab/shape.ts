@@ -18,7 +18,7 @@ export interface HostShape {
   readonly sudo_password: string;
   /** Where sshd listens. */
   readonly ssh_port: number;
-  /** Whether ufw is there already (it brings Python, which Debian's ufw is written in). Without it the host has no Python. */
+  /** Whether ufw is installed. It brings Python, in which Debian's ufw is written; without it the host has none. */
   readonly ufw: boolean;
   /** The size of its disk in GiB; only what is written is used on the machine. */
   readonly disk_gb: number;

@@ -94,7 +94,10 @@ function parse(argv: readonly string[]): CommandLine {
 /** What a lab is called that was given no name. */
 const DEFAULT = 'default';
 
-/** The lab that is named, else the default one. What takes something away asks for this: the only lab may be that of a test that runs. */
+/**
+ * The lab that is named, else the default one. For commands that take something away: the only lab that is up may belong to
+ * a running test.
+ */
 async function openNamed(line: CommandLine): Promise<Lab> {
   const { Lab } = await import('../lab/lab.ts');
   return Lab.open(line.options.name ?? DEFAULT);

@@ -15,7 +15,7 @@ case $arch in
 esac
 
 cd "$here"
-stamp=$({ echo "$arch"; go version; find go.mod go.sum build.sh tools cmd internal -type f | LC_ALL=C sort | xargs sha256sum; } | sha256sum | cut -d' ' -f1)
+stamp=$({ echo "$arch"; go version; find go.mod go.sum build.sh tools cmd internal -type f ! -name '*_test.go' | LC_ALL=C sort | xargs sha256sum; } | sha256sum | cut -d' ' -f1)
 if [ -x "$out/$binary" ] && [ "$(cat "$out/$binary.stamp" 2>/dev/null)" = "$stamp" ]; then
   exit 0
 fi

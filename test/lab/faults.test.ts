@@ -111,7 +111,7 @@ t.test('a skewed clock is what the programs of the host read, also by ssh and su
   t.not((await one.exec(`systemd-run --quiet --wait sh -c '${set}'`)).code, 0);
 });
 
-t.test('commands on a host tell their exit code, output and errors apart, and read their input', async (t) => {
+t.test('commands on a host return exit code, output and errors apart, and read their input', async (t) => {
   t.same(await one.exec('cat; echo err >&2; exit 3', { input: 'in' }), { code: 3, stdout: 'in', stderr: 'err\n' });
   await t.rejects(one.read('echo why >&2; false'), { message: /node-1: exit code 1 from: .*\nwhy/ });
   t.ok(existsSync(lab.inventory));

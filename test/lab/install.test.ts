@@ -33,7 +33,7 @@ interface Report {
   readonly phases: readonly { readonly host: string; readonly phase: string; readonly cost: { roundTrips: number } }[];
 }
 
-/** The round trips of a host that asked and changed something, and those around them: connecting, parting, and proving the way in. */
+/** The round trips of a host that asked and changed something, and those around them: connecting, closing, confirming. */
 function tripsOf({ phases }: Report, host: string) {
   const sum = (...of: string[]) =>
     phases

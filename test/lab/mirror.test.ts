@@ -51,7 +51,7 @@ t.test(
   },
 );
 
-t.test('a mirror told to fail fails that way, at once and only there, until it is mended', async (t) => {
+t.test('a broken mirror fails in the way asked for, at once and only there, until it is mended', async (t) => {
   const url = `${base}/v1.36.2+k3s1/k3s`;
   const fail = (failure: MirrorConfig['failures'][number]['failure']) =>
     writeMirrorConfig(configFile, { ...good, failures: [{ path: '/k3s', failure }] });

@@ -1,4 +1,4 @@
-/** Events as a run tells them, for what is made of them. */
+/** Events as a run emits them, for tests of what is made of events. */
 import type { RunEventBody, StartUp } from '../../engine/events.ts';
 
 /** The first event of a run of node-1 and node-2. */

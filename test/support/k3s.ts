@@ -13,8 +13,11 @@ export const TOKEN = 'labSecretToken0123456789';
 /** What the servers of these tests all have in their config.yaml, besides cluster-init or server. */
 export const SERVER = { token: TOKEN, 'write-kubeconfig-mode': '0600', disable: ['traefik', 'metrics-server'] };
 
+/** Variables of a unit's environment. */
+type Environment = Readonly<Record<string, string>>;
+
 /** The unit that k3s's installer writes, and journald keeps every line of: an outage makes thousands. */
-const unit = (kind: string): string => `[Unit]
+const unit = (kind: string, environment: Environment): string => `[Unit]
 Description=Lightweight Kubernetes
 Wants=network-online.target
 After=network-online.target
@@ -37,15 +40,21 @@ LogRateLimitIntervalSec=0
 ExecStartPre=-/sbin/modprobe br_netfilter
 ExecStartPre=-/sbin/modprobe overlay
 ExecStart=/usr/local/bin/k3s ${kind}
-`;
+${Object.entries(environment)
+  .map(([name, value]) => `Environment=${name}=${value}\n`)
+  .join('')}`;
 
 /** Puts k3s on a host as the unit `k3s`; its settings come by {@link configure}, and nothing is started yet. */
-export async function putK3s(lab: Lab, host: LabHost, kind: 'server' | 'agent' = 'server'): Promise<void> {
+export async function putK3s(
+  lab: Lab,
+  host: LabHost,
+  { kind = 'server', environment = {} }: { kind?: 'server' | 'agent'; environment?: Environment } = {},
+): Promise<void> {
   const file = host.shape.arch === 'amd64' ? 'k3s' : `k3s-${host.shape.arch}`;
   await host.read(
     `curl -fsS -o /usr/local/bin/k3s ${lab.mirror}/${k3sVersion}/${file} && chmod 755 /usr/local/bin/k3s`,
   );
-  await write(host, '/etc/systemd/system/k3s.service', unit(kind));
+  await write(host, '/etc/systemd/system/k3s.service', unit(kind, environment));
   await host.read('systemctl daemon-reload');
 }
 
@@ -74,7 +83,7 @@ export function unitSays(host: LabHost, property: string): Promise<string> {
   return host.read(`systemctl show k3s -p ${property} --value`);
 }
 
-/** What the unit logged, k3s's own lines and systemd's about it; from a moment on, where one is given (`Date.now()`). */
+/** What the unit logged, k3s's own lines and systemd's about it; since a moment, where one is given (`Date.now()`). */
 export function journal(host: LabHost, since = 0): Promise<string> {
   return host.read(`journalctl -u k3s -o cat --no-pager --since @${(since / 1000).toFixed(3)}`);
 }

@@ -24,7 +24,7 @@ export async function useLab(t: Test, request: LabRequest): Promise<Lab> {
 let labs = 0;
 
 /** Takes down the labs of test processes that were killed before they could. */
-async function takeDownOrphans(): Promise<void> {
+export async function takeDownOrphans(): Promise<void> {
   const running = new Set(readdirSync('/proc'));
   for (const { name } of allStates()) {
     const [, owner] = /^test-(\d+)-\d+$/.exec(name) ?? [];

@@ -15,7 +15,10 @@ export async function fails(t: Test, ended: Promise<Ended>, code: number, ...say
   return stdout;
 }
 
-/** Where a run may change something. Of k3s's data the first level, and of the rules those that are not k3s's own: it goes on. */
+/**
+ * Where a run may change something. Of k3s's data the first level only, and of the rules those that are not k3s's own,
+ * since k3s goes on.
+ */
 const PLACES = '/etc /usr/local /opt /srv /root /home /var/lib/heartwood /var/lib/dpkg /var/lib/apt /run/heartwood*';
 const DATA = '/var/lib/rancher /var/lib/rancher/k3s /var/lib/rancher/k3s/agent/images /var/lib/kubelet';
 const PRINTED = '-printf "%p %M %u %l\\n"';

@@ -14,6 +14,7 @@ import { defineRole } from '../../../engine/role.ts';
 import { sh } from '../../../engine/script.ts';
 import { task } from '../../../engine/task.ts';
 import { pass, refuse } from '../../../engine/verdict.ts';
+import { TEST_ALL } from '../../support/choice.ts';
 import { type Observed, roleOf, statuses, trips, World } from '../../support/world.ts';
 
 /** What is written in a file of a host, or nothing. */
@@ -373,7 +374,7 @@ t.test(
         if (Math.max(...aheadTrips) < Math.max(...plainTrips)) fewer++;
         if (plain.order.length > 1) ordered++;
       }),
-      { numRuns: Number(process.env['HEARTWOOD_CASES'] ?? 60) },
+      { numRuns: Number(process.env['HEARTWOOD_CASES'] ?? (TEST_ALL ? 60 : 20)) },
     );
     t.comment(
       `measured: ${cases} random playbooks, ${fewer} with fewer round trips, ${ordered} with changes in several places`,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"os"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -18,8 +19,10 @@ import (
 const (
 	// tick is how often the leader looks at learners.
 	tick = 15 * time.Second
-	// stall is how long a learner may make no progress before it is evicted.
+	// stall is how long a learner may make no progress before it is evicted, where stallVariable says nothing else.
 	stall = 5 * time.Minute
+	// stallVariable is a variable of the environment with another limit ("75s"): for tests that wait for an eviction.
+	stallVariable = "STANDIN_LEARNER_STALL"
 	// progressKey is where the leader keeps what it last saw of a learner, so that a next leader goes on from there.
 	progressKey = "k3s/etcd/learnerProgress"
 )
@@ -35,7 +38,11 @@ type progress struct {
 // ManageLearners promotes and evicts learners and writes the nodes' EtcdIsVoter condition, on the etcd leader only,
 // every 15 seconds (k3s-captures/19, 28). kube gives the cluster's client once there is one.
 func (m *Member) ManageLearners(ctx context.Context, kube func() kubernetes.Interface) {
-	m.manage(ctx, kube)
+	limit, err := stallLimit(os.Getenv(stallVariable))
+	if err != nil {
+		logrus.Fatalf("%s: %v", stallVariable, err)
+	}
+	m.manage(ctx, kube, limit)
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
 	for {
@@ -43,13 +50,25 @@ func (m *Member) ManageLearners(ctx context.Context, kube func() kubernetes.Inte
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-			m.manage(ctx, kube)
+			m.manage(ctx, kube, limit)
 		}
 	}
 }
 
+// stallLimit is how long a learner may make no progress: what the variable says, or what k3s has.
+func stallLimit(variable string) (time.Duration, error) {
+	if variable == "" {
+		return stall, nil
+	}
+	limit, err := time.ParseDuration(variable)
+	if err == nil && limit <= 0 {
+		err = errors.New("must be more than nothing")
+	}
+	return limit, err
+}
+
 // manage is one tick.
-func (m *Member) manage(ctx context.Context, kube func() kubernetes.Interface) {
+func (m *Member) manage(ctx context.Context, kube func() kubernetes.Interface, limit time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, tick)
 	defer cancel()
 	status, err := m.client.Status(ctx, Endpoint)
@@ -73,7 +92,7 @@ func (m *Member) manage(ctx context.Context, kube func() kubernetes.Interface) {
 	}
 	for _, member := range list.Members {
 		if member.IsLearner {
-			if err := m.learner(ctx, member); err != nil {
+			if err := m.learner(ctx, member, limit); err != nil {
 				logrus.Errorf("Failed to manage learner %s: %v", member.Name, err)
 			}
 		}
@@ -86,7 +105,7 @@ func (m *Member) manage(ctx context.Context, kube func() kubernetes.Interface) {
 }
 
 // learner promotes one learner, or notes how far it is, or evicts it.
-func (m *Member) learner(ctx context.Context, member *etcdserverpb.Member) error {
+func (m *Member) learner(ctx context.Context, member *etcdserverpb.Member, limit time.Duration) error {
 	now := time.Now()
 	var last progress
 	if kept, err := m.client.Get(ctx, progressKey); err != nil {
@@ -122,7 +141,7 @@ func (m *Member) learner(ctx context.Context, member *etcdserverpb.Member) error
 	if !moved {
 		logrus.Warnf("Learner %s stalled at RaftAppliedIndex=%d for %s", member.Name, last.RaftAppliedIndex, now.Sub(last.LastProgress.Time))
 	}
-	if now.Sub(last.LastProgress.Time) > stall {
+	if now.Sub(last.LastProgress.Time) > limit {
 		if _, err := m.client.MemberRemove(ctx, member.ID); err != nil {
 			return err
 		}

@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
-import { goEnvironment } from '../../lab/go.ts';
+import { goEnvironment } from '../../../lab/go.ts';
 
 // As lab/k3s/build.sh compiles them, so that nothing is compiled twice.
 const env = {
@@ -14,7 +14,7 @@ const env = {
 
 for (const folder of ['k3s', 'k3s/images', 'k3s/kube-vip']) {
   t.test(`lab/${folder}`, async (t) => {
-    const cwd = fileURLToPath(new URL(`../../lab/${folder}`, import.meta.url));
+    const cwd = fileURLToPath(new URL(`../../../lab/${folder}`, import.meta.url));
     const { status, stdout, stderr } = spawnSync('go', ['test', './...'], {
       cwd,
       env,

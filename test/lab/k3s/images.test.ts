@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
-import { cacheDirectory } from '../../lab/names.ts';
+import { cacheDirectory } from '../../../lab/names.ts';
 
 /** An entry of a docker archive's manifest.json. */
 interface Entry {
@@ -21,7 +21,7 @@ interface Config {
   readonly rootfs: { readonly diff_ids: readonly string[] };
 }
 
-const k3s = fileURLToPath(new URL('../../lab/k3s/', import.meta.url));
+const k3s = fileURLToPath(new URL('../../../lab/k3s/', import.meta.url));
 const output = join(cacheDirectory(), 'k3s', 'images');
 const archive = join(output, 'k3s-airgap-images-amd64.tar.zst');
 const build = (): string => execFileSync(join(k3s, 'images/build.sh'), ['amd64', output], { encoding: 'utf8' });

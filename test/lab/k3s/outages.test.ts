@@ -3,11 +3,21 @@
  * other, on one lab.
  */
 import t from 'tap';
-import { adminCertificate, pollApi } from '../support/api-poll.ts';
-import { kubectl, readyNodes, voters } from '../support/cluster.ts';
-import { configure, isStandIn, journal, putImages, putK3s, SERVER, startK3s, TOKEN, unitSays } from '../support/k3s.ts';
-import { useLab } from '../support/lab.ts';
-import { until } from '../support/until.ts';
+import { adminCertificate, pollApi } from '../../support/api-poll.ts';
+import { kubectl, readyNodes, voters } from '../../support/cluster.ts';
+import {
+  configure,
+  isStandIn,
+  journal,
+  putImages,
+  putK3s,
+  SERVER,
+  startK3s,
+  TOKEN,
+  unitSays,
+} from '../../support/k3s.ts';
+import { useLab } from '../../support/lab.ts';
+import { until } from '../../support/until.ts';
 
 const SERVERS = ['server-1', 'server-2', 'server-3'];
 const joining = { server: 'https://server-1:6443', ...SERVER };
@@ -23,7 +33,9 @@ const lab = await useLab(t, {
 const [one, two, three] = [lab.host('server-1'), lab.host('server-2'), lab.host('server-3')];
 const [agent, emulated] = [lab.host('agent-1'), lab.host('agent-2')];
 
-await Promise.all(lab.hosts.map((host) => putK3s(lab, host, host.shape.groups.includes('agent') ? 'agent' : 'server')));
+await Promise.all(
+  lab.hosts.map((host) => putK3s(lab, host, { kind: host.shape.groups.includes('agent') ? 'agent' : 'server' })),
+);
 await Promise.all([one, agent].map((host) => putImages(lab, host, '.tar.zst')));
 await configure(one, { 'cluster-init': true, ...SERVER });
 await one.read('systemctl start k3s');

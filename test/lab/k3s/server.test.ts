@@ -5,11 +5,11 @@
 import { createHash, X509Certificate } from 'node:crypto';
 import { connect } from 'node:tls';
 import t from 'tap';
-import type { LabHost } from '../../lab/host.ts';
-import { kubectl, members, readyNodes, voters } from '../support/cluster.ts';
-import { configure, isStandIn, journal, putImages, putK3s, SERVER, startK3s, TOKEN } from '../support/k3s.ts';
-import { useLab } from '../support/lab.ts';
-import { until } from '../support/until.ts';
+import type { LabHost } from '../../../lab/host.ts';
+import { kubectl, members, readyNodes, voters } from '../../support/cluster.ts';
+import { configure, isStandIn, journal, putImages, putK3s, SERVER, startK3s, TOKEN } from '../../support/k3s.ts';
+import { useLab } from '../../support/lab.ts';
+import { until } from '../../support/until.ts';
 
 const NAMES = ['server-1', 'server-2', 'server-3'];
 const DATA = '/var/lib/rancher/k3s';
