@@ -2,7 +2,7 @@
 import { main } from '../engine/cli/main.ts';
 import { helpText, type OptionTable, parseCommandLine } from '../engine/cli/options.ts';
 import { didYouMean, ExitCode, UserError } from '../engine/errors.ts';
-import type { Inventory, InventoryHost, Located } from '../engine/inventory/inventory.ts';
+import type { Inventory, InventoryHost, VarDefinition } from '../engine/inventory/inventory.ts';
 import { whyLines } from '../engine/inventory/inventory-output.ts';
 import { loadInventory } from '../engine/inventory/load.ts';
 import type { Role } from '../engine/role.ts';
@@ -30,7 +30,7 @@ function defaultsOf(
   name: string,
   roles: readonly Role[],
   inventory: Inventory,
-): (host: InventoryHost) => readonly Located[] {
+): (host: InventoryHost) => readonly VarDefinition[] {
   const having = roles.flatMap((role) => {
     const value = role.vars.properties[name]?.default;
     return value === undefined ? [] : [{ role, value, hosts: new Set(hostsOf(role, inventory)) }];

@@ -2,13 +2,13 @@
  * Values as their schema wants them. INI and `-e name=value` have no types, and a reference inside text always gives text, so
  * there `"6443"` is a number where a number is declared. A value that was written with a type keeps it.
  */
-import type { Located } from '../inventory/inventory.ts';
+import type { VarDefinition } from '../inventory/inventory.ts';
 import { isMapping } from '../inventory/yaml.ts';
 import { Secret, SecretText } from '../secret.ts';
 import type { ValueSchema } from './schema.ts';
 
 /** A variable's value ready for ajv: secrets open, containers copied (ajv writes defaults into them). */
-export function coerce(value: unknown, definition: Located, schema: ValueSchema): unknown {
+export function coerce(value: unknown, definition: VarDefinition, schema: ValueSchema): unknown {
   const { untyped, text } = definition;
   // `version=1.30` in INI is the number 1.3 to Python; its text is what was meant. `name="'1.30'"` is text already.
   if (untyped && schema.type === 'string' && typeof value !== 'string' && text !== undefined && !isContainer(value)) {

@@ -1,8 +1,8 @@
 /** What ajv finds wrong, in people's words and with its place in their files. */
 import type { ErrorObject } from 'ajv';
 import { didYouMean, kindOf, type Problem } from '../errors.ts';
-import type { Located } from '../inventory/inventory.ts';
-import { type LocatedPart, locate } from '../inventory/yaml-positions.ts';
+import type { VarDefinition } from '../inventory/inventory.ts';
+import { findPart, type ValuePart } from '../inventory/yaml-positions.ts';
 import { holdsSecret } from './coerce.ts';
 import { FORMATS } from './formats.ts';
 import type { StringSchema, ValueSchema, VarsSchema } from './schema.ts';
@@ -13,7 +13,7 @@ export interface MessageContext {
   readonly host: string;
   readonly schema: VarsSchema;
   /** Where each variable was set; missing where it was not. */
-  readonly definitions: ReadonlyMap<string, Located>;
+  readonly definitions: ReadonlyMap<string, VarDefinition>;
 }
 
 /** One of ajv's errors as a problem. */
@@ -25,7 +25,7 @@ export function problemOf(error: ErrorObject, context: MessageContext): Problem 
   const [name] = path;
   if (name === undefined) return missing(String(error.params['missingProperty']), context);
   const definition = context.definitions.get(name);
-  const place = definition && locate(definition, path.slice(1));
+  const place = definition && findPart(definition, path.slice(1));
   const schema = schemaAt(context.schema, path);
   const shown = showPath(path);
   const base = { at: place?.at, host: place?.at ? undefined : context.host };
@@ -35,7 +35,7 @@ export function problemOf(error: ErrorObject, context: MessageContext): Problem 
       const key = String(error.params['additionalProperty']);
       const known = schema?.type === 'object' ? Object.keys(schema.properties ?? {}) : [];
       const near = didYouMean(key, known);
-      const keyAt = definition && locate(definition, [...path.slice(1), key]).keyAt;
+      const keyAt = definition && findPart(definition, [...path.slice(1), key]).keyAt;
       return {
         ...base,
         at: keyAt ?? base.at,
@@ -105,7 +105,7 @@ function complaint(error: ErrorObject, value: string): string {
 function advice(
   error: ErrorObject,
   schema: ValueSchema | undefined,
-  place: LocatedPart | undefined,
+  place: ValuePart | undefined,
 ): string | undefined {
   const value: unknown = error.data;
   if (error.keyword === 'enum' && schema?.type === 'string' && typeof value === 'string') {
@@ -131,7 +131,7 @@ function advice(
 }
 
 /** A value for a message: its kind and itself, shortened; only its kind where it is secret. */
-function show(value: unknown, schema: ValueSchema | undefined, place: LocatedPart | undefined): string {
+function show(value: unknown, schema: ValueSchema | undefined, place: ValuePart | undefined): string {
   const kind = kindOf(value);
   if (value === null || value === undefined || (schema && holdsSecret(schema))) return kind;
   const text = typeof value === 'string' ? JSON.stringify(value) : (place?.text ?? JSON.stringify(value));

@@ -1,6 +1,6 @@
 /** Misspelt variable names: `k3s_vresion` is set, no role reads it, and nothing would ever say so. */
 import { didYouMean, type Problem } from '../errors.ts';
-import type { Located, VarLayer } from '../inventory/inventory.ts';
+import type { VarDefinition, VarLayer } from '../inventory/inventory.ts';
 import { isMapping } from '../inventory/yaml.ts';
 import type { VarsSchema } from './schema.ts';
 import type { DeclaresVars } from './validate.ts';
@@ -8,7 +8,7 @@ import type { DeclaresVars } from './validate.ts';
 /** A variable that was set somewhere. */
 export interface NamedDefinition {
   readonly name: string;
-  readonly definition: Located;
+  readonly definition: VarDefinition;
 }
 
 /**

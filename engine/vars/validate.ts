@@ -1,7 +1,7 @@
 /** A role's variables for a host: found, checked against the role's schema, defaults filled in, secrets closed. */
 import type { Ajv, ValidateFunction } from 'ajv';
 import { type Problem, UserError } from '../errors.ts';
-import type { InventoryHost, Located } from '../inventory/inventory.ts';
+import type { InventoryHost, VarDefinition } from '../inventory/inventory.ts';
 import { ajv as ajvPackage } from '../lazy-packages.ts';
 import { closeSecrets, coerce } from './coerce.ts';
 import { FORMATS } from './formats.ts';
@@ -26,7 +26,7 @@ export type VarsResult<V> =
  */
 export function validateVars<S extends VarsSchema>(role: DeclaresVars<S>, host: InventoryHost): VarsResult<Infer<S>> {
   const problems: Problem[] = [];
-  const definitions = new Map<string, Located>();
+  const definitions = new Map<string, VarDefinition>();
   const values: Record<string, unknown> = {};
   for (const [name, schema] of Object.entries(role.vars.properties)) {
     const [definition] = host.definitions(name);

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import t from 'tap';
 import { connectionOf } from '../../../engine/inventory/connection.ts';
-import { type Selectable, selectHosts, splitPattern } from '../../../engine/inventory/patterns.ts';
+import { type PatternTargets, selectHosts, splitPattern } from '../../../engine/inventory/patterns.ts';
 import type { Connection } from '../../../engine/remote/session.ts';
 import { Secret } from '../../../engine/secret.ts';
 import { folderOf, inventoryOf, messageOf, names } from './files.ts';
@@ -79,9 +79,9 @@ t.test('a pattern that cannot be meant is refused', async (t) => {
     ['none[0]', 'the pattern "none[0]" asks for host 0 of "none", which has 0\n  allowed: hosts in "none"'],
     [
       'server[0-1]',
-      'the subscript of "server[0-1]" is not one\n  allowed: server[0], server[-1], server[0:2] (the last is included), server[1:]',
+      '"server[0-1]" has an invalid subscript\n  allowed: server[0], server[-1], server[0:2] (the last is included), server[1:]',
     ],
-    ['~no(de', 'the pattern "~no(de" holds a regular expression that is not one'],
+    ['~no(de', 'the pattern "~no(de" has an invalid regular expression'],
     ['', 'the host pattern is empty'],
     [' , ', 'the host pattern is empty'],
   ];
@@ -99,7 +99,7 @@ t.test('patterns are set algebra: plain parts united, then & kept, then ! droppe
     h: ['a', 'b', 'd'],
     none: [],
   };
-  const from: Selectable<string> = {
+  const from: PatternTargets<string> = {
     hosts: new Map(hosts.map((host) => [host, host])),
     groups: new Map(Object.entries(groups)),
     implicit: () => undefined,
