@@ -102,11 +102,7 @@ function complaint(error: ErrorObject, value: string): string {
 }
 
 /** What to do about a value, where that is more than writing another one. */
-function advice(
-  error: ErrorObject,
-  schema: ValueSchema | undefined,
-  place: ValuePart | undefined,
-): string | undefined {
+function advice(error: ErrorObject, schema: ValueSchema | undefined, place: ValuePart | undefined): string | undefined {
   const value: unknown = error.data;
   if (error.keyword === 'enum' && schema?.type === 'string' && typeof value === 'string') {
     const near = didYouMean(value, schema.enum ?? []);
