@@ -1,9 +1,11 @@
 /** A host and its variables. Each variable is resolved when it is asked for. */
 import { dirname } from 'node:path';
+import { inspect } from 'node:util';
 import { type Position, UserError } from '../errors.ts';
 import type { InventoryHost, VarDefinition, VarLayer } from './inventory.ts';
 import type { GroupModel, HostModel, InventoryModel, VarSet } from './model.ts';
 import { LazyMapping, resolveReferences } from './reference.ts';
+import { StrictHost } from './strict-host.ts';
 import type { VarsByName } from './vars-files.ts';
 import { isVaultText, VaultValue, vaultProblem } from './yaml-tags.ts';
 
@@ -94,7 +96,7 @@ function groupsOf(model: InventoryModel, host: HostModel): GroupModel[] {
 }
 
 /** A host of a loaded inventory. */
-export class LoadedHost implements InventoryHost {
+export class LoadedHost extends StrictHost implements InventoryHost {
   readonly name: string;
   readonly at: Position | undefined;
   readonly implicit: boolean;
@@ -112,6 +114,7 @@ export class LoadedHost implements InventoryHost {
     sources: VariableSources,
     options: { implicit?: boolean; layers?: readonly VarLayer[] } = {},
   ) {
+    super();
     this.name = model.name;
     this.at = model.at;
     this.implicit = options.implicit ?? false;
@@ -146,6 +149,11 @@ export class LoadedHost implements InventoryHost {
       host: definition?.at ? undefined : this.name,
       expected: 'a whole number, 1 to 65535',
     });
+  }
+
+  /** For console.log, which looks for properties that a {@link StrictHost} refuses. */
+  [inspect.custom](): string {
+    return `host ${this.name}`;
   }
 
   withVars(layers: readonly VarLayer[]): InventoryHost {
