@@ -1,4 +1,5 @@
 /** Ansible's host patterns: `server:!node-1`, `server[0]`, `k3s_cluster:&arm`, `node-*`, `~node-[12]`. */
+import { isIPv6 } from 'node:net';
 import { didYouMean, UserError } from '../errors.ts';
 
 /** The hosts and groups that a pattern selects from. */
@@ -62,10 +63,6 @@ export function splitPattern(pattern: string, from?: PatternTargets<unknown>): s
     } else part += c;
   }
   return [...parts, part].flatMap((each) => each.trim() || []);
-}
-
-function isIPv6(text: string): boolean {
-  return /^[\da-f:.]*:[\da-f:.]*:[\da-f:.]*$/i.test(text) && (text.includes('::') || text.split(':').length === 8);
 }
 
 function termOf(text: string): Term {

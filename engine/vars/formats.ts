@@ -1,4 +1,5 @@
 /** The formats a string variable can be declared to have, what they are called in messages, and how they are checked. */
+import { isIPv4 } from 'node:net';
 
 /** A format: its check, and what it is in words. */
 export interface Format {
@@ -6,8 +7,6 @@ export interface Format {
   readonly test: (text: string) => boolean;
 }
 
-const OCTET = '(?:25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)';
-const IPV4 = new RegExp(`^${OCTET}(?:\\.${OCTET}){3}$`);
 const LABEL = '[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?';
 const HOSTNAME = new RegExp(`^(?=.{1,253}$)${LABEL}(?:\\.${LABEL})*$`);
 
@@ -15,12 +14,12 @@ const isPort = (text: string): boolean => /^\d{1,5}$/.test(text) && Number(text)
 
 /** Every format by name. */
 export const FORMATS: Readonly<Record<string, Format>> = {
-  ipv4: { words: 'an IPv4 address (10.0.0.1)', test: (text) => IPV4.test(text) },
+  ipv4: { words: 'an IPv4 address (10.0.0.1)', test: isIPv4 },
   cidr: {
     words: 'an IPv4 network (10.0.0.0/24)',
     test: (text) => {
       const [address = '', bits = '', ...more] = text.split('/');
-      return more.length === 0 && IPV4.test(address) && /^(3[0-2]|[12]?\d)$/.test(bits);
+      return more.length === 0 && isIPv4(address) && /^(3[0-2]|[12]?\d)$/.test(bits);
     },
   },
   hostname: {
