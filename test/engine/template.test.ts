@@ -90,7 +90,7 @@ t.test('what is missing is an error with its place, wherever it stands', async (
     ['{{join address ","}}', '1:3: join needs a list, and got text'],
     ['{{indent address "x"}}', '1:3: indent needs a number of columns: {{indent text 4}}'],
     ['{{jsom map}}', '1:3: unknown helper "jsom"'],
-    ['{{json}}', '1:3: {{json}} is used wrongly'],
+    ['{{json}}', '1:3: {{json}} has the wrong arguments'],
     ['{{#iff off}}{{/iff}}', '1:4: unknown block "iff"'],
     ['{{> other}}', '1:1: partials are not supported in templates'],
     ['a\n{{#if off}}\n', '3:1: not a template: a {{ or a block is not closed'],
