@@ -4,7 +4,7 @@ import { helpText, type OptionTable, parseCommandLine } from '../engine/cli/opti
 import { ExitCode, UserError } from '../engine/errors.ts';
 import { graphOf, hostVars, listOf } from '../engine/inventory/inventory-output.ts';
 import { loadInventory } from '../engine/inventory/load.ts';
-import { secretNames } from '../engine/vars/secrets.ts';
+import { secretNames } from '../engine/vars/secret-names.ts';
 import { loadRole, roleNames } from '../roles/load.ts';
 
 const OPTIONS = {

@@ -6,7 +6,7 @@ import type { Inventory, InventoryHost, VarDefinition } from '../engine/inventor
 import { whyLines } from '../engine/inventory/inventory-output.ts';
 import { loadInventory } from '../engine/inventory/load.ts';
 import type { Role } from '../engine/role.ts';
-import { secretNames } from '../engine/vars/secrets.ts';
+import { secretNames } from '../engine/vars/secret-names.ts';
 import { loadRole, roleNames } from '../roles/load.ts';
 
 const OPTIONS = {

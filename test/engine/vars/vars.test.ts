@@ -4,9 +4,9 @@ import { play } from '../../../engine/play.ts';
 import { defineRole } from '../../../engine/role.ts';
 import { mask, Secret } from '../../../engine/secret.ts';
 import { FORMATS } from '../../../engine/vars/formats.ts';
-import { unknownVariables } from '../../../engine/vars/names.ts';
 import { resolverFor } from '../../../engine/vars/resolve.ts';
 import type { Infer, VarsSchema } from '../../../engine/vars/schema.ts';
+import { unknownVariables } from '../../../engine/vars/unknown-variables.ts';
 import { validateVars } from '../../../engine/vars/validate.ts';
 import { inventoryOf } from '../inventory/files.ts';
 
@@ -172,7 +172,7 @@ t.test('every error has its place, what is allowed and what to try', async (t) =
     ],
     [
       'k3s_rules:\n  - proto: tcp',
-      'group_vars/all.yml:2:5: k3s_rules[0] lacks "port"\n  allowed: port: a whole number, at most 65535',
+      'group_vars/all.yml:2:5: missing key "port" in k3s_rules[0]\n  allowed: port: a whole number, at most 65535',
     ],
     [
       'k3s_rules:\n  - port: 22\n    proto: tpc',
