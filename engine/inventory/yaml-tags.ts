@@ -8,6 +8,11 @@ export class VaultValue {
   constructor(at: Position) {
     this.at = at;
   }
+
+  /** Ciphertext is not shown. */
+  toJSON(): string {
+    return '!vault';
+  }
 }
 
 /** `!unsafe`: braces in the text are text, not references. */

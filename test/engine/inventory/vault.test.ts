@@ -119,14 +119,16 @@ t.test('a role variable that is encrypted is refused, at any depth', async (t) =
 });
 
 t.test('an encrypted value that nothing uses is no error, and is not shown', async (t) => {
-  const yaml = `other: !vault |\n  ${CIPHERTEXT}ansible_become_password: !vault "616263646566"\n`;
+  const yaml = `other: !vault |\n  ${CIPHERTEXT}list: [!vault "6162"]\nansible_become_password: !vault "616263646566"\n`;
   const files = { hosts: 'n ansible_user=admin\n', 'group_vars/all.yml': yaml };
   t.equal(await connecting(files), 'no error');
   const [host] = (await inventoryOf(t, files)).hosts;
   if (!host) throw new Error('no host');
-  const shown = JSON.stringify([hostVars(host, new Set()), whyLines(host, 'other', [], new Set())]);
+  const why = ['other', 'list', 'ansible_become_password'].flatMap((name) => whyLines(host, name, [], new Set()));
+  const shown = JSON.stringify([hostVars(host, new Set()), why]).replaceAll('\\"', "'");
   t.match(shown, /"other":"<other is encrypted/);
   t.match(shown, /all.yml:1:1 +!vault/);
+  t.match(shown, /all.yml:\d:1 +\['!vault'\]/);
   t.notMatch(shown, /6162/);
 });
 
