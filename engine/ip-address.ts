@@ -24,7 +24,10 @@ export function parseNetwork(text: string): IpNetwork | undefined {
   return { family, address: network, prefix };
 }
 
-/** Is `address` in `network` (`192.0.2.0/24`, or an address alone)? False where one is none, or they are of two families. */
+/**
+ * Is `address` in `network` (`192.0.2.0/24`, or an address alone)? False where one is none, or they are of two
+ * families.
+ */
 export function isInNetwork(address: string, network: string): boolean {
   const [family, found] = [isIP(address), parseNetwork(network)];
   if (found === undefined || found.family !== family) return false;

@@ -1,6 +1,6 @@
 /**
- * Templates: Handlebars, but strict. A name that the data lacks is an error everywhere, with file, line and column. Nothing is
- * HTML-escaped. A secret in the data stays a secret in the result.
+ * Templates: Handlebars, but strict. A name that the data lacks is an error everywhere, with file, line and column.
+ * Nothing is HTML-escaped. A secret in the data stays a secret in the result.
  */
 import { readFileSync } from 'node:fs';
 import { relative } from 'node:path';
@@ -10,9 +10,10 @@ import { compileTemplate, type Render } from './template/compile.ts';
 export type { Render };
 
 /**
- * A template in a file: `template(new URL('../../templates/k3s/config.yaml.hbs', import.meta.url))`. The file is read when
- * it is first rendered.
- * @throws InvalidValue when it is rendered, with its position: a name the data lacks, a value without text, a syntax error.
+ * A template in a file: `template(new URL('../../templates/k3s/config.yaml.hbs', import.meta.url))`. The file is read
+ * when it is first rendered.
+ * @throws InvalidValue when it is rendered, with its position: a name the data lacks, a value without text, a syntax
+ * error.
  */
 export function template(file: URL | string): Render {
   let render: Render | undefined;
@@ -22,7 +23,7 @@ export function template(file: URL | string): Render {
   };
 }
 
-/** A template from text. `name` stands for the file in messages. */
+/** A template from text. `name` is its file in messages. */
 export function templateText(text: string, name: string): Render {
   return compileTemplate(text, name);
 }

@@ -39,7 +39,8 @@ const BECOME_PASSWORD = ['ansible_become_password', 'ansible_become_pass', 'ansi
 
 /**
  * The connection of a host. Its only I/O is to look whether the private key exists.
- * @throws UserError, with its position, on a value of the wrong type, an encrypted one, and one that only Ansible supports.
+ * @throws UserError, with its position, on a value of the wrong type, an encrypted one, and one that only Ansible
+ * supports.
  */
 export function connectionOf(host: InventoryHost, options: ConnectionOptions = {}): Connection {
   const vars = new ConnectionVars(host);
@@ -116,7 +117,9 @@ function splitOption(text: string | undefined, option: string): string[] {
   }
 }
 
-/** Reads a host's variables as values of a type. Each method takes the present name of a variable and its older names. */
+/**
+ * Reads a host's variables as values of a type. Each method takes the present name of a variable and its older names.
+ */
 class ConnectionVars {
   readonly #host: InventoryHost;
 

@@ -7,8 +7,8 @@ import { type ReadLog, readVarsFile } from './vars-files.ts';
 import { isMapping, readYaml } from './yaml.ts';
 
 /**
- * Reads the arguments of `-e`, the last one strongest: `name=value name="a b"` (values are text), a JSON or YAML mapping
- * (`{"a": 1}`), or `@file`.
+ * Reads the arguments of `-e`, the last one strongest: `name=value name="a b"` (values are text), a JSON or YAML
+ * mapping (`{"a": 1}`), or `@file`.
  * @throws UserError on anything else.
  */
 export async function readExtraVars(args: readonly string[], log: ReadLog): Promise<VarSet> {

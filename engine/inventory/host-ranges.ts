@@ -1,4 +1,6 @@
-/** Host names as inventories write them: ranges (`node-[01:10:2]`, `rack-[a:c]`) and a port (`node:2222`, `[::1]:22`). */
+/**
+ * Host names as inventories write them: ranges (`node-[01:10:2]`, `rack-[a:c]`) and a port (`node:2222`, `[::1]:22`).
+ */
 
 /** The hosts that one entry of an inventory names. */
 export interface HostNames {
@@ -38,7 +40,7 @@ export function expandRanges(pattern: string): string[] {
   const tails = expandRanges(tail);
   const values = rangeValues(range);
   if (values.length * tails.length > MOST_NAMES)
-    throw new Error(`"${pattern}" stands for more than ${MOST_NAMES} hosts`);
+    throw new Error(`"${pattern}" names more than ${MOST_NAMES} hosts`);
   return values.flatMap((value) => tails.map((end) => `${head}${value}${end}`));
 }
 
@@ -61,7 +63,7 @@ function rangeValues(range: string): string[] {
   if (width > 0 && to.length !== width) throw wrong('begins with a zero, so both ends need the same number of digits');
   const [first, last] = [Number(from), Number(to)];
   if (first > last) throw wrong('ends before it begins');
-  if ((last - first) / step > MOST_NAMES) throw wrong(`stands for more than ${MOST_NAMES} hosts`);
+  if ((last - first) / step > MOST_NAMES) throw wrong(`names more than ${MOST_NAMES} hosts`);
   const values: string[] = [];
   for (let value = first; value <= last; value += step) values.push(String(value).padStart(width, '0'));
   return values;

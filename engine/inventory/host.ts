@@ -43,8 +43,8 @@ const MAGIC_VARIABLES: readonly string[] = [
 ];
 
 /**
- * The groups of these names, weakest first: parents before children, then by `ansible_group_priority`, then by name. `all` is not in it.
- * (ansible-core `lib/ansible/inventory/helpers.py` documents this order.)
+ * The groups of these names, weakest first: parents before children, then by `ansible_group_priority`, then by name.
+ * `all` is not in it. (ansible-core `lib/ansible/inventory/helpers.py` documents this order.)
  */
 function byPrecedence(model: InventoryModel, names: Iterable<string>): GroupModel[] {
   const groups = [...names].flatMap((name) => (name === 'all' ? [] : (model.groups.get(name) ?? [])));

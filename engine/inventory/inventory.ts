@@ -1,7 +1,7 @@
 /**
- * Hosts, groups and their variables: Ansible's model. Every value knows the file, line and column it comes from. Precedence is
- * resolved when a variable is asked for, so that `scripts/why.ts` can explain it and nothing is computed in vain. load.ts reads
- * an inventory.
+ * Hosts, groups and their variables: Ansible's model. Every value knows the file, line and column it comes from.
+ * Precedence is resolved when a variable is asked for, so that `scripts/why.ts` can explain it and nothing is computed
+ * in vain. load.ts reads an inventory.
  */
 import type { Position, Problem } from '../errors.ts';
 import type { HostView } from '../host-view.ts';
@@ -52,8 +52,8 @@ export interface Inventory {
   /** Every host, in the order in which the files first name them. */
   readonly hosts: readonly InventoryHost[];
   /**
-   * Group names to their hosts: a group's own hosts as listed, then its children's, as in Ansible. `all` (in the order of
-   * {@link hosts}) and `ungrouped` are always there.
+   * Group names to their hosts: a group's own hosts as listed, then its children's, as in Ansible. `all` (in the order
+   * of {@link hosts}) and `ungrouped` are always there.
    */
   readonly groups: ReadonlyMap<string, readonly InventoryHost[]>;
   /** Group names to their direct children, in the order of the files. */

@@ -1,6 +1,7 @@
 /**
- * `-e name=value`: words as Ansible splits them (ansible-core `lib/ansible/parsing/splitter.py`), which is not as a shell does.
- * Quotes stay in the value unless they enclose it, a `{{ reference }}` is one word, and `\n` is a line break.
+ * `-e name=value`: words as Ansible splits them (ansible-core `lib/ansible/parsing/splitter.py`), which is not as a
+ * shell does. Quotes stay in the value unless they enclose it, a `{{ reference }}` is one word, and `\n` is a line
+ * break.
  */
 import { decodeEscapes } from './python-literal.ts';
 

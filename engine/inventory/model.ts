@@ -129,7 +129,9 @@ export function hostNamesOf(model: InventoryModel, group: GroupModel): string[] 
   return [...names];
 }
 
-/** Adds a definition, which wins over the earlier ones of its name. The value of a password variable becomes a Secret. */
+/**
+ * Adds a definition, which wins over the earlier ones of its name. The value of a password variable becomes a Secret.
+ */
 export function setVar(vars: VarSet, name: string, definition: VarDefinition): void {
   const added = isPasswordName(name) ? withSecret(definition) : definition;
   const known = vars.get(name);

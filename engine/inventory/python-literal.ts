@@ -1,7 +1,7 @@
 /**
- * Values of INI inventories. Ansible reads each as a Python literal where it is one, and as text where it is not: `8080` is a
- * number, `True` a boolean, `yes` text, `['a', 'b']` a list. Read here: numbers, True, False, None, quoted text, lists and
- * dicts. Python's other literals (tuples, sets, bytes, raw strings) stay text.
+ * Values of INI inventories. Ansible reads each as a Python literal where it is one, and as text where it is not:
+ * `8080` is a number, `True` a boolean, `yes` text, `['a', 'b']` a list. Read here: numbers, True, False, None, quoted
+ * text, lists and dicts. Python's other literals (tuples, sets, bytes, raw strings) stay text.
  */
 
 /** The value of a Python literal, or the text itself. */
@@ -19,7 +19,9 @@ const TOKEN =
   /\s*(?:(True|False|None)(?!\w)|([-+]?\.?\d(?:[eE][-+]|[\w.])*)|'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|([[\]{},:]))\s*/sy;
 const WORDS: Readonly<Record<string, string>> = { True: 'true', False: 'false', None: 'null' };
 
-/** The tokens of a literal as JSON; undefined where one is no token. Whether they are in order is for JSON.parse to say. */
+/**
+ * The tokens of a literal as JSON; undefined where one is no token. Whether they are in order is for JSON.parse to say.
+ */
 function toJson(text: string): string | undefined {
   const tokens: string[] = [];
   for (let end = 0; end < text.length; end = TOKEN.lastIndex) {

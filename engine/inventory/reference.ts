@@ -1,6 +1,6 @@
 /**
- * References in values: `{{ other_var }}`, alone or inside text. Heartwood reads no more of Jinja than this in variables; the
- * rest is refused where it stands, with what is supported.
+ * References in values: `{{ other_var }}`, alone or inside text. Heartwood reads no more of Jinja than this in
+ * variables; the rest is refused where it stands, with what is supported.
  */
 import { type Position, UserError } from '../errors.ts';
 import { Secret, SecretText } from '../secret.ts';
@@ -20,8 +20,8 @@ export interface ReferenceOrigin {
 const SUPPORTED = '{{ name }}, {{ name.key }}, {{ name[0] }}, {{ name["key"] }}, alone or inside text';
 
 /**
- * `value` with every reference replaced. A reference that is the whole text gives the other's value, of whatever type; one
- * inside text gives text. Returns `value` itself where it holds none.
+ * `value` with every reference replaced. A reference that is the whole text gives the other's value, of whatever type;
+ * one inside text gives text. Returns `value` itself where it holds none.
  * @throws UserError on a reference to something unset, on other Jinja, and on an encrypted value.
  */
 export function resolveReferences(value: unknown, origin: ReferenceOrigin, lookup: LookupVariable): unknown {

@@ -21,8 +21,8 @@ export function sharedNames(model: InventoryModel): Problem[] {
 }
 
 /**
- * A host that one inventory file gives two ports or two addresses: `node:22` in one group, `node:2222` in another. The last
- * one wins, as in Ansible. Between files it is the usual way to replace a value.
+ * A host that one inventory file gives two ports or two addresses: `node:22` in one group, `node:2222` in another. The
+ * last one wins, as in Ansible. Between files it is the usual way to replace a value.
  */
 export function contradictions(model: InventoryModel): Problem[] {
   return [...model.hosts.values()].flatMap(({ name, vars }) =>
@@ -46,8 +46,8 @@ const ONE_PER_HOST = { ansible_port: 'port', ansible_host: 'address' };
 const shownValue = ({ value }: VarDefinition): string => String(value);
 
 /**
- * Names that lead to one machine: to one address and port by the same route, or to this machine. Tasks of both names would
- * change it at the same time.
+ * Names that lead to one machine: to one address and port by the same route, or to this machine. Tasks of both names
+ * would change it at the same time.
  */
 export function duplicateMachines(hosts: readonly InventoryHost[]): Problem[] {
   const byMachine = new Map<string, InventoryHost[]>();
@@ -98,7 +98,9 @@ function listed(hosts: readonly InventoryHost[]): string {
   return `${names.slice(0, MOST_LISTED - 1).join(', ')} and ${names.length - MOST_LISTED + 1} more`;
 }
 
-/** `group_vars/` or `host_vars/` in the current folder that belong to no inventory and no playbook: easily overlooked. */
+/**
+ * `group_vars/` or `host_vars/` in the current folder that belong to no inventory and no playbook: easily overlooked.
+ */
 export async function unreadVars(folders: readonly string[], model: InventoryModel): Promise<Problem[]> {
   if (folders.length === 0 || folders.some((folder) => resolve(folder) === process.cwd())) return [];
   const hasVars = async (folder: string, names: Iterable<string>): Promise<boolean> => {

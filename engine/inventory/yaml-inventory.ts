@@ -122,7 +122,9 @@ function readSection(
   }
 }
 
-/** The definition of `name` in a mapping that was read from a file; `at` is its position where it has none of its own. */
+/**
+ * The definition of `name` in a mapping that was read from a file; `at` is its position where it has none of its own.
+ */
 export function definitionIn(map: Record<string, unknown>, name: string, source: string, at: Position): VarDefinition {
   const position = positionOf(map, name);
   return { value: map[name], at: position?.keyAt ?? at, source, text: position?.text };

@@ -1,6 +1,6 @@
 /**
- * Positions of the parts of YAML values. The values themselves are plain JavaScript, since ajv and templates take no other;
- * the positions of a list's or mapping's parts are kept beside it.
+ * Positions of the parts of YAML values. The values themselves are plain JavaScript, since ajv and templates take no
+ * other; the positions of a list's or mapping's parts are kept beside it.
  */
 import type { Position } from '../errors.ts';
 import type { VarDefinition } from './inventory.ts';

@@ -1,6 +1,6 @@
 /**
- * YAML as Ansible reads it (PyYAML, YAML 1.1), with the position of every value. Scalars are resolved here and not by the
- * yaml package: `22:22` stays text instead of becoming 1342, and a date stays text. A key given twice is an error.
+ * YAML as Ansible reads it (PyYAML, YAML 1.1), with the position of every value. Scalars are resolved here and not by
+ * the yaml package: `22:22` stays text instead of becoming 1342, and a date stays text. A key given twice is an error.
  */
 import type { Document, LineCounter, Node, Scalar, YAMLMap, YAMLSeq } from 'yaml';
 import { type Position, type Problem, UserError } from '../errors.ts';

@@ -1,6 +1,7 @@
 /**
- * Handlebars' parser with a renderer of our own, which is strict everywhere: the `strict` of Handlebars accepts a missing name
- * in `{{#if}}`, `{{#each}}` and a helper's arguments. The renderer generates no code, and has no partials and no prototypes.
+ * Handlebars' parser with a renderer of our own, which is strict everywhere: the `strict` of Handlebars accepts a
+ * missing name in `{{#if}}`, `{{#each}}` and a helper's arguments. The renderer generates no code, and has no partials
+ * and no prototypes.
  */
 import { didYouMean, InvalidValue, kindOf, type Position } from '../errors.ts';
 import { handlebarsParser } from '../lazy-packages.ts';
@@ -47,7 +48,10 @@ function parse(text: string, file: string): Program {
   }
 }
 
-/** Handlebars' message is `Parse error on line 2:`, an excerpt, and the tokens it expected; only the last line is of use. */
+/**
+ * Handlebars' message is `Parse error on line 2:`, an excerpt, and the tokens it expected; only the last line is of
+ * use.
+ */
 function syntaxMessage(message: string): string {
   const [, got] = /, got '([^']*)'$/.exec(message) ?? [];
   if (got === 'EOF') return 'a {{ or a block is not closed';
@@ -85,7 +89,7 @@ class Renderer {
       return this.#withPosition(
         node.path,
         () => textOf(value, this.#secrets),
-        `"${sourceOf(node.path)}" cannot stand here: `,
+        `"${sourceOf(node.path)}" cannot be written: `,
       );
     }
     if (isNode(node, 'BlockStatement')) return this.#block(node, scope);

@@ -1,6 +1,6 @@
 /**
- * Secrets in templates. While a template renders, each secret is a random placeholder, so that helpers can work on plain text.
- * Afterwards the placeholders are replaced by the secrets, which are still closed.
+ * Secrets in templates. While a template renders, each secret is a random placeholder, so that helpers can work on
+ * plain text. Afterwards the placeholders are replaced by the secrets, which are still closed.
  */
 import { randomUUID } from 'node:crypto';
 import { Secret, SecretText } from '../secret.ts';
@@ -31,7 +31,10 @@ export class SecretPlaceholders {
     return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, this.replaceIn(item)]));
   }
 
-  /** JSON or YAML of what {@link replaceIn} returned. Each placeholder becomes a double-quoted scalar: a secret may hold anything. */
+  /**
+   * JSON or YAML of what {@link replaceIn} returned. Each placeholder becomes a double-quoted scalar: a secret may hold
+   * anything.
+   */
   quote(text: string): string {
     return text.replace(new RegExp(`"?${this.#prefix}(\\d+)z"?`, 'g'), (_, index: string) => {
       const parts = this.#parts[Number(index)] ?? [];

@@ -1,6 +1,7 @@
 /**
- * Converts values to the types of their schema. INI and `-e name=value` have no types, and a reference inside text always gives
- * text: there `"6443"` becomes a number where the schema says so. A value that was written with a type keeps it.
+ * Converts values to the types of their schema. INI and `-e name=value` have no types, and a reference inside text
+ * always gives text: there `"6443"` becomes a number where the schema says so. A value that was written with a type
+ * keeps it.
  */
 import type { VarDefinition } from '../inventory/inventory.ts';
 import { isMapping } from '../inventory/yaml.ts';

@@ -115,7 +115,7 @@ function advice(error: ErrorObject, schema: ValueSchema | undefined, part: Value
   if (error.keyword !== 'type' || !schema) return undefined;
   if (schema.type === 'string' && (typeof value === 'number' || typeof value === 'boolean')) {
     const text = part?.text ?? String(value);
-    // Whether a secret would be valid is not told either.
+    // That a secret would be valid in quotes is not shown either.
     if (holdsSecret(schema)) return 'put it in quotes';
     return fits(text, schema) ? `put it in quotes: "${text}"` : undefined;
   }

@@ -11,12 +11,15 @@ export type ResolvedVars =
   | { readonly ok: true; readonly vars: Readonly<Record<string, unknown>> }
   | { readonly ok: false; readonly problems: readonly Problem[] };
 
-/** Resolves a role's variables for a host. The role call's win over the play's, those over the inventory's; `-e` over all. */
+/**
+ * Resolves a role's variables for a host. The role call's win over the play's, those over the inventory's; `-e` over
+ * all.
+ */
 export type ResolveVars = (host: InventoryHost, call: RoleCall, play: Play) => ResolvedVars;
 
 /**
- * A resolver for `plays`. Misspelt variables anywhere in the inventory are among the problems of every call, so the caller drops
- * repeated ones.
+ * A resolver for `plays`. Misspelt variables anywhere in the inventory are among the problems of every call, so the
+ * caller drops repeated ones.
  */
 export function resolverFor(plays: readonly Play[], inventory: Inventory): ResolveVars {
   let unknown: readonly Problem[] | undefined;

@@ -1,6 +1,6 @@
 /**
- * The schema of a role's variables. The static type, the validation, the completion in editors and the reference page all come
- * from it. It is the subset of JSON Schema that group_vars need; ajv checks values (validate.ts).
+ * The schema of a role's variables. The static type, the validation, the completion in editors and the reference page
+ * all come from it. It is the subset of JSON Schema that group_vars need; ajv checks values (validate.ts).
  */
 import type { Secret } from '../secret.ts';
 
@@ -47,7 +47,10 @@ export interface ArraySchema extends Described {
   readonly uniqueItems?: boolean;
 }
 
-/** A mapping with named keys (`properties`), with any keys of one type (`additionalProperties`), or of anything (neither). */
+/**
+ * A mapping with named keys (`properties`), with any keys of one type (`additionalProperties`), or of anything
+ * (neither).
+ */
 export interface ObjectSchema extends Described {
   readonly type: 'object';
   readonly properties?: Readonly<Record<string, ValueSchema>>;

@@ -12,8 +12,9 @@ export interface NamedDefinition {
 }
 
 /**
- * A problem for each variable that no role declares, and whose name is almost a declared one or begins with the name of a role
- * (`firewall_prots`). A variable that another value refers to (`{{ k3s_base }}`) is the user's own and no problem.
+ * A problem for each variable that no role declares, and whose name is almost a declared one or begins with the name of
+ * a role (`firewall_prots`). A variable that another value refers to (`{{ k3s_base }}`) is the user's own and no
+ * problem.
  */
 export function unknownVariables(set: Iterable<NamedDefinition>, roles: readonly DeclaresVars[]): Problem[] {
   const declared = new Set(roles.flatMap((role) => Object.keys(role.vars.properties)));
@@ -66,8 +67,8 @@ function prefixOf(name: string): string {
 }
 
 /**
- * The declared name that `name` misspells: each part between underscores is equal or similar, or only the underscores differ.
- * `k3s_agent_args` does not misspell `k3s_server_args`.
+ * The declared name that `name` misspells: each part between underscores is equal or similar, or only the underscores
+ * differ. `k3s_agent_args` does not misspell `k3s_server_args`.
  */
 function nearest(name: string, candidates: readonly string[]): string | undefined {
   const parts = name.split('_');

@@ -21,8 +21,8 @@ export type VarsResult<V> =
   | { readonly vars: undefined; readonly problems: readonly Problem[] };
 
 /**
- * The values of a role's variables for a host. Those of a play or a role call are added by {@link InventoryHost.withVars}. What is
- * wrong with a user's value is a problem in the result, never an error.
+ * The values of a role's variables for a host. Those of a play or a role call are added by {@link
+ * InventoryHost.withVars}. What is wrong with a user's value is a problem in the result, never an error.
  */
 export function validateVars<S extends VarsSchema>(role: DeclaresVars<S>, host: InventoryHost): VarsResult<Infer<S>> {
   const problems: Problem[] = [];

@@ -275,7 +275,7 @@ literal: !unsafe "{{ base }}"
   for (const [name, wanted] of rows) t.same(host?.var(name), wanted, name);
 });
 
-t.test('values that cannot be read are errors where they stand, when they are asked for', async (t) => {
+t.test('values that cannot be read are errors with their position, when they are used', async (t) => {
   const vars = `a: "{{ b }}"
 b: "{{ c }}"
 c: "x {{ a }}"

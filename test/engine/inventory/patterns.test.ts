@@ -128,7 +128,7 @@ t.test('patterns are set algebra: plain parts united, then & kept, then ! droppe
   t.same(splitPattern('2001:db8:0:0:0:0:0:1'), ['2001:db8:0:0:0:0:0:1']);
 });
 
-t.test('localhost is there without being named', async (t) => {
+t.test('localhost need not be in the inventory', async (t) => {
   const inventory = await inventoryOf(t, { hosts: 'n\n[all:vars]\nv=1\n' });
   const [local] = inventory.select('localhost');
   t.strictSame([local?.name, local?.implicit], ['localhost', true]);
@@ -223,7 +223,7 @@ t.test('a password given by reference is revealed to the session alone', async (
   t.notMatch(JSON.stringify(connection), /hunter22/);
 });
 
-t.test('wrong connection variables are errors where they stand', async (t) => {
+t.test('wrong connection variables are errors with their position', async (t) => {
   const rows: readonly (readonly [string, string])[] = [
     ['ansible_port=ssh', 'hosts:1:3: ansible_port is not a port: ssh\n  allowed: a whole number, 1 to 65535'],
     ['ansible_port=70000', 'hosts:1:3: ansible_port is not a port: 70000'],

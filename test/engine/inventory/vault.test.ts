@@ -1,4 +1,4 @@
-/** What ansible-vault encrypted is refused where it stands: as a value when it is used, as a file when it is read. */
+/** What ansible-vault encrypted is refused with its position: as a value when it is used, as a file when it is read. */
 import t from 'tap';
 import { formatProblem } from '../../../engine/errors.ts';
 import { type ConnectionOptions, connectionOf } from '../../../engine/inventory/connection.ts';
