@@ -39,8 +39,7 @@ export function expandRanges(pattern: string): string[] {
   }
   const tails = expandRanges(tail);
   const values = rangeValues(range);
-  if (values.length * tails.length > MOST_NAMES)
-    throw new Error(`"${pattern}" names more than ${MOST_NAMES} hosts`);
+  if (values.length * tails.length > MOST_NAMES) throw new Error(`"${pattern}" names more than ${MOST_NAMES} hosts`);
   return values.flatMap((value) => tails.map((end) => `${head}${value}${end}`));
 }
 
