@@ -18,6 +18,9 @@ export const ssh2 = (): typeof import('ssh2') => require('ssh2');
 /** The package `ssh2-promise`. */
 export const ssh2Promise = (): typeof import('ssh2-promise') => require('ssh2-promise');
 
+/** The package `ipaddr.js`. */
+export const ipaddr = (): typeof import('ipaddr.js') => require('ipaddr.js');
+
 /** The parser of the package `handlebars`; the rest of it is not needed. */
 export const handlebarsParser = (): Pick<typeof import('handlebars'), 'parse'> =>
   require('handlebars/dist/cjs/handlebars/compiler/base.js');

@@ -1,20 +1,19 @@
 /**
- * Templates: Handlebars, made strict. A name that the data lacks is an error with file, line and column wherever it stands;
- * nothing is HTML-escaped; secrets in the data stay closed in what comes out.
+ * Templates: Handlebars, but strict. A name that the data lacks is an error everywhere, with file, line and column.
+ * Nothing is HTML-escaped. A secret in the data stays a secret in the result.
  */
 import { readFileSync } from 'node:fs';
 import { relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { SecretText } from './secret.ts';
-import { compileTemplate } from './template/compile.ts';
+import { compileTemplate, type Render } from './template/compile.ts';
 
-/** Renders a template. A text with secrets in it is a {@link SecretText}, one without is a string. */
-export type Render = (data: Readonly<Record<string, unknown>>) => string | SecretText;
+export type { Render };
 
 /**
- * A template in a file: `template(new URL('../../templates/k3s/config.yaml.hbs', import.meta.url))`. The file is read when
- * it is first rendered.
- * @throws UserError when rendering: a name the data lacks, a value that is no text, a syntax error, each with its place.
+ * A template in a file: `template(new URL('../../templates/k3s/config.yaml.hbs', import.meta.url))`. The file is read
+ * when it is first rendered.
+ * @throws InvalidValue when it is rendered, with its position: a name the data lacks, a value without text, a syntax
+ * error.
  */
 export function template(file: URL | string): Render {
   let render: Render | undefined;
@@ -24,7 +23,7 @@ export function template(file: URL | string): Render {
   };
 }
 
-/** A template from text. `name` stands for the file in messages. */
+/** A template from text. `name` is its file in messages. */
 export function templateText(text: string, name: string): Render {
   return compileTemplate(text, name);
 }

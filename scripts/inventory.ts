@@ -1,10 +1,10 @@
-/** What an inventory says, as ansible-inventory shows it: `npx tsx scripts/inventory.ts -i hosts --graph`. */
+/** Shows an inventory as ansible-inventory does: `npx tsx scripts/inventory.ts -i hosts --graph`. */
 import { main } from '../engine/cli/main.ts';
 import { helpText, type OptionTable, parseCommandLine } from '../engine/cli/options.ts';
 import { ExitCode, UserError } from '../engine/errors.ts';
 import { graphOf, hostVars, listOf } from '../engine/inventory/inventory-output.ts';
 import { loadInventory } from '../engine/inventory/load.ts';
-import { secretNames } from '../engine/vars/secrets.ts';
+import { secretNames } from '../engine/vars/secret-names.ts';
 import { loadRole, roleNames } from '../roles/load.ts';
 
 const OPTIONS = {
@@ -20,7 +20,7 @@ const OPTIONS = {
 await main(async () => {
   const { values, words } = parseCommandLine(process.argv.slice(2), OPTIONS);
   if (values.help) {
-    const about = 'Shows what an inventory says. Secrets are shown as ***.';
+    const about = 'Shows the hosts, groups and variables of an inventory. Secrets are shown as ***.';
     console.log(helpText('npx tsx scripts/inventory.ts -i INVENTORY --list | --graph | --host NAME', about, OPTIONS));
     return ExitCode.ok;
   }

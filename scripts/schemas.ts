@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { main } from '../engine/cli/main.ts';
 import { helpText, type OptionTable, parseCommandLine } from '../engine/cli/options.ts';
 import { ExitCode, UserError } from '../engine/errors.ts';
-import { editorSchemas } from '../engine/vars/export.ts';
+import { editorSchemas } from '../engine/vars/editor-schemas.ts';
 import { loadRole, roleNames } from '../roles/load.ts';
 
 const OPTIONS = {

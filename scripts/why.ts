@@ -1,12 +1,12 @@
-/** Where a variable comes from and what it beat: `npx tsx scripts/why.ts k3s_version node-1 -i hosts`. */
+/** Shows every place that sets a variable: `npx tsx scripts/why.ts k3s_version node-1 -i hosts`. */
 import { main } from '../engine/cli/main.ts';
 import { helpText, type OptionTable, parseCommandLine } from '../engine/cli/options.ts';
 import { didYouMean, ExitCode, UserError } from '../engine/errors.ts';
-import type { Inventory, InventoryHost, Located } from '../engine/inventory/inventory.ts';
+import type { Inventory, InventoryHost, VarDefinition } from '../engine/inventory/inventory.ts';
 import { whyLines } from '../engine/inventory/inventory-output.ts';
 import { loadInventory } from '../engine/inventory/load.ts';
 import type { Role } from '../engine/role.ts';
-import { secretNames } from '../engine/vars/secrets.ts';
+import { secretNames } from '../engine/vars/secret-names.ts';
 import { loadRole, roleNames } from '../roles/load.ts';
 
 const OPTIONS = {
@@ -15,28 +15,27 @@ const OPTIONS = {
   help: { kind: 'flag', short: 'h', help: 'show this' },
 } as const satisfies OptionTable;
 
-/** The hosts a role is for where no play says otherwise. */
+/** The hosts of a role's own pattern; none where the inventory has no such group. */
 function hostsOf({ hosts }: Role, inventory: Inventory): readonly InventoryHost[] {
   try {
     return inventory.select(hosts);
   } catch {
-    // The inventory has no such group.
     return [];
   }
 }
 
-/** What roles fall back to for a variable: told by host, first those of the roles that are for it. */
+/** The defaults of a variable for a host: first those of the roles that are for it. */
 function defaultsOf(
   name: string,
   roles: readonly Role[],
   inventory: Inventory,
-): (host: InventoryHost) => readonly Located[] {
-  const having = roles.flatMap((role) => {
+): (host: InventoryHost) => readonly VarDefinition[] {
+  const rolesWithDefault = roles.flatMap((role) => {
     const value = role.vars.properties[name]?.default;
     return value === undefined ? [] : [{ role, value, hosts: new Set(hostsOf(role, inventory)) }];
   });
   return (host) =>
-    [...having]
+    [...rolesWithDefault]
       .sort((a, b) => Number(b.hosts.has(host)) - Number(a.hosts.has(host)))
       .map(({ role, value, hosts }) => ({
         value,
@@ -50,8 +49,8 @@ await main(async () => {
   const usage = 'npx tsx scripts/why.ts VARIABLE HOSTS -i INVENTORY';
   if (values.help) {
     const about =
-      'Shows every place that sets a variable for a host, strongest first. What a play or a role call sets is not among\n' +
-      'them: it beats the inventory and loses to -e. Secrets are shown as ***.';
+      'Shows every place that sets a variable for a host, strongest first. Plays and role calls are not shown; their\n' +
+      'variables win over the inventory and lose to -e. Secrets are shown as ***.';
     console.log(helpText(usage, about, OPTIONS));
     return ExitCode.ok;
   }
@@ -67,8 +66,8 @@ await main(async () => {
   const secrets = secretNames(roles.map((role) => role.vars));
   const defaults = defaultsOf(name, roles, inventory);
   const answers = inventory.select(pattern).map((host) => whyLines(host, name, defaults(host), secrets));
-  const told = answers.filter((lines) => lines.length > 0);
-  if (told.length === 0) {
+  const found = answers.filter((lines) => lines.length > 0);
+  if (found.length === 0) {
     const declared = roles.flatMap((role) => Object.keys(role.vars.properties));
     const known = [...inventory.select(pattern).flatMap((host) => host.variableNames()), ...declared];
     const near = didYouMean(
@@ -80,6 +79,6 @@ await main(async () => {
       hint: near && `did you mean "${near}"?`,
     });
   }
-  console.log(told.map((lines) => lines.join('\n')).join('\n\n'));
+  console.log(found.map((lines) => lines.join('\n')).join('\n\n'));
   return ExitCode.ok;
 });

@@ -1,4 +1,4 @@
-/** How to reach a host: Ansible's connection variables, over the command line's options, over defaults. */
+/** How to reach a host: Ansible's connection variables, then the options of the command line, then defaults. */
 import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { formatPosition, type Position, UserError } from '../errors.ts';
@@ -7,9 +7,9 @@ import { Secret, SecretText } from '../secret.ts';
 import type { InventoryHost } from './inventory.ts';
 import { splitOptions } from './shlex.ts';
 
-/** What the command line says of connections. As in Ansible, a host's own variables win over it. */
+/** The command line's connection options. As in Ansible, a host's own variables win over them. */
 export interface ConnectionOptions {
-  /** `-u`. Default: as ~/.ssh/config says, or the name of the user who runs this. */
+  /** `-u`. Default: what ~/.ssh/config says, or the name of the local user. */
   readonly user?: string | undefined;
   /** `-k`. */
   readonly password?: Secret | undefined;
@@ -38,8 +38,9 @@ const BECOME_USER = ['ansible_become_user', 'ansible_sudo_user'];
 const BECOME_PASSWORD = ['ansible_become_password', 'ansible_become_pass', 'ansible_sudo_pass'];
 
 /**
- * The connection of a host. No I/O but a look whether the private key is there.
- * @throws UserError, located, on a value of the wrong kind and on what only Ansible can do.
+ * The connection of a host. Its only I/O is to look whether the private key exists.
+ * @throws UserError, with its position, on a value of the wrong type, an encrypted one, and one that only Ansible
+ * supports.
  */
 export function connectionOf(host: InventoryHost, options: ConnectionOptions = {}): Connection {
   const vars = new ConnectionVars(host);
@@ -51,7 +52,7 @@ export function connectionOf(host: InventoryHost, options: ConnectionOptions = {
     name: host.name,
     transport,
     address: host.address,
-    // Left open where nobody says it, so that ~/.ssh/config has its say.
+    // Undefined where it is not set, so that ~/.ssh/config decides.
     port: isPortSet(host) ? host.port : undefined,
     user: vars.text(...USER) ?? options.user,
     password: vars.secret(...PASSWORD) ?? options.password,
@@ -74,15 +75,15 @@ function isPortSet(host: InventoryHost): boolean {
 
 function transportOf(vars: ConnectionVars, options: ConnectionOptions): Connection['transport'] {
   const written = vars.text('ansible_connection') ?? options.connection ?? 'ssh';
-  const kind = written.replace(/^ansible\.(builtin|netcommon)\./, '');
-  if (kind === 'ssh' || kind === 'smart' || kind.startsWith('paramiko')) return 'ssh';
-  if (kind === 'local') return 'local';
+  const transport = written.replace(/^ansible\.(builtin|netcommon)\./, '');
+  if (transport === 'ssh' || transport === 'smart' || transport.startsWith('paramiko')) return 'ssh';
+  if (transport === 'local') return 'local';
   throw vars.problem('ansible_connection', `ansible_connection is "${written}"`, 'ssh, local');
 }
 
 function becomeOf(vars: ConnectionVars, options: ConnectionOptions): Become | undefined {
-  const wanted = vars.boolean('ansible_become') ?? options.become ?? false;
-  if (!wanted) return undefined;
+  const isWanted = vars.boolean('ansible_become') ?? options.become ?? false;
+  if (!isWanted) return undefined;
   const method = vars.text('ansible_become_method');
   if (method !== undefined && method !== 'sudo' && method !== 'ansible.builtin.sudo') {
     throw vars.problem('ansible_become_method', `ansible_become_method is "${method}"`, 'sudo');
@@ -96,18 +97,15 @@ function becomeOf(vars: ConnectionVars, options: ConnectionOptions): Become | un
 
 function hostKeysOf(vars: ConnectionVars, options: ConnectionOptions): Connection['hostKeys'] {
   const checking = vars.boolean('ansible_ssh_host_key_checking', 'ansible_host_key_checking');
-  // Ansible would then take any key, also a changed one; here a changed key is refused all the same.
+  // Ansible would then accept any key; here a changed key is still refused.
   return checking === false || options.acceptNewHostKeys ? 'accept-new' : 'strict';
 }
 
 function keyFile(written: string, vars: ConnectionVars): string {
   const file = written.replace(/^~(?=\/|$)/, homedir());
   if (existsSync(file)) return file;
-  throw vars.problem(
-    'ansible_ssh_private_key_file',
-    `the private key ${written} does not exist`,
-    'a path from the folder you are in, or from ~',
-  );
+  const what = `the private key ${written} does not exist`;
+  throw vars.problem('ansible_ssh_private_key_file', what, 'a path relative to the current folder, or one with ~');
 }
 
 function splitOption(text: string | undefined, option: string): string[] {
@@ -119,7 +117,9 @@ function splitOption(text: string | undefined, option: string): string[] {
   }
 }
 
-/** A host's variables read as kinds of values, under their present and their older names. */
+/**
+ * Reads a host's variables as values of a type. Each method takes the present name of a variable and its older names.
+ */
 class ConnectionVars {
   readonly #host: InventoryHost;
 
@@ -127,15 +127,17 @@ class ConnectionVars {
     this.#host = host;
   }
 
+  /** The first that is set. An empty value counts as not set, as in Ansible. */
   #value(names: readonly string[]): { name: string; value: unknown } | undefined {
     for (const name of names) {
       const value = this.#host.var(name);
-      if (value !== undefined && value !== null && value !== '') return { name, value };
+      const isEmpty = value === undefined || value === null || value === '';
+      if (!isEmpty && !(value instanceof Secret && value.reveal() === '')) return { name, value };
     }
     return undefined;
   }
 
-  /** Where it is said, where it is. */
+  /** The variable and where it is set, for messages. */
   origin(...names: string[]): string | undefined {
     const name = this.#value(names)?.name;
     if (name === undefined) return undefined;
@@ -147,7 +149,7 @@ class ConnectionVars {
     const found = this.#value(names);
     if (!found) return undefined;
     if (typeof found.value === 'string') return found.value;
-    // `ansible_user=1000` in INI is a number to Ansible, and a name here.
+    // `ansible_user=1000` is a number in INI, and a name here.
     if (typeof found.value === 'number') return this.#host.definitions(found.name)[0]?.text ?? String(found.value);
     throw this.problem(found.name, `${found.name} is not text`, 'text');
   }

@@ -1,18 +1,20 @@
-/** Host names as inventories write them: ranges (`node-[01:10:2]`, `rack-[a:c]`) and a port (`node:2222`, `[::1]:22`). */
+/**
+ * Host names as inventories write them: ranges (`node-[01:10:2]`, `rack-[a:c]`) and a port (`node:2222`, `[::1]:22`).
+ */
 
-/** What a host pattern of an inventory stands for. */
+/** The hosts that one entry of an inventory names. */
 export interface HostNames {
   readonly names: readonly string[];
-  /** After the last colon, when there is one. */
+  /** The port after the last colon. */
   readonly port: number | undefined;
 }
 
-/** More names than this from one pattern is a slip (`[1:1000000000]`), not an inventory. */
+/** A pattern for more hosts than this is a mistake: `[1:1000000000]`. */
 const MOST_NAMES = 100_000;
 
 /**
- * Names and port of one host pattern.
- * @throws Error that says what is wrong with it.
+ * The names and the port of one host pattern.
+ * @throws Error on a malformed pattern.
  */
 export function expandHosts(pattern: string): HostNames {
   const [, bracketed, port] =
@@ -26,19 +28,18 @@ export function expandHosts(pattern: string): HostNames {
 }
 
 /**
- * Every name that a pattern with `[from:to]` or `[from:to:step]` stands for, the first range turning slowest.
- * @throws Error that says what is wrong with a range.
+ * Every name of a pattern with `[from:to]` or `[from:to:step]`; the last range changes fastest.
+ * @throws Error on a malformed range.
  */
 export function expandRanges(pattern: string): string[] {
   const [, head, range, tail] = /^([^[]*)\[([^\]]*)\](.*)$/.exec(pattern) ?? [];
   if (head === undefined || range === undefined || tail === undefined) {
-    if (/[[\]]/.test(pattern)) throw new Error(`"${pattern}" has a bracket without its partner`);
+    if (/[[\]]/.test(pattern)) throw new Error(`"${pattern}" has an unmatched bracket`);
     return [pattern];
   }
   const tails = expandRanges(tail);
   const values = rangeValues(range);
-  if (values.length * tails.length > MOST_NAMES)
-    throw new Error(`"${pattern}" stands for more than ${MOST_NAMES} hosts`);
+  if (values.length * tails.length > MOST_NAMES) throw new Error(`"${pattern}" names more than ${MOST_NAMES} hosts`);
   return values.flatMap((value) => tails.map((end) => `${head}${value}${end}`));
 }
 
@@ -58,10 +59,10 @@ function rangeValues(range: string): string[] {
   }
   if (!/^\d*$/.test(from) || !/^\d+$/.test(to)) throw wrong('has ends that are not both numbers or both letters');
   const width = from.startsWith('0') && from.length > 1 ? from.length : 0;
-  if (width > 0 && to.length !== width) throw wrong('begins with a zero, so both ends need equally many digits');
+  if (width > 0 && to.length !== width) throw wrong('begins with a zero, so both ends need the same number of digits');
   const [first, last] = [Number(from), Number(to)];
   if (first > last) throw wrong('ends before it begins');
-  if ((last - first) / step > MOST_NAMES) throw wrong(`stands for more than ${MOST_NAMES} hosts`);
+  if ((last - first) / step > MOST_NAMES) throw wrong(`names more than ${MOST_NAMES} hosts`);
   const values: string[] = [];
   for (let value = first; value <= last; value += step) values.push(String(value).padStart(width, '0'));
   return values;

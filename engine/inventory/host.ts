@@ -1,34 +1,37 @@
-/** A host and its variables, each resolved when it is asked for. */
+/** A host and its variables. Each variable is resolved when it is asked for. */
 import { dirname } from 'node:path';
+import { inspect } from 'node:util';
 import { type Position, UserError } from '../errors.ts';
-import type { InventoryHost, Located, VarLayer } from './inventory.ts';
+import type { InventoryHost, VarDefinition, VarLayer } from './inventory.ts';
 import type { GroupModel, HostModel, InventoryModel, VarSet } from './model.ts';
-import { Members, resolveReferences } from './reference.ts';
-import type { VarsFolder } from './vars-files.ts';
+import { LazyMapping, resolveReferences } from './reference.ts';
+import { StrictHost } from './strict-host.ts';
+import type { VarsByName } from './vars-files.ts';
+import { isVaultText, VaultValue, vaultProblem } from './yaml-tags.ts';
 
-/** `group_vars` and `host_vars` of one directory. */
-export interface VarsPlace {
-  readonly groups: VarsFolder;
-  readonly hosts: VarsFolder;
+/** The variables in `group_vars` and `host_vars` of one directory. */
+export interface DirectoryVars {
+  readonly groups: VarsByName;
+  readonly hosts: VarsByName;
 }
 
-/** What all hosts of an inventory share. */
-export interface Sources {
+/** Where the variables of an inventory's hosts come from. */
+export interface VariableSources {
   readonly model: InventoryModel;
   /** `-e`. */
   readonly extra: VarSet;
-  /** Directories beside inventories, the last one strongest. */
-  readonly besideInventory: readonly VarsPlace[];
+  /** The directories of the inventories, the last one strongest. */
+  readonly besideInventory: readonly DirectoryVars[];
   /** The playbook's directory. */
-  readonly besidePlaybook: VarsPlace | undefined;
+  readonly besidePlaybook: DirectoryVars | undefined;
   readonly playbookDirectory: string | undefined;
   readonly hostByName: (name: string) => InventoryHost | undefined;
   /** Group names to host names: `groups` in references. */
   readonly groupNames: () => Readonly<Record<string, readonly string[]>>;
 }
 
-/** The names Ansible gives every host itself; they cannot be set. */
-export const MAGIC_NAMES: readonly string[] = [
+/** Ansible's magic variables: every host has them, and they cannot be set. */
+const MAGIC_VARIABLES: readonly string[] = [
   'inventory_hostname',
   'inventory_hostname_short',
   'group_names',
@@ -40,10 +43,10 @@ export const MAGIC_NAMES: readonly string[] = [
 ];
 
 /**
- * Group names, weakest first: parents before children, then by `ansible_group_priority`, then by name. `all` is not in it.
- * (ansible-core `lib/ansible/inventory/helpers.py` documents this order.)
+ * The groups of these names, weakest first: parents before children, then by `ansible_group_priority`, then by name.
+ * `all` is not in it. (ansible-core `lib/ansible/inventory/helpers.py` documents this order.)
  */
-export function byPrecedence(model: InventoryModel, names: Iterable<string>): GroupModel[] {
+function byPrecedence(model: InventoryModel, names: Iterable<string>): GroupModel[] {
   const groups = [...names].flatMap((name) => (name === 'all' ? [] : (model.groups.get(name) ?? [])));
   const key = new Map(groups.map((group) => [group, { depth: depthOf(model, group), priority: priorityOf(group) }]));
   const of = (group: GroupModel): { depth: number; priority: number } => key.get(group) ?? { depth: 0, priority: 1 };
@@ -70,17 +73,17 @@ function depthOf(model: InventoryModel, group: GroupModel): number {
 function priorityOf(group: GroupModel): number {
   const definition = group.vars.get('ansible_group_priority')?.[0];
   if (!definition) return 1;
-  const priority = Number(definition.value);
-  if (Number.isInteger(priority) && String(definition.value).trim() !== '') return priority;
-  throw new UserError({
-    what: 'ansible_group_priority is not a whole number',
-    at: definition.at,
-    expected: '1, 2, 10 ...',
-  });
+  const { value, at } = definition;
+  if (value instanceof VaultValue || isVaultText(String(value))) {
+    throw new UserError(vaultProblem('ansible_group_priority', at));
+  }
+  const priority = Number(value);
+  if (Number.isInteger(priority) && String(value).trim() !== '') return priority;
+  throw new UserError({ what: 'ansible_group_priority is not a whole number', at, expected: '1, 2, 10 ...' });
 }
 
-/** Every group a host is in, by way of parents too, `all` first, weakest first. */
-export function groupsOf(model: InventoryModel, host: HostModel): GroupModel[] {
+/** Every group a host is in, parents included: `all` first, then weakest first. */
+function groupsOf(model: InventoryModel, host: HostModel): GroupModel[] {
   const names = new Set<string>();
   const add = (name: string): void => {
     if (names.has(name)) return;
@@ -93,20 +96,25 @@ export function groupsOf(model: InventoryModel, host: HostModel): GroupModel[] {
 }
 
 /** A host of a loaded inventory. */
-export class LoadedHost implements InventoryHost {
+export class LoadedHost extends StrictHost implements InventoryHost {
   readonly name: string;
   readonly at: Position | undefined;
   readonly implicit: boolean;
   readonly #model: HostModel;
-  readonly #sources: Sources;
+  readonly #sources: VariableSources;
   readonly #layers: readonly VarLayer[];
-  #groups: readonly GroupModel[] | undefined;
-  #found: readonly VarSet[] | undefined;
+  #groupModels: readonly GroupModel[] | undefined;
+  #varSets: readonly VarSet[] | undefined;
   readonly #values = new Map<string, unknown>();
   /** Names being resolved, to find values that refer to themselves. */
   readonly #resolving: string[] = [];
 
-  constructor(model: HostModel, sources: Sources, options: { implicit?: boolean; layers?: readonly VarLayer[] } = {}) {
+  constructor(
+    model: HostModel,
+    sources: VariableSources,
+    options: { implicit?: boolean; layers?: readonly VarLayer[] } = {},
+  ) {
+    super();
     this.name = model.name;
     this.at = model.at;
     this.implicit = options.implicit ?? false;
@@ -116,13 +124,13 @@ export class LoadedHost implements InventoryHost {
   }
 
   /** Weakest first. */
-  get #chain(): readonly GroupModel[] {
-    this.#groups ??= groupsOf(this.#sources.model, this.#model);
-    return this.#groups;
+  get #groups(): readonly GroupModel[] {
+    this.#groupModels ??= groupsOf(this.#sources.model, this.#model);
+    return this.#groupModels;
   }
 
   get groups(): readonly string[] {
-    return this.#chain.map((group) => group.name);
+    return this.#groups.map((group) => group.name);
   }
 
   get address(): string {
@@ -143,6 +151,11 @@ export class LoadedHost implements InventoryHost {
     });
   }
 
+  /** For console.log, which looks for properties that a {@link StrictHost} refuses. */
+  [inspect.custom](): string {
+    return `host ${this.name}`;
+  }
+
   withVars(layers: readonly VarLayer[]): InventoryHost {
     if (layers.length === 0) return this;
     const all = [...layers, ...this.#layers];
@@ -156,8 +169,8 @@ export class LoadedHost implements InventoryHost {
     return [...names].sort();
   }
 
-  definitions(name: string): readonly Located[] {
-    const layers = this.#layers.flatMap(({ source, vars }): Located[] =>
+  definitions(name: string): readonly VarDefinition[] {
+    const layers = this.#layers.flatMap(({ source, vars }): VarDefinition[] =>
       vars[name] === undefined ? [] : [{ value: vars[name], at: undefined, source }],
     );
     const [extra = [], ...rest] = this.#sets.map((set) => set.get(name) ?? []);
@@ -170,22 +183,22 @@ export class LoadedHost implements InventoryHost {
    * deepest group first), those of `all`, groups in the inventory itself, `all` in it.
    */
   get #sets(): readonly VarSet[] {
-    this.#found ??= this.#findSets();
-    return this.#found;
+    this.#varSets ??= this.#findSets();
+    return this.#varSets;
   }
 
   #findSets(): readonly VarSet[] {
     const { extra, besideInventory, besidePlaybook } = this.#sources;
     const inventories = [...besideInventory].reverse();
-    const places = [...(besidePlaybook ? [[besidePlaybook]] : []), inventories];
-    const strongestFirst = [...this.#chain].reverse();
+    const directories = [...(besidePlaybook ? [[besidePlaybook]] : []), inventories];
+    const strongestFirst = [...this.#groups].reverse();
     const groups = strongestFirst.filter((group) => group.name !== 'all');
     const all = strongestFirst.filter((group) => group.name === 'all');
     const ofFiles = (which: readonly GroupModel[]): (VarSet | undefined)[] =>
-      places.flatMap((dirs) => dirs.flatMap((dir) => which.map((group) => dir.groups.get(group.name))));
+      directories.flatMap((dirs) => dirs.flatMap((dir) => which.map((group) => dir.groups.get(group.name))));
     const sets = [
       extra,
-      ...places.flat().map((dir) => dir.hosts.get(this.name)),
+      ...directories.flat().map((dir) => dir.hosts.get(this.name)),
       this.#model.vars,
       ...ofFiles(groups),
       ...ofFiles(all),
@@ -202,26 +215,27 @@ export class LoadedHost implements InventoryHost {
   }
 
   #resolve(name: string): unknown {
-    if (MAGIC_NAMES.includes(name)) return this.#magic(name);
+    if (MAGIC_VARIABLES.includes(name)) return this.#magicVariable(name);
     const [definition] = this.definitions(name);
     if (!definition) return undefined;
     if (this.#resolving.includes(name)) {
-      const circle = [...this.#resolving.slice(this.#resolving.indexOf(name)), name];
+      const cycle = [...this.#resolving.slice(this.#resolving.indexOf(name)), name];
       const what =
-        circle.length === 2
+        cycle.length === 2
           ? `${name} refers to itself`
-          : `${circle[0]} refers to itself, by way of ${circle.slice(1).join(' > ')}`;
+          : `${cycle[0]} refers to itself, by way of ${cycle.slice(1).join(' > ')}`;
       throw new UserError({ what, at: definition.at, host: definition.at ? undefined : this.name });
     }
     this.#resolving.push(name);
     try {
-      return resolveReferences(definition.value, definition.at, (other) => this.var(other));
+      const origin = { name: definition.at ? name : `${name} (set by ${definition.source})`, at: definition.at };
+      return resolveReferences(definition.value, origin, (other) => this.var(other));
     } finally {
       this.#resolving.pop();
     }
   }
 
-  #magic(name: string): unknown {
+  #magicVariable(name: string): unknown {
     const { source } = this.#model;
     switch (name) {
       case 'inventory_hostname':
@@ -233,9 +247,9 @@ export class LoadedHost implements InventoryHost {
       case 'groups':
         return this.#sources.groupNames();
       case 'hostvars':
-        return new Members((other) => {
+        return new LazyMapping((other) => {
           const host = other === this.name ? this : this.#sources.hostByName(other);
-          return host && new Members((variable) => host.var(variable));
+          return host && new LazyMapping((variable) => host.var(variable));
         });
       case 'inventory_file':
         return source;
@@ -247,8 +261,8 @@ export class LoadedHost implements InventoryHost {
   }
 }
 
-/** `localhost` where the inventory does not name it: reached without SSH, under `all`'s variables, in no group. */
-export function implicitLocalhost(name: string, sources: Sources): LoadedHost {
+/** `localhost` that the inventory does not name: reached without SSH, with the variables of `all`, in no group. */
+export function implicitLocalhost(name: string, sources: VariableSources): LoadedHost {
   const source = 'implicit localhost';
   const vars: VarSet = new Map([['ansible_connection', [{ value: 'local', at: undefined, source }]]]);
   const model: HostModel = { name, at: undefined, source: undefined, groups: new Set(['all']), vars };

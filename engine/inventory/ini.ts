@@ -1,9 +1,9 @@
-/** Ansible's INI inventories. What each line means follows ansible-core's documentation of its `ini` inventory plugin. */
+/** Ansible's INI inventories, by ansible-core's documentation of its `ini` inventory plugin. */
 import { didYouMean, located, type Position, type Problem, UserError } from '../errors.ts';
 import { expandHosts } from './host-ranges.ts';
 import { type InventoryModel, setVar } from './model.ts';
 import { parseLiteral } from './python-literal.ts';
-import { type LineWord, splitWords } from './shlex.ts';
+import { type ShellWord, splitWords } from './shlex.ts';
 
 /** Reads INI text into `model`. @throws UserError with every line that is wrong. */
 export function readIni(text: string, file: string, model: InventoryModel): void {
@@ -21,6 +21,14 @@ export function readIni(text: string, file: string, model: InventoryModel): void
   if (problems.length > 0) throw new UserError(problems);
 }
 
+/** A section or a line that names a group. */
+interface GroupUse {
+  readonly at: Position;
+  readonly as: 'vars' | 'children';
+  /** Of a child: the group it is listed under. */
+  readonly parent: string;
+}
+
 type Section = { readonly group: string; readonly kind: 'hosts' | 'children' | 'vars' };
 
 class IniReader {
@@ -28,8 +36,8 @@ class IniReader {
   readonly #model: InventoryModel;
   readonly #problems: Problem[];
   #section: Section = { group: 'ungrouped', kind: 'hosts' };
-  /** Groups that were named before they were declared, and by what. As in Ansible, they are linked when declared. */
-  readonly #owed = new Map<string, { at: Position; as: 'vars' | 'children'; parent: string }[]>();
+  /** Uses of groups that are not declared yet, by group. A declaration may follow its use, as in Ansible. */
+  readonly #undeclared = new Map<string, GroupUse[]>();
   readonly #declared = new Set<string>(['all', 'ungrouped']);
 
   constructor(file: string, model: InventoryModel, problems: Problem[]) {
@@ -61,7 +69,7 @@ class IniReader {
     if (kind !== 'hosts' && kind !== 'vars' && kind !== 'children') {
       const near = didYouMean(kind, ['vars', 'children', 'hosts']);
       throw new UserError({
-        what: `unknown kind of section ":${kind}"`,
+        what: `unknown section type ":${kind}"`,
         at: { ...at, column: at.column + group.length + 2 },
         expected: '[group], [group:vars] or [group:children]',
         hint: near && `did you mean [${group}:${near}]?`,
@@ -69,24 +77,24 @@ class IniReader {
     }
     this.#section = { group, kind };
     if (kind === 'vars') {
-      if (!this.#declared.has(group)) this.#owe(group, { at, as: 'vars', parent: group });
+      if (!this.#declared.has(group)) this.#useUndeclared(group, { at, as: 'vars', parent: group });
       return;
     }
     this.#declared.add(group);
     this.#model.group(group, at);
-    for (const owed of this.#owed.get(group) ?? []) {
-      if (owed.as === 'children') this.#model.child(owed.parent, group, owed.at);
+    for (const use of this.#undeclared.get(group) ?? []) {
+      if (use.as === 'children') this.#model.child(use.parent, group, use.at);
     }
-    this.#owed.delete(group);
+    this.#undeclared.delete(group);
   }
 
-  #owe(group: string, by: { at: Position; as: 'vars' | 'children'; parent: string }): void {
-    this.#owed.set(group, [...(this.#owed.get(group) ?? []), by]);
+  #useUndeclared(group: string, use: GroupUse): void {
+    this.#undeclared.set(group, [...(this.#undeclared.get(group) ?? []), use]);
   }
 
   #host(raw: string, at: Position): void {
     const words = splitWords(raw);
-    if ('wrong' in words) throw new UserError({ what: words.wrong, at: { ...at, column: words.column } });
+    if ('error' in words) throw new UserError({ what: words.error, at: { ...at, column: words.column } });
     const [first, ...rest] = words;
     if (!first) return;
     if (first.text === '---') {
@@ -96,14 +104,14 @@ class IniReader {
     const vars = rest.map((word) => ({ ...assignment(word, at), at: { ...at, column: word.column } }));
     for (const name of names) {
       const host = this.#model.host(name, this.#section.group, at, this.#file);
-      // A port in the name is the weakest word on it: ansible_port on the line wins.
+      // Set first, so that an ansible_port on the line wins.
       if (port !== undefined) {
         setVar(host.vars, 'ansible_port', { value: port, at, source: this.#file, text: String(port), untyped: true });
       }
-      for (const { key, value, at: place } of vars) {
+      for (const { key, value, at: valueAt } of vars) {
         setVar(host.vars, key, {
           value: parseLiteral(value),
-          at: place,
+          at: valueAt,
           source: this.#file,
           text: value,
           untyped: true,
@@ -139,22 +147,22 @@ class IniReader {
     }
     const parent = this.#section.group;
     if (this.#declared.has(child)) this.#model.child(parent, child, at);
-    else this.#owe(child, { at, as: 'children', parent });
+    else this.#useUndeclared(child, { at, as: 'children', parent });
   }
 
   finish(): void {
-    for (const [name, [owed]] of this.#owed) {
-      if (!owed) continue;
+    for (const [name, [use]] of this.#undeclared) {
+      if (!use) continue;
       const near = didYouMean(
         name,
-        [...this.#declared].filter((group) => group !== 'ungrouped' && group !== owed.parent),
+        [...this.#declared].filter((group) => group !== 'ungrouped' && group !== use.parent),
       );
       this.#problems.push({
         what:
-          owed.as === 'vars'
+          use.as === 'vars'
             ? `[${name}:vars] sets variables of a group that does not exist`
-            : `[${owed.parent}:children] names a group that does not exist: "${name}"`,
-        at: owed.at,
+            : `[${use.parent}:children] names a group that does not exist: "${name}"`,
+        at: use.at,
         expected: `groups of this inventory: ${[...this.#declared].join(', ')}`,
         hint: near ? `did you mean "${near}"?` : `declare it: [${name}]`,
       });
@@ -162,7 +170,7 @@ class IniReader {
   }
 }
 
-function assignment(word: LineWord, at: Position): { key: string; value: string } {
+function assignment(word: ShellWord, at: Position): { key: string; value: string } {
   const equals = word.text.indexOf('=');
   if (equals > 0) return { key: word.text.slice(0, equals), value: word.text.slice(equals + 1) };
   throw new UserError({

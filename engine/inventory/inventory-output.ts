@@ -1,24 +1,24 @@
-/** An inventory for people and programs to read: ansible-inventory's `--list` and `--graph`, and where a value comes from. */
+/** An inventory as output: ansible-inventory's `--list` and `--graph`, and where a value comes from. */
 import { formatPosition, UserError } from '../errors.ts';
 import { MASK, mask, maskData, Secret } from '../secret.ts';
-import type { Inventory, InventoryHost, Located } from './inventory.ts';
-import { UnsafeText, VaultValue } from './yaml-positions.ts';
+import type { Inventory, InventoryHost, VarDefinition } from './inventory.ts';
+import { isVaultText, UnsafeText, VaultValue } from './yaml-tags.ts';
 
-/** A host's variables by name; secrets as `***`, what cannot be read as the reason. */
+/** A host's variables by name. A secret is `***`; a value that cannot be read is the reason, in `<>`. */
 export function hostVars(host: InventoryHost, secrets: ReadonlySet<string>): Readonly<Record<string, unknown>> {
-  learnSecrets(host, secrets);
+  registerSecrets(host, secrets);
   return Object.fromEntries(host.variableNames().map((name) => [name, shownValue(host, name, secrets)]));
 }
 
-/** Other values may refer to a secret one: it is masked in them too. */
-function learnSecrets(host: InventoryHost, secrets: ReadonlySet<string>): void {
+/** Makes the values of secret variables known to `mask`, since other values may contain them. */
+function registerSecrets(host: InventoryHost, secrets: ReadonlySet<string>): void {
   for (const name of secrets) {
     if (host.definitions(name).length === 0) continue;
     try {
       const value = host.var(name);
       if (typeof value === 'string') new Secret(value);
     } catch (error) {
-      // What cannot be read shows nowhere either.
+      // A value that cannot be read is not shown.
       if (!(error instanceof UserError)) throw error;
     }
   }
@@ -70,7 +70,7 @@ function childrenOf(inventory: Inventory, name: string): readonly string[] {
   return inventory.children.get(name) ?? [];
 }
 
-/** Each group's hosts that none of its children has. */
+/** The hosts of each group that are in none of its children. */
 function ownHosts(inventory: Inventory): ReadonlyMap<string, readonly InventoryHost[]> {
   const own = [...inventory.groups].map(([name, hosts]) => {
     const inChildren = new Set(childrenOf(inventory, name).flatMap((child) => inventory.groups.get(child) ?? []));
@@ -80,23 +80,23 @@ function ownHosts(inventory: Inventory): ReadonlyMap<string, readonly InventoryH
 }
 
 /**
- * Where a variable of a host comes from and what it beat, strongest first, as lines. `defaults` are what roles fall back
- * to. Empty when it is set nowhere.
+ * Every place that sets a variable of a host, strongest first, as lines. Empty when there is none.
+ * @param defaults Those of the roles, which are weaker than all others.
  */
 export function whyLines(
   host: InventoryHost,
   name: string,
-  defaults: readonly Located[],
+  defaults: readonly VarDefinition[],
   secrets: ReadonlySet<string>,
 ): readonly string[] {
-  learnSecrets(host, secrets);
+  registerSecrets(host, secrets);
   const definitions = [...host.definitions(name), ...defaults];
   const rows = definitions.map((definition) => ({
-    place: definition.at ? formatPosition(definition.at) : definition.source,
+    source: definition.at ? formatPosition(definition.at) : definition.source,
     value: secrets.has(name) ? MASK : asWritten(definition),
   }));
-  const width = Math.max(0, ...rows.map(({ place }) => place.length));
-  const lines = rows.map(({ place, value }, i) => `${i === 0 ? '*' : ' '} ${place.padEnd(width)}  ${value}`);
+  const width = Math.max(0, ...rows.map(({ source }) => source.length));
+  const lines = rows.map(({ source, value }, i) => `${i === 0 ? '*' : ' '} ${source.padEnd(width)}  ${value}`);
   const [strongest] = definitions;
   if (strongest === undefined) return [];
   const resolved = host.definitions(name).length > 0 ? shownValue(host, name, secrets) : strongest.value;
@@ -104,8 +104,8 @@ export function whyLines(
   return [`${name} of ${host.name} is ${shown}`, ...lines];
 }
 
-function asWritten({ value, text }: Located): string {
-  if (value instanceof VaultValue) return '!vault';
+function asWritten({ value, text }: VarDefinition): string {
+  if (value instanceof VaultValue || (typeof value === 'string' && isVaultText(value))) return '!vault';
   if (value instanceof UnsafeText) return `!unsafe ${JSON.stringify(value.text)}`;
   return mask(text ?? JSON.stringify(value) ?? String(value));
 }

@@ -1,18 +1,20 @@
 /** Reads inventories: files, directories, host lists, `group_vars/`, `host_vars/`, `-e`. */
 import { accessSync, constants, readdirSync, readFileSync, statSync } from 'node:fs';
-import { dirname, join, relative, resolve } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { located, type Problem, UserError } from '../errors.ts';
 import { readExtraVars } from './extra-vars.ts';
-import { implicitLocalhost, LoadedHost, type Sources, type VarsPlace } from './host.ts';
+import { type DirectoryVars, implicitLocalhost, LoadedHost, type VariableSources } from './host.ts';
 import { expandHosts } from './host-ranges.ts';
 import { readIni } from './ini.ts';
-import type { Inventory, InventoryHost, Located } from './inventory.ts';
-import { type GroupModel, InventoryModel, type VarSet } from './model.ts';
+import type { Inventory, InventoryHost, VarDefinition } from './inventory.ts';
+import { hostNamesOf, InventoryModel, setVar } from './model.ts';
 import { selectHosts } from './patterns.ts';
-import { type FolderNotes, readVarsFolder } from './vars-files.ts';
+import { type ReadLog, readVarsFolder } from './vars-files.ts';
+import { contradictions, duplicateMachines, sharedNames, unreadVars } from './warnings.ts';
 import { readYamlInventory } from './yaml-inventory.ts';
+import { isVaultText, vaultProblem } from './yaml-tags.ts';
 
-/** Where an inventory is. */
+/** What to load. */
 export interface InventoryRequest {
   /** `-i`: files, directories, or host lists (`a,b`, `a,`). Later ones win over earlier ones. */
   readonly sources: readonly string[];
@@ -28,78 +30,41 @@ export interface InventoryRequest {
  */
 export async function loadInventory(request: InventoryRequest): Promise<Inventory> {
   const model = new InventoryModel();
-  const notes: FolderNotes = { files: [], warnings: [] };
+  const log: ReadLog = { files: [], warnings: [] };
   const folders: string[] = [];
   for (const source of request.sources) {
-    const folder = await readSource(source, model, notes.files);
+    const folder = await readSource(source, model, log.files);
     if (folder !== undefined) folders.push(folder);
   }
   model.finish();
-  warnOfSharedNames(model, notes.warnings);
-  const extra = await readExtraVars(request.extraVars ?? [], notes);
-  const read = new Map<string, VarsPlace>();
-  const placeAt = async (folder: string): Promise<VarsPlace> => {
+  log.warnings.push(...sharedNames(model), ...contradictions(model));
+  const extra = await readExtraVars(request.extraVars ?? [], log);
+  const read = new Map<string, DirectoryVars>();
+  const varsIn = async (folder: string): Promise<DirectoryVars> => {
     const known = read.get(folder);
     if (known) return known;
-    const place: VarsPlace = {
-      groups: await readVarsFolder(join(folder, 'group_vars'), model.groups.keys(), notes),
-      hosts: await readVarsFolder(join(folder, 'host_vars'), [...model.hosts.keys(), ...LOCALHOST], notes),
+    const vars: DirectoryVars = {
+      groups: await readVarsFolder(join(folder, 'group_vars'), model.groups.keys(), log),
+      hosts: await readVarsFolder(join(folder, 'host_vars'), [...model.hosts.keys(), ...LOCALHOST], log),
     };
-    read.set(folder, place);
-    return place;
+    read.set(folder, vars);
+    return vars;
   };
-  const besideInventory: VarsPlace[] = [];
-  for (const folder of folders) besideInventory.push(await placeAt(folder));
+  const besideInventory: DirectoryVars[] = [];
+  for (const folder of folders) besideInventory.push(await varsIn(folder));
   const { playbookDirectory } = request;
-  const besidePlaybook = playbookDirectory === undefined ? undefined : await placeAt(shortPath(playbookDirectory));
-  await warnOfUnread([...read.keys()], model, notes.warnings);
-  return new LoadedInventory(model, extra, besideInventory, besidePlaybook, playbookDirectory, notes);
+  const besidePlaybook = playbookDirectory === undefined ? undefined : await varsIn(shortPath(playbookDirectory));
+  log.warnings.push(...(await unreadVars([...read.keys()], model)));
+  return new LoadedInventory({ model, extra, besideInventory, besidePlaybook, playbookDirectory }, log);
 }
 
-/** Variables in the folder one is in are not read where neither an inventory nor the playbook is there: easily overlooked. */
-async function warnOfUnread(folders: readonly string[], model: InventoryModel, warnings: Problem[]): Promise<void> {
-  if (folders.length === 0 || folders.some((folder) => resolve(folder) === process.cwd())) return;
-  const says = async (folder: string, names: Iterable<string>): Promise<boolean> => {
-    try {
-      const found = await readVarsFolder(folder, names, { files: [], warnings: [] });
-      return [...found.values()].some((vars) => vars.size > 0);
-    } catch {
-      return true;
-    }
-  };
-  const unread = [
-    ...((await says('group_vars', model.groups.keys())) ? ['group_vars/'] : []),
-    ...((await says('host_vars', model.hosts.keys())) ? ['host_vars/'] : []),
-  ];
-  if (unread.length === 0) return;
-  warnings.push({
-    what: `${unread.join(' and ')} in this folder ${unread.length > 1 ? 'are' : 'is'} not read`,
-    expected: `variables beside the inventory or the playbook: in ${[...new Set(folders)].join(', ')}`,
-    hint: 'put the inventory here, or the variables there',
-  });
-}
-
-/** A group and a host of one name are told apart by nobody; a group that holds just that host does no harm. */
-function warnOfSharedNames(model: InventoryModel, warnings: Problem[]): void {
-  for (const group of model.groups.values()) {
-    if (!model.hosts.has(group.name)) continue;
-    const names = hostNamesOf(model, group);
-    if (names.length === 1 && names[0] === group.name) continue;
-    warnings.push({
-      what: `"${group.name}" is a group and a host; a pattern with this name means the host`,
-      at: group.at,
-      hint: 'give one of them another name',
-    });
-  }
-}
-
-/** A folder as a person would write it: from the folder they are in, when it is below that. */
+/** A folder as a person would write it: relative to the current folder where it is below that. */
 function shortPath(folder: string): string {
   const path = relative(process.cwd(), folder);
   return path.startsWith('..') ? folder : path || '.';
 }
 
-/** Names that are this machine without being in an inventory (ansible-core `constants.py`, `LOCALHOST`). */
+/** Names of this machine that need not be in an inventory (ansible-core `constants.py`, `LOCALHOST`). */
 const LOCALHOST = ['localhost', '127.0.0.1', '::1'];
 
 /** Reads one source; returns the folder whose `group_vars` belong to it. */
@@ -132,12 +97,12 @@ function readHostList(source: string, model: InventoryModel): void {
     const { names, port } = located(() => expandHosts(pattern), undefined);
     for (const name of names) {
       const host = model.host(name, 'ungrouped', undefined, undefined);
-      if (port !== undefined) host.vars.set('ansible_port', [{ value: port, at: undefined, source: '-i' }]);
+      if (port !== undefined) setVar(host.vars, 'ansible_port', { value: port, at: undefined, source: '-i' });
     }
   }
 }
 
-/** What an inventory folder holds besides inventories (ansible-core `config/base.yml`, INVENTORY_IGNORE_EXTS). */
+/** What is no inventory in an inventory folder (ansible-core `config/base.yml`, INVENTORY_IGNORE_EXTS). */
 const IGNORED = /^\.|^(host_vars|group_vars|vars_plugins)$|(\.(pyc|pyo|swp|bak|rpm|md|txt|rst|orig|cfg|retry)|~)$/;
 
 function inventoryFilesIn(folder: string): string[] {
@@ -157,6 +122,7 @@ async function readInventoryFile(file: string, model: InventoryModel, files: str
       hint: 'write its answer to a file: ansible-inventory --list --yaml --output hosts.yml',
     });
   }
+  if (isVaultText(text)) throw new UserError(vaultProblem('the inventory', { file, line: 1, column: 1 }));
   if (looksLikeYaml(file, text)) await readYamlInventory(text, file, model);
   else readIni(text, file, model);
 }
@@ -171,7 +137,7 @@ function readText(file: string): string {
   }
 }
 
-/** By its name; without an extension by its first line that says something. */
+/** Decided by the extension; without one, by the first line that is not empty or a comment. */
 function looksLikeYaml(file: string, text: string): boolean {
   if (/\.(yml|yaml|json)$/.test(file)) return true;
   if (/\.[^./]+$/.test(file)) return false;
@@ -184,26 +150,17 @@ class LoadedInventory implements Inventory {
   readonly groups: ReadonlyMap<string, readonly InventoryHost[]>;
   readonly children: ReadonlyMap<string, readonly string[]>;
   readonly files: readonly string[];
-  readonly warnings: readonly Problem[];
+  readonly #log: ReadLog;
   readonly #byName: ReadonlyMap<string, InventoryHost>;
   readonly #implicit = new Map<string, InventoryHost>();
-  readonly #sources: Sources;
+  readonly #sources: VariableSources;
+  #duplicates: readonly Problem[] | undefined;
 
-  constructor(
-    model: InventoryModel,
-    extra: VarSet,
-    besideInventory: readonly VarsPlace[],
-    besidePlaybook: VarsPlace | undefined,
-    playbookDirectory: string | undefined,
-    notes: FolderNotes,
-  ) {
+  constructor(sources: Omit<VariableSources, 'hostByName' | 'groupNames'>, log: ReadLog) {
+    const { model } = sources;
     let groupNames: Record<string, readonly string[]> | undefined;
     this.#sources = {
-      model,
-      extra,
-      besideInventory,
-      besidePlaybook,
-      playbookDirectory,
+      ...sources,
       hostByName: (name) => this.#byName.get(name),
       groupNames: () => {
         groupNames ??= Object.fromEntries(
@@ -221,8 +178,14 @@ class LoadedInventory implements Inventory {
       ]),
     );
     this.children = new Map([...model.groups.values()].map((group) => [group.name, [...group.children.keys()]]));
-    this.files = notes.files;
-    this.warnings = notes.warnings;
+    this.files = log.files;
+    this.#log = log;
+  }
+
+  /** Those that need the value of every host's variables are computed when they are asked for. */
+  get warnings(): readonly Problem[] {
+    this.#duplicates ??= duplicateMachines(this.hosts);
+    return [...this.#log.warnings, ...this.#duplicates];
   }
 
   #hostsOf(names: readonly string[]): InventoryHost[] {
@@ -243,12 +206,12 @@ class LoadedInventory implements Inventory {
     return host;
   }
 
-  *allDefinitions(): Iterable<{ readonly name: string; readonly definition: Located }> {
+  *allDefinitions(): Iterable<{ readonly name: string; readonly definition: VarDefinition }> {
     const { model, extra, besideInventory, besidePlaybook } = this.#sources;
-    const places = new Set([...besideInventory, ...(besidePlaybook ? [besidePlaybook] : [])]);
+    const directories = new Set([...besideInventory, ...(besidePlaybook ? [besidePlaybook] : [])]);
     const sets = [
       extra,
-      ...[...places].flatMap((place) => [...place.groups.values(), ...place.hosts.values()]),
+      ...[...directories].flatMap(({ groups, hosts }) => [...groups.values(), ...hosts.values()]),
       ...[...model.groups.values()].map((group) => group.vars),
       ...[...model.hosts.values()].map((host) => host.vars),
     ];
@@ -256,18 +219,4 @@ class LoadedInventory implements Inventory {
       for (const [name, definitions] of set) for (const definition of definitions) yield { name, definition };
     }
   }
-}
-
-/** A group's own hosts as listed, then its children's, then theirs. */
-function hostNamesOf(model: InventoryModel, group: GroupModel): string[] {
-  const names = new Set<string>();
-  let level = [group];
-  const seen = new Set(level);
-  while (level.length > 0) {
-    for (const each of level) for (const name of each.hosts) names.add(name);
-    level = level
-      .flatMap((each) => [...each.children.keys()].flatMap((name) => model.groups.get(name) ?? []))
-      .filter((each) => !seen.has(each) && seen.add(each));
-  }
-  return [...names];
 }

@@ -1,10 +1,11 @@
-/** What the readers of inventory files fill: groups, hosts, who belongs where, which variable was set where. */
+/** An inventory while it is read: groups, hosts, memberships, and where each variable is set. */
 import { type Position, UserError } from '../errors.ts';
 import { Secret } from '../secret.ts';
-import type { Located } from './inventory.ts';
+import type { VarDefinition } from './inventory.ts';
+import { isVaultText, UnsafeText } from './yaml-tags.ts';
 
-/** Variables of one host or group from one kind of place; each name with every definition, strongest (latest) first. */
-export type VarSet = Map<string, Located[]>;
+/** Variables of one host or group from one kind of place: each name with its definitions, strongest (latest) first. */
+export type VarSet = Map<string, VarDefinition[]>;
 
 /** A group while it is read. */
 export interface GroupModel {
@@ -40,7 +41,7 @@ export class InventoryModel {
     this.child('all', 'ungrouped', undefined);
   }
 
-  /** The group, made when it is new. */
+  /** The group of this name, created if it is new. */
   group(name: string, at: Position | undefined): GroupModel {
     let group = this.groups.get(name);
     if (!group) {
@@ -51,7 +52,7 @@ export class InventoryModel {
     return group;
   }
 
-  /** Names a host in a group. */
+  /** Adds a host to a group, and creates what is new of both. */
   host(name: string, groupName: string, at: Position | undefined, source: string | undefined): HostModel {
     let host = this.hosts.get(name);
     if (!host) {
@@ -63,14 +64,14 @@ export class InventoryModel {
     return host;
   }
 
-  /** Lists `child` under `parent`. @throws UserError when that closes a circle. */
+  /** Adds the group `child` to `parent`. @throws UserError when they would contain each other. */
   child(parent: string, child: string, at: Position | undefined): void {
     this.group(parent, at);
     this.group(child, at);
     const path = this.#pathDown(child, parent);
     if (path) {
       throw new UserError({
-        what: `group "${parent}" cannot contain "${child}": that makes a circle, ${[parent, ...path].join(' > ')}`,
+        what: `group "${parent}" cannot contain "${child}": that is a cycle, ${[parent, ...path].join(' > ')}`,
         at,
         expected: 'groups that do not contain each other',
         hint: `remove "${child}" from the children of "${parent}", or one of the other links`,
@@ -81,7 +82,7 @@ export class InventoryModel {
     this.group(child, at).parents.add(parent);
   }
 
-  /** The way from a group down to one it contains, both ends included. */
+  /** The path from a group down to one it contains, both included. */
   #pathDown(from: string, to: string, seen = new Set<string>()): string[] | undefined {
     if (from === to) return [from];
     seen.add(from);
@@ -92,7 +93,7 @@ export class InventoryModel {
     return undefined;
   }
 
-  /** What must hold once everything is read: every group under `all`, hosts without a group in `ungrouped`. */
+  /** Completes what was read: every group is under `all`, a host without a group is in `ungrouped`. */
   finish(): void {
     for (const group of this.groups.values()) {
       if (group.name !== 'all' && group.parents.size === 0) this.child('all', group.name, group.at);
@@ -114,23 +115,44 @@ export class InventoryModel {
   }
 }
 
-/** Adds a definition that is stronger than those of its name so far. A password is a Secret from here on. */
-export function setVar(vars: VarSet, name: string, definition: Located): void {
-  const closed = isPasswordName(name) ? closeSecret(definition) : definition;
-  const known = vars.get(name);
-  if (known) known.unshift(closed);
-  else vars.set(name, [closed]);
+/** Names of a group's own hosts as listed, then of its children's, then of theirs. */
+export function hostNamesOf(model: InventoryModel, group: GroupModel): string[] {
+  const names = new Set<string>();
+  let level = [group];
+  const seen = new Set(level);
+  while (level.length > 0) {
+    for (const each of level) for (const name of each.hosts) names.add(name);
+    level = level
+      .flatMap((each) => [...each.children.keys()].flatMap((name) => model.groups.get(name) ?? []))
+      .filter((each) => !seen.has(each) && seen.add(each));
+  }
+  return [...names];
 }
 
-/** True for the variables in which Ansible takes passwords: `ansible_password`, `ansible_become_pass`, `ansible_sudo_pass`. */
+/**
+ * Adds a definition, which wins over the earlier ones of its name. The value of a password variable becomes a Secret.
+ */
+export function setVar(vars: VarSet, name: string, definition: VarDefinition): void {
+  const added = isPasswordName(name) ? withSecret(definition) : definition;
+  const known = vars.get(name);
+  if (known) known.unshift(added);
+  else vars.set(name, [added]);
+}
+
+/** True for Ansible's password variables: `ansible_password`, `ansible_become_pass`, `ansible_sudo_pass`. */
 export function isPasswordName(name: string): boolean {
   return /^ansible_(\w+_)?pass(word|wd|phrase)?$/.test(name);
 }
 
-/** A password as written; a reference to another variable stays readable, since it is replaced later. */
-function closeSecret(definition: Located): Located {
-  const { value, text, ...rest } = definition;
-  if (typeof value === 'string' && value.includes('{{')) return definition;
-  const plain = typeof value === 'string' ? value : (text ?? (typeof value === 'number' ? String(value) : undefined));
-  return plain === undefined ? definition : { ...rest, value: new Secret(plain) };
+/** The definition of a password, its value a Secret. A reference stays as it is, and so does an encrypted value. */
+function withSecret(definition: VarDefinition): VarDefinition {
+  const { value: written, text, ...rest } = definition;
+  const value = written instanceof UnsafeText ? written.text : written;
+  if (typeof value === 'string') {
+    const isResolvedLater = written === value && (value.includes('{{') || isVaultText(value));
+    return isResolvedLater ? definition : { ...rest, value: new Secret(value) };
+  }
+  // `ansible_password=[1]` is a list to INI's rules, and a password here.
+  const isText = typeof value === 'number' || typeof value === 'boolean' || (definition.untyped && value !== null);
+  return isText ? { ...rest, value: new Secret(text ?? String(value)) } : definition;
 }

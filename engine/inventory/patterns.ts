@@ -1,13 +1,14 @@
 /** Ansible's host patterns: `server:!node-1`, `server[0]`, `k3s_cluster:&arm`, `node-*`, `~node-[12]`. */
+import { isIPv6 } from 'node:net';
 import { didYouMean, UserError } from '../errors.ts';
 
-/** What a pattern is matched against. */
-export interface Selectable<H> {
+/** The hosts and groups that a pattern selects from. */
+export interface PatternTargets<H> {
   /** Hosts by name, in inventory order. */
   readonly hosts: ReadonlyMap<string, H>;
   /** Groups by name, `all` and `ungrouped` included. */
   readonly groups: ReadonlyMap<string, readonly H[]>;
-  /** A host that is there without being named: `localhost`. */
+  /** A host that need not be in the inventory: `localhost`. */
   readonly implicit: (name: string) => H | undefined;
 }
 
@@ -18,12 +19,12 @@ interface Term {
 }
 
 /**
- * Hosts that match, each once: first all plain parts in their order, then what `&` keeps, then what `!` drops.
- * @throws UserError on a name that neither a host nor a group has, a subscript out of range, a wrong regular expression.
+ * The hosts that match, each once: those of all plain parts, in order; then `&` keeps some; then `!` drops some.
+ * @throws UserError on an unknown name, a subscript out of range, an invalid regular expression.
  */
-export function selectHosts<H>(pattern: string, from: Selectable<H>): H[] {
+export function selectHosts<H>(pattern: string, from: PatternTargets<H>): H[] {
   const terms = splitPattern(pattern, from).map(termOf);
-  if (terms.length === 0) throw new UserError({ what: 'the host pattern is empty', expected: ALLOWED });
+  if (terms.length === 0) throw new UserError({ what: 'the host pattern is empty', expected: EXPECTED });
   const plain = terms.filter((term) => term.kind === 'add');
   // Where a host and a group share a name, Ansible takes the host, but for & and ! the group; load.ts warns.
   const named = (text: string): readonly H[] => {
@@ -41,11 +42,11 @@ export function selectHosts<H>(pattern: string, from: Selectable<H>): H[] {
   return [...selected];
 }
 
-const ALLOWED = 'hosts and groups joined by ":" or ",", &group, !group, group[0], group[1:3], node-*, ~regex';
+const EXPECTED = 'hosts and groups joined by ":" or ",", &group, !group, group[0], group[1:3], node-*, ~regex';
 const ALL: Term = { kind: 'add', text: 'all' };
 
-/** The parts of a pattern. A comma anywhere makes commas the only separator, so that IPv6 addresses can stand. */
-export function splitPattern(pattern: string, from?: Selectable<unknown>): string[] {
+/** The parts of a pattern. With a comma in it only commas separate, so that IPv6 addresses can be parts. */
+export function splitPattern(pattern: string, from?: PatternTargets<unknown>): string[] {
   const whole = pattern.trim();
   if (from?.hosts.has(whole.replace(/^[!&]/, ''))) return [whole];
   if (whole.includes(',')) return whole.split(',').flatMap((part) => part.trim() || []);
@@ -64,18 +65,14 @@ export function splitPattern(pattern: string, from?: Selectable<unknown>): strin
   return [...parts, part].flatMap((each) => each.trim() || []);
 }
 
-function isIPv6(text: string): boolean {
-  return /^[\da-f:.]*:[\da-f:.]*:[\da-f:.]*$/i.test(text) && (text.includes('::') || text.split(':').length === 8);
-}
-
 function termOf(text: string): Term {
   if (text.startsWith('!')) return { kind: 'drop', text: text.slice(1).trim() };
   if (text.startsWith('&')) return { kind: 'keep', text: text.slice(1).trim() };
   return { kind: 'add', text };
 }
 
-/** Hosts of one part, without its `&` or `!`. */
-function matches<H>(text: string, pattern: string, from: Selectable<H>): readonly H[] {
+/** The hosts of one part, which is given without its `&` or `!`. */
+function matches<H>(text: string, pattern: string, from: PatternTargets<H>): readonly H[] {
   const exact = from.hosts.get(text);
   if (exact !== undefined && !from.groups.has(text)) return [exact];
   if (text.startsWith('~')) return byRegex(text, pattern, from);
@@ -85,7 +82,7 @@ function matches<H>(text: string, pattern: string, from: Selectable<H>): readonl
   const hosts = byName(name, pattern, from);
   if (separator === '-') {
     throw new UserError({
-      what: `the subscript of "${text}" is not one`,
+      what: `"${text}" has an invalid subscript`,
       expected: `${name}[0], ${name}[-1], ${name}[0:2] (the last is included), ${name}[1:]`,
     });
   }
@@ -101,7 +98,7 @@ function matches<H>(text: string, pattern: string, from: Selectable<H>): readonl
   });
 }
 
-function byName<H>(name: string, pattern: string, from: Selectable<H>): readonly H[] {
+function byName<H>(name: string, pattern: string, from: PatternTargets<H>): readonly H[] {
   if (/[*?[]/.test(name)) return byTest(globTest(name), from);
   const group = from.groups.get(name);
   if (group) return group;
@@ -116,17 +113,17 @@ function byName<H>(name: string, pattern: string, from: Selectable<H>): readonly
   });
 }
 
-function byRegex<H>(text: string, pattern: string, from: Selectable<H>): readonly H[] {
+function byRegex<H>(text: string, pattern: string, from: PatternTargets<H>): readonly H[] {
   try {
     const regex = new RegExp(`^(?:${text.slice(1)})`, 'u');
     return byTest((name) => regex.test(name), from);
   } catch (error) {
     const why = error instanceof Error ? error.message.replace(/^.*: /, '') : String(error);
-    throw new UserError({ what: `the pattern "${pattern}" holds a regular expression that is not one: ${why}` });
+    throw new UserError({ what: `the pattern "${pattern}" has an invalid regular expression: ${why}` });
   }
 }
 
-function byTest<H>(test: (name: string) => boolean, from: Selectable<H>): readonly H[] {
+function byTest<H>(test: (name: string) => boolean, from: PatternTargets<H>): readonly H[] {
   const found = new Set<H>();
   for (const [name, hosts] of from.groups) if (test(name)) for (const host of hosts) found.add(host);
   for (const [name, host] of from.hosts) if (test(name)) found.add(host);

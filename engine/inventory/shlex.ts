@@ -1,22 +1,22 @@
-/** Splitting a line into words as a POSIX shell does (Python's `shlex.split(comments=True)`), with their columns. */
+/** Splits a line into words as a POSIX shell does (Python's `shlex.split(comments=True)`), with their columns. */
 
-/** One word, quotes and backslashes resolved. */
-export interface LineWord {
+/** A word, its quotes and backslashes resolved. */
+export interface ShellWord {
   readonly text: string;
   /** Where it begins in the line, from 1. */
   readonly column: number;
 }
 
-/**
- * Words of `line`, or what is wrong with it. An unquoted `#` ends the line, also inside a word, unless `comments` is
- * `none`.
- */
-export function splitWords(
-  line: string,
-  comments: '#' | 'none' = '#',
-): readonly LineWord[] | { readonly wrong: string; readonly column: number } {
+/** Why a line cannot be split. */
+export interface SplitError {
+  readonly error: string;
+  readonly column: number;
+}
+
+/** The words of `line`. An unquoted `#` ends the line, also inside a word, unless `comments` is `none`. */
+export function splitWords(line: string, comments: '#' | 'none' = '#'): readonly ShellWord[] | SplitError {
   const atComment = (): boolean => comments === '#' && line[i] === '#';
-  const words: LineWord[] = [];
+  const words: ShellWord[] = [];
   let i = 0;
   while (i < line.length) {
     if (/\s/.test(line[i] ?? '')) {
@@ -29,7 +29,7 @@ export function splitWords(
     while (i < line.length && !/\s/.test(line[i] ?? '') && !atComment()) {
       const c = line[i] ?? '';
       if (c === '\\') {
-        if (i + 1 >= line.length) return { wrong: 'a backslash with nothing after it', column: i + 1 };
+        if (i + 1 >= line.length) return { error: 'a backslash at the end of the line', column: i + 1 };
         text += line[i + 1];
         i += 2;
       } else if (c === "'" || c === '"') {
@@ -41,7 +41,7 @@ export function splitWords(
           text += line[i];
           i++;
         }
-        if (i >= line.length) return { wrong: `a quote (${c}) that is not closed`, column: opened + 1 };
+        if (i >= line.length) return { error: `a quote (${c}) that is not closed`, column: opened + 1 };
         i++;
       } else {
         text += c;
@@ -53,9 +53,9 @@ export function splitWords(
   return words;
 }
 
-/** A string of command-line options as separate words: `-o Port=22 -J jump`. Throws an Error that says what is wrong. */
+/** Command-line options as separate words: `-o Port=22 -J jump`. @throws Error on an unclosed quote. */
 export function splitOptions(text: string): string[] {
   const words = splitWords(text, 'none');
-  if ('wrong' in words) throw new Error(words.wrong);
+  if ('error' in words) throw new Error(words.error);
   return words.map((word) => word.text);
 }

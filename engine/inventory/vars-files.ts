@@ -5,23 +5,24 @@ import { didYouMean, kindOf, type Problem, UserError } from '../errors.ts';
 import { setVar, type VarSet } from './model.ts';
 import { isMapping, readYaml } from './yaml.ts';
 import { definitionIn } from './yaml-inventory.ts';
+import { isVaultText, vaultProblem } from './yaml-tags.ts';
 
-/** What one directory's `group_vars` or `host_vars` say: name of the group or host to its variables. */
-export type VarsFolder = ReadonlyMap<string, VarSet>;
+/** The variables in a `group_vars` or `host_vars`, by name of the group or host. */
+export type VarsByName = ReadonlyMap<string, VarSet>;
 
 const EXTENSIONS = ['', '.yml', '.yaml', '.json'];
 
-/** What reading a folder finds besides variables. */
-export interface FolderNotes {
+/** What loading an inventory gathers besides hosts and variables: the files that were read, and warnings. */
+export interface ReadLog {
   readonly files: string[];
   readonly warnings: Problem[];
 }
 
 /**
- * Reads `folder` for those of `names` that it has something for.
+ * Reads the variables that `folder` has for `names`.
  * @throws UserError on a file that is not a mapping, is encrypted, or has a folder of the same name beside it.
  */
-export async function readVarsFolder(folder: string, names: Iterable<string>, notes: FolderNotes): Promise<VarsFolder> {
+export async function readVarsFolder(folder: string, names: Iterable<string>, log: ReadLog): Promise<VarsByName> {
   const read = new Map<string, VarSet>();
   const entries = entriesOf(folder);
   if (entries.length === 0) return read;
@@ -35,7 +36,7 @@ export async function readVarsFolder(folder: string, names: Iterable<string>, no
       const near = didYouMean(name, wanted);
       if (near !== undefined) {
         const what = `${join(folder, entry)} belongs to no group or host of this inventory`;
-        notes.warnings.push({ what, hint: `did you mean "${near}"?` });
+        log.warnings.push({ what, hint: `did you mean "${near}"?` });
       }
     }
   }
@@ -48,26 +49,20 @@ export async function readVarsFolder(folder: string, names: Iterable<string>, no
       });
     }
     const vars: VarSet = new Map();
-    for (const file of filesUnder(join(folder, first))) await readVarsFile(file, vars, notes);
+    for (const file of filesUnder(join(folder, first))) await readVarsFile(file, vars, log);
     read.set(name, vars);
   }
   return read;
 }
 
 /**
- * Reads one file of variables into `vars`, which it is stronger than.
- * @throws UserError on one that cannot be read, is not a mapping or is encrypted.
+ * Adds the variables of one file to `vars`, where they win over what is there.
+ * @throws UserError on a file that cannot be read, is not a mapping or is encrypted.
  */
-export async function readVarsFile(file: string, vars: VarSet, notes: FolderNotes): Promise<void> {
+export async function readVarsFile(file: string, vars: VarSet, log: ReadLog): Promise<void> {
   const text = readText(file);
-  notes.files.push(file);
-  if (text.startsWith('$ANSIBLE_VAULT;')) {
-    throw new UserError({
-      what: 'the file is encrypted with ansible-vault, which Heartwood cannot open yet',
-      at: { file, line: 1, column: 1 },
-      hint: 'keep the secret in a file of its own outside the repository, and pass it with -e @file',
-    });
-  }
+  log.files.push(file);
+  if (isVaultText(text)) throw new UserError(vaultProblem('the file', { file, line: 1, column: 1 }));
   const { value, at } = await readYaml(text, file);
   if (value === null) return;
   if (!isMapping(value)) {
@@ -100,14 +95,14 @@ function entriesOf(folder: string): string[] {
   }
 }
 
-/** The group or host an entry is for: a folder's whole name, a file's without its extension. */
+/** The group or host that an entry is for: the name of a folder, or that of a file without its extension. */
 function baseName(folder: string, entry: string): string | undefined {
   if (isFolder(join(folder, entry))) return entry;
   const extension = EXTENSIONS.find((end) => end !== '' && entry.endsWith(end));
   return extension === undefined ? entry : entry.slice(0, -extension.length);
 }
 
-/** Files of variables in a folder, sorted, folders within it included; or the file itself. */
+/** Every file of variables below a folder, sorted; or the file itself. */
 function filesUnder(path: string): string[] {
   if (!isFolder(path)) return [path];
   return entriesOf(path).flatMap((entry) => {
@@ -117,7 +112,7 @@ function filesUnder(path: string): string[] {
   });
 }
 
-/** A link that leads nowhere is none; that it cannot be read is said when it is. */
+/** False for a broken link, which is an error when it is read as a file. */
 function isFolder(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 }

@@ -1,7 +1,7 @@
 /** Ansible's YAML inventories: groups at the top, each with `hosts`, `vars` and `children`. */
 import { didYouMean, kindOf, located, type Position, type Problem, UserError } from '../errors.ts';
 import { expandHosts } from './host-ranges.ts';
-import type { Located } from './inventory.ts';
+import type { VarDefinition } from './inventory.ts';
 import { type InventoryModel, setVar } from './model.ts';
 import { isMapping, readYaml } from './yaml.ts';
 import { positionOf } from './yaml-positions.ts';
@@ -31,7 +31,8 @@ export async function readYamlInventory(text: string, file: string, model: Inven
   if (problems.length > 0) throw new UserError(problems);
 }
 
-interface Reading {
+/** What the functions below read, and into what. */
+interface Target {
   readonly model: InventoryModel;
   readonly file: string;
   readonly problems: Problem[];
@@ -39,8 +40,8 @@ interface Reading {
 
 const SECTIONS = ['hosts', 'vars', 'children'];
 
-function readGroup(reading: Reading, name: string, group: unknown, at: Position): void {
-  const { model, problems } = reading;
+function readGroup(target: Target, name: string, group: unknown, at: Position): void {
+  const { model, problems } = target;
   model.group(name, at);
   if (group === null) return;
   if (!isMapping(group)) {
@@ -77,7 +78,7 @@ function readGroup(reading: Reading, name: string, group: unknown, at: Position)
       continue;
     }
     try {
-      readSection(reading, name, section, value, keyAt);
+      readSection(target, name, section, value, keyAt);
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
       problems.push(...error.problems);
@@ -86,20 +87,20 @@ function readGroup(reading: Reading, name: string, group: unknown, at: Position)
 }
 
 function readSection(
-  reading: Reading,
+  target: Target,
   group: string,
   section: string,
   value: Record<string, unknown>,
   at: Position,
 ): void {
-  const { model, file, problems } = reading;
+  const { model, file, problems } = target;
   for (const [name, content] of Object.entries(value)) {
     const keyAt = positionOf(value, name)?.keyAt ?? at;
     if (section === 'vars') {
       setVar(model.group(group, at).vars, name, definitionIn(value, name, file, keyAt));
     } else if (section === 'children') {
       model.child(group, name, keyAt);
-      readGroup(reading, name, content, keyAt);
+      readGroup(target, name, content, keyAt);
     } else {
       const { names, port } = located(() => expandHosts(name), keyAt);
       if (content !== null && !isMapping(content)) {
@@ -121,8 +122,10 @@ function readSection(
   }
 }
 
-/** The definition of `name` in a mapping that was read from a file. `at` is its place should it have none. */
-export function definitionIn(map: Record<string, unknown>, name: string, source: string, at: Position): Located {
-  const mark = positionOf(map, name);
-  return { value: map[name], at: mark?.keyAt ?? at, source, text: mark?.text };
+/**
+ * The definition of `name` in a mapping that was read from a file; `at` is its position where it has none of its own.
+ */
+export function definitionIn(map: Record<string, unknown>, name: string, source: string, at: Position): VarDefinition {
+  const position = positionOf(map, name);
+  return { value: map[name], at: position?.keyAt ?? at, source, text: position?.text };
 }

@@ -1,39 +1,45 @@
 /**
- * YAML as Ansible reads it (PyYAML, YAML 1.1), with the place of every value. Scalars are resolved here rather than by the
- * yaml package: `22:22` stays text instead of becoming 1342, a date stays text, and a key given twice is an error.
+ * YAML as Ansible reads it (PyYAML, YAML 1.1), with the position of every value. Scalars are resolved here and not by
+ * the yaml package: `22:22` stays text instead of becoming 1342, and a date stays text. A key given twice is an error.
  */
 import type { Document, LineCounter, Node, Scalar, YAMLMap, YAMLSeq } from 'yaml';
-import { type Position, UserError } from '../errors.ts';
+import { type Position, type Problem, UserError } from '../errors.ts';
 import { yaml as yamlPackage } from '../lazy-packages.ts';
-import { type NodePosition, setPositions, UnsafeText, VaultValue } from './yaml-positions.ts';
+import { type PartPosition, setPositions } from './yaml-positions.ts';
+import { UnsafeText, VaultValue } from './yaml-tags.ts';
 
-/** A file's value and where it begins. */
+/** The value of a YAML text, and where it begins. */
 export interface YamlValue {
   readonly value: unknown;
   readonly at: Position;
 }
 
 /**
- * Reads one YAML (or JSON) document. Nothing, or only comments, is null.
- * @throws UserError with every syntax error, unknown tag and repeated key.
+ * Reads one YAML (or JSON) document. An empty one, or one of only comments, is null.
+ * @throws UserError with every syntax error, unknown tag and repeated key; on a second document.
  */
 export async function readYaml(text: string, file: string): Promise<YamlValue> {
   const yaml = yamlPackage();
   const lines = new yaml.LineCounter();
-  // failsafe: every scalar comes as text. uniqueKeys: the package's own check takes seconds for 20,000 hosts.
   const document = yaml.parseDocument(text, {
+    // Every scalar comes as text.
     schema: 'failsafe',
     lineCounter: lines,
+    // The package's own check takes seconds for 20,000 hosts.
     uniqueKeys: false,
-    logLevel: 'silent',
+    // `silent` would drop a second document without an error.
+    logLevel: 'error',
     prettyErrors: false,
   });
   if (document.errors.length > 0) {
     throw new UserError(
-      document.errors.map((error) => ({
-        what: `not valid YAML: ${error.message.trim().replace(/[.:]$/, '')}`,
-        at: positionOf(lines, error.pos[0], file),
-      })),
+      document.errors.map(({ code, message, pos }): Problem => {
+        const at = positionAt(lines, pos[0], file);
+        if (code === 'MULTIPLE_DOCS') {
+          return { what: 'a second YAML document begins here', at, expected: 'one document per file' };
+        }
+        return { what: `not valid YAML: ${message.trim().replace(/[.:]$/, '')}`, at };
+      }),
     );
   }
   return new Reader(yaml, document, lines, file).read();
@@ -49,7 +55,7 @@ class Reader {
   readonly #document: Document;
   readonly #lines: LineCounter;
   readonly #file: string;
-  readonly #read = new Map<Node, unknown>();
+  readonly #values = new Map<Node, unknown>();
 
   constructor(yaml: Yaml, document: Document, lines: LineCounter, file: string) {
     this.#yaml = yaml;
@@ -66,18 +72,18 @@ class Reader {
   }
 
   #at(node: Node): Position {
-    return positionOf(this.#lines, node.range?.[0] ?? 0, this.#file);
+    return positionAt(this.#lines, node.range?.[0] ?? 0, this.#file);
   }
 
   #value(node: Node): unknown {
-    if (this.#read.has(node)) {
-      const known = this.#read.get(node);
+    if (this.#values.has(node)) {
+      const known = this.#values.get(node);
       if (known === UNFINISHED) throw new UserError({ what: 'an anchor that contains itself', at: this.#at(node) });
       return known;
     }
-    this.#read.set(node, UNFINISHED);
+    this.#values.set(node, UNFINISHED);
     const value = this.#convert(node);
-    this.#read.set(node, value);
+    this.#values.set(node, value);
     return value;
   }
 
@@ -97,21 +103,21 @@ class Reader {
 
   #list(node: YAMLSeq): unknown[] {
     this.#checkTag(node, ['seq']);
-    const marks = new Map<string, NodePosition>();
+    const positions = new Map<string, PartPosition>();
     const list = node.items.map((item, i) => {
       const child = this.#child(item, this.#at(node));
-      marks.set(String(i), child.mark);
+      positions.set(String(i), child.position);
       return child.value;
     });
-    setPositions(list, marks);
+    setPositions(list, positions);
     return list;
   }
 
-  #map(node: YAMLMap): Record<string, unknown> {
+  #map(node: YAMLMap): unknown {
     this.#checkTag(node, ['map']);
     const { isNode, isScalar } = this.#yaml;
     const map: Record<string, unknown> = {};
-    const marks = new Map<string, NodePosition>();
+    const positions = new Map<string, PartPosition>();
     const merged: { map: object; at: Position }[] = [];
     for (const pair of node.items) {
       if (!isNode(pair.key)) continue;
@@ -124,39 +130,41 @@ class Reader {
       if (key === '<<' && isScalar(pair.key) && pair.key.type === 'PLAIN') {
         for (const source of Array.isArray(child.value) ? child.value : [child.value]) {
           if (!isMapping(source)) {
-            throw new UserError({ what: '"<<" merges mappings, and this is none', at: child.mark.at });
+            throw new UserError({ what: '"<<" needs a mapping to merge', at: child.position.at });
           }
-          merged.push({ map: source, at: child.mark.at });
+          merged.push({ map: source, at: child.position.at });
         }
         continue;
       }
-      const earlier = marks.get(key)?.keyAt;
+      const earlier = positions.get(key)?.keyAt;
       if (earlier) {
         throw new UserError({ what: `"${key}" is given twice; first in line ${earlier.line}`, at: keyAt });
       }
       map[key] = child.value;
-      marks.set(key, { ...child.mark, keyAt });
+      positions.set(key, { ...child.position, keyAt });
     }
     // Own keys win over merged ones, earlier merged mappings over later ones (https://yaml.org/type/merge.html).
     for (const { map: source, at } of merged) {
       for (const [key, value] of Object.entries(source)) {
         if (Object.hasOwn(map, key)) continue;
         map[key] = value;
-        marks.set(key, { at, keyAt: at });
+        positions.set(key, { at, keyAt: at });
       }
     }
-    setPositions(map, marks);
-    return map;
+    setPositions(map, positions);
+    return taggedInJson(map, this.#at(node)) ?? map;
   }
 
-  #child(node: unknown, parentAt: Position): { value: unknown; mark: NodePosition } {
-    if (!this.#yaml.isNode(node)) return { value: null, mark: { at: parentAt } };
+  #child(node: unknown, parentAt: Position): { value: unknown; position: PartPosition } {
+    if (!this.#yaml.isNode(node)) return { value: null, position: { at: parentAt } };
     const value = this.#value(node);
     const at = this.#at(node);
-    const text = this.#yaml.isScalar(node) && typeof value !== 'string' ? String(node.value ?? '') : undefined;
-    // An empty value has no place of its own worth pointing at.
-    const mark = value === null && text === '' ? { at: parentAt } : { at };
-    return { value, mark: text === undefined ? mark : { ...mark, text } };
+    // Of an encrypted value the text is ciphertext, which nothing may take for the value.
+    const isOther = this.#yaml.isScalar(node) && typeof value !== 'string' && !(value instanceof VaultValue);
+    const text = isOther ? String(node.value ?? '') : undefined;
+    // An empty value has no position of its own worth showing.
+    const position = value === null && text === '' ? { at: parentAt } : { at };
+    return { value, position: text === undefined ? position : { ...position, text } };
   }
 
   #scalar(node: Scalar): unknown {
@@ -189,7 +197,14 @@ class Reader {
 
 const UNFINISHED = Symbol('unfinished');
 
-/** What a plain (unquoted) scalar means: PyYAML's YAML 1.1, without base 60 and without dates, which stay text. */
+/** JSON has no tags; Ansible writes `{"__ansible_vault": "..."}` and `{"__ansible_unsafe": "..."}` there. */
+function taggedInJson(map: Readonly<Record<string, unknown>>, at: Position): VaultValue | UnsafeText | undefined {
+  if (Object.hasOwn(map, '__ansible_vault')) return new VaultValue(at);
+  const unsafe = Object.hasOwn(map, '__ansible_unsafe') ? map['__ansible_unsafe'] : undefined;
+  return typeof unsafe === 'string' ? new UnsafeText(unsafe) : undefined;
+}
+
+/** What a plain (unquoted) scalar means: PyYAML's YAML 1.1, except that base 60 and dates stay text. */
 export function plainScalar(text: string): string | number | boolean | null {
   if (/^(~|null|Null|NULL|)$/.test(text)) return null;
   if (/^(yes|Yes|YES|true|True|TRUE|on|On|ON)$/.test(text)) return true;
@@ -203,7 +218,7 @@ export function plainScalar(text: string): string | number | boolean | null {
     const allowed =
       radix === 2 ? /^[01]+$/ : radix === 16 ? /^[\da-fA-F]+$/ : radix === 8 ? /^[0-7]+$/ : /^(0|[1-9]\d*)$/;
     const number = allowed.test(body) ? sign * Number.parseInt(body, radix) : Number.NaN;
-    // A number that JavaScript can't hold exactly (an account id) is better off as the text it was.
+    // A whole number that JavaScript cannot hold exactly (an account id) stays text.
     return Number.isSafeInteger(number) ? number : text;
   }
   if (/^[-+]?(\d+\.\d*([eE][-+]\d+)?|\.\d+([eE][-+]\d+)?)$/.test(digits)) return Number(digits);
@@ -212,12 +227,12 @@ export function plainScalar(text: string): string | number | boolean | null {
   return text;
 }
 
-/** True for a mapping: not null, not a list, not one of our markers. */
+/** True for a plain mapping: not null, not a list, not a tagged value or a secret. */
 export function isMapping(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;
 }
 
-function positionOf(lines: LineCounter, offset: number, file: string): Position {
+function positionAt(lines: LineCounter, offset: number, file: string): Position {
   const { line, col } = lines.linePos(offset);
   return { file, line: Math.max(line, 1), column: Math.max(col, 1) };
 }

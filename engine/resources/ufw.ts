@@ -3,8 +3,8 @@
  * user6.rules, which `ufw show added` prints as commands): read by the shell, since a Python start per rule is dear on a small
  * board, and complete, since `ufw show added` does not tell whether a rule has its IPv6 twin.
  */
-import { isIP } from 'node:net';
 import { InvalidValue } from '../errors.ts';
+import { parseNetwork } from '../ip-address.ts';
 import type { Explanation, Resource } from '../resource.ts';
 import { type Script, type ShellFunction, sh, shellFunction } from '../script.ts';
 import { type Names, validateOptions } from '../validate-options.ts';
@@ -300,39 +300,16 @@ function ports(given: number | string | undefined): string {
 /** An address or network the way ufw writes it: host bits cleared, no /32 or /128, IPv6 in its short form. */
 function network(given: string | undefined): { text: string; family?: 4 | 6 } {
   if (given === undefined || given === 'any') return { text: 'any' };
-  const [address = '', length] = given.split('/');
-  const family = isIP(address);
-  const bits = family === 4 ? 32 : 128;
-  const prefix = length === undefined ? bits : Number(length);
-  if ((family !== 4 && family !== 6) || !/^\d*$/.test(length ?? '') || prefix > bits) {
+  const network = parseNetwork(given);
+  if (network === undefined) {
     throw new InvalidValue({
       what: `firewall rule: "${given}" is no address or network`,
       expected: '10.0.0.5, 10.42.0.0/16, fd00::5, fd00::/8, any',
     });
   }
+  const { family, address, prefix } = network;
   if (prefix === 0) return { text: 'any' };
-  const masked = (toNumber(address, family) >> BigInt(bits - prefix)) << BigInt(bits - prefix);
-  return { text: toAddress(masked, family) + (prefix === bits ? '' : `/${prefix}`), family };
-}
-
-function toNumber(address: string, family: 4 | 6): bigint {
-  if (family === 4) return address.split('.').reduce((sum, part) => (sum << 8n) + BigInt(part), 0n);
-  const short = new URL(`http://[${address}]`).hostname.slice(1, -1);
-  const [head = '', tail] = short.split('::');
-  const groups = (text: string | undefined): string[] => (text ? text.split(':') : []);
-  const zeros = tail === undefined ? 0 : 8 - groups(head).length - groups(tail).length;
-  const all = [...groups(head), ...Array<string>(zeros).fill('0'), ...groups(tail)];
-  return all.reduce((sum, part) => (sum << 16n) + BigInt(`0x${part}`), 0n);
-}
-
-function toAddress(number: bigint, family: 4 | 6): string {
-  const [size, count] = family === 4 ? [8n, 4] : [16n, 8];
-  const parts = Array.from(
-    { length: count },
-    (_, i) => (number >> (size * BigInt(count - 1 - i))) & ((1n << size) - 1n),
-  );
-  if (family === 4) return parts.join('.');
-  return new URL(`http://[${parts.map((part) => part.toString(16)).join(':')}]`).hostname.slice(1, -1);
+  return { text: prefix === (family === 4 ? 32 : 128) ? address : `${address}/${prefix}`, family };
 }
 
 /** What ufw's messages mean. */

@@ -1,14 +1,17 @@
 /**
- * Handlebars' own parser, and a renderer that is strict everywhere: Handlebars' `strict` stays silent where a missing name
- * stands in `{{#if}}`, `{{#each}}` or a helper's arguments. The renderer makes no code, knows no partials and no prototypes.
+ * Handlebars' parser with a renderer of our own, which is strict everywhere: the `strict` of Handlebars accepts a
+ * missing name in `{{#if}}`, `{{#each}}` and a helper's arguments. The renderer generates no code, and has no partials
+ * and no prototypes.
  */
 import { didYouMean, InvalidValue, kindOf, type Position } from '../errors.ts';
 import { handlebarsParser } from '../lazy-packages.ts';
 import { Secret, SecretText } from '../secret.ts';
-import type { Render } from '../template.ts';
 import { HELPERS, HelperError, textOf } from './helpers.ts';
 import { Scope } from './scope.ts';
-import { SecretWords } from './secrets.ts';
+import { SecretPlaceholders } from './secrets.ts';
+
+/** Renders a template. A text with secrets in it is a {@link SecretText}, one without is a string. */
+export type Render = (data: Readonly<Record<string, unknown>>) => string | SecretText;
 
 type Program = hbs.AST.Program;
 type Node = hbs.AST.Node;
@@ -16,8 +19,9 @@ type Node = hbs.AST.Node;
 const parsed = new Map<string, Program>();
 
 /**
- * A template from its text, parsed at once and once per text. `file` names it in messages.
- * @throws WrongValue on a syntax error.
+ * Compiles the text of a template. Each text is parsed once.
+ * @param file Its name in messages.
+ * @throws InvalidValue on a syntax error.
  */
 export function compileTemplate(text: string, file: string): Render {
   let program = parsed.get(text);
@@ -27,8 +31,8 @@ export function compileTemplate(text: string, file: string): Render {
   }
   const root = program;
   return (data) => {
-    const words = new SecretWords();
-    return words.finish(new Renderer(file, words).program(root, Scope.of(data)));
+    const secrets = new SecretPlaceholders();
+    return secrets.restore(new Renderer(file, secrets).program(root, Scope.of(data)));
   };
 }
 
@@ -37,11 +41,17 @@ function parse(text: string, file: string): Program {
     return handlebarsParser().parse(text);
   } catch (error) {
     if (!(error instanceof Error)) throw error;
-    throw new InvalidValue({ what: `not a template: ${syntaxMessage(error.message)}`, at: syntaxPlace(error, file) });
+    throw new InvalidValue({
+      what: `not a template: ${syntaxMessage(error.message)}`,
+      at: syntaxPosition(error, file),
+    });
   }
 }
 
-/** Handlebars says `Parse error on line 2:`, a drawing, and what it expected; the last line is for people. */
+/**
+ * Handlebars' message is `Parse error on line 2:`, an excerpt, and the tokens it expected; only the last line is of
+ * use.
+ */
 function syntaxMessage(message: string): string {
   const [, got] = /, got '([^']*)'$/.exec(message) ?? [];
   if (got === 'EOF') return 'a {{ or a block is not closed';
@@ -50,7 +60,7 @@ function syntaxMessage(message: string): string {
   return message.replace(/ - \d+:\d+$/, '');
 }
 
-function syntaxPlace(error: Error, file: string): Position {
+function syntaxPosition(error: Error, file: string): Position {
   if ('lineNumber' in error && 'column' in error) {
     return { file, line: Number(error.lineNumber), column: Number(error.column) + 1 };
   }
@@ -60,11 +70,11 @@ function syntaxPlace(error: Error, file: string): Position {
 
 class Renderer {
   readonly #file: string;
-  readonly #words: SecretWords;
+  readonly #secrets: SecretPlaceholders;
 
-  constructor(file: string, words: SecretWords) {
+  constructor(file: string, secrets: SecretPlaceholders) {
     this.#file = file;
-    this.#words = words;
+    this.#secrets = secrets;
   }
 
   program(program: Program | undefined, scope: Scope): string {
@@ -76,7 +86,11 @@ class Renderer {
     if (isNode(node, 'CommentStatement')) return '';
     if (isNode(node, 'MustacheStatement')) {
       const value = this.#call(node, scope);
-      return this.#guard(node.path, () => textOf(value, this.#words), `"${sourceOf(node.path)}" cannot stand here: `);
+      return this.#withPosition(
+        node.path,
+        () => textOf(value, this.#secrets),
+        `"${sourceOf(node.path)}" cannot be written: `,
+      );
     }
     if (isNode(node, 'BlockStatement')) return this.#block(node, scope);
     throw this.#problem(node, `${node.type.replace(/Statement$/, '').toLowerCase()}s are not supported in templates`);
@@ -98,8 +112,8 @@ class Renderer {
       const names = new Map(node.program.blockParams?.slice(0, 1).map((each) => [each, value] as const));
       return isTrue(value) ? this.program(node.program, scope.inside(value, names)) : this.program(node.inverse, scope);
     }
-    const holds = isTrue(value) === (name === 'if');
-    return this.program(holds ? node.program : node.inverse, scope);
+    const isMet = isTrue(value) === (name === 'if');
+    return this.program(isMet ? node.program : node.inverse, scope);
   }
 
   #each(node: hbs.AST.BlockStatement, value: unknown, param: Node, scope: Scope): string {
@@ -123,7 +137,7 @@ class Renderer {
       .join('');
   }
 
-  /** A helper's result, or the value of a name. */
+  /** The result of a helper, or the value of a name. */
   #call(node: hbs.AST.MustacheStatement | hbs.AST.SubExpression, scope: Scope): unknown {
     const { path, params } = node;
     if (!isNode(path, 'PathExpression')) return this.#value(path, scope);
@@ -138,14 +152,18 @@ class Renderer {
         near: didYouMean(path.original, Object.keys(HELPERS)),
       });
     }
-    if (params.length < helper.least || params.length > helper.most || (node.hash?.pairs.length ?? 0) > 0) {
-      throw this.#problem(path, `{{${path.original}}} is used wrongly`, { expected: `{{${helper.usage}}}` });
+    if (
+      params.length < helper.minArguments ||
+      params.length > helper.maxArguments ||
+      (node.hash?.pairs.length ?? 0) > 0
+    ) {
+      throw this.#problem(path, `{{${path.original}}} has the wrong arguments`, { expected: `{{${helper.usage}}}` });
     }
-    const args = params.map((param, i) => this.#value(param, scope, i === 0 && helper.forgiving));
-    return this.#guard(path, () => helper.run(args, this.#words), '');
+    const args = params.map((param, i) => this.#value(param, scope, i === 0 && helper.acceptsMissing));
+    return this.#withPosition(path, () => helper.run(args, this.#secrets), '');
   }
 
-  #value(node: Node, scope: Scope, forgiving = false): unknown {
+  #value(node: Node, scope: Scope, acceptsMissing = false): unknown {
     if (isNode(node, 'SubExpression')) return this.#call(node, scope);
     if (isNode(node, 'StringLiteral') || isNode(node, 'NumberLiteral') || isNode(node, 'BooleanLiteral')) {
       return node.value;
@@ -154,7 +172,7 @@ class Renderer {
     if (!isNode(node, 'PathExpression')) throw this.#problem(node, `${node.type} is not supported in templates`);
     const { data, depth, parts } = node;
     const { value, known } = scope.lookup({ data, depth, parts, scoped: isScoped(node) });
-    if (value !== undefined || forgiving) return value;
+    if (value !== undefined || acceptsMissing) return value;
     if (known.includes(parts.at(-1) ?? '')) {
       const { line, column } = node.loc.start;
       throw new InvalidValue({
@@ -169,11 +187,12 @@ class Renderer {
     });
   }
 
-  #guard<T>(node: Node, run: () => T, before: string): T {
+  /** An error of a helper gets the position of `node`. */
+  #withPosition<T>(node: Node, run: () => T, prefix: string): T {
     try {
       return run();
     } catch (error) {
-      if (error instanceof HelperError) throw this.#problem(node, `${before}${error.message}`);
+      if (error instanceof HelperError) throw this.#problem(node, `${prefix}${error.message}`);
       throw error;
     }
   }
@@ -214,7 +233,7 @@ function isNode<T extends keyof Nodes>(node: Node, type: T): node is Nodes[T] {
   return node.type === type;
 }
 
-/** `this.name` and `./name` are looked up in the data, never among helpers and block names. */
+/** `this.name` and `./name` are always names of the data, never helpers or names of `as |item|`. */
 function isScoped(path: hbs.AST.PathExpression): boolean {
   return /^(this\b|\.)/.test(path.original);
 }
@@ -223,7 +242,7 @@ function sourceOf(node: Node): string {
   return isNode(node, 'PathExpression') ? node.original : node.type;
 }
 
-/** Handlebars' idea of true: not false, empty, zero, an empty list. */
+/** True as Handlebars has it: false, 0, empty text and an empty list are not. */
 function isTrue(value: unknown): boolean {
   if (Array.isArray(value)) return value.length > 0;
   if (value instanceof Secret || value instanceof SecretText) return value.reveal() !== '';

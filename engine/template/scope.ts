@@ -1,14 +1,14 @@
-/** Where a template's names are looked up: the data at hand, what is around it, `@index` and its like. */
+/** Looks up the names of a template: in the current data, in what encloses it, in `@index` and the like. */
 
-/** Data of loops: `@index`, `@key`, `@first`, `@last`; `@root`. */
-export interface LoopData {
+/** The `@` names: `@index`, `@key`, `@first`, `@last`, `@root`. */
+interface LoopData {
   readonly values: Readonly<Record<string, unknown>>;
   readonly outer: LoopData | undefined;
 }
 
-/** What is in scope at one place of a template. Immutable. */
+/** The names at one position of a template. Immutable. */
 export class Scope {
-  /** `this`, then what `../` reaches, innermost first. */
+  /** `this`, then what `../` refers to, innermost first. */
   readonly #contexts: readonly unknown[];
   readonly #loop: LoopData;
   /** Names given by `as |item i|`, innermost last. */
@@ -25,20 +25,15 @@ export class Scope {
     return new Scope([data], { values: { root: data }, outer: undefined }, new Map());
   }
 
-  /** Inside a block: another `this`, loop data and names of its own. */
+  /** The scope inside a block: another `this`, its loop data and its names. */
   inside(context: unknown, names: ReadonlyMap<string, unknown>, loop?: Readonly<Record<string, unknown>>): Scope {
-    // As in Handlebars, a block with the same context is no step for `../`.
+    // As in Handlebars, `../` does not count a block with the same context.
     const contexts = context === this.#contexts[0] ? this.#contexts : [context, ...this.#contexts];
     const data = loop ? { values: { ...this.#loop.values, ...loop }, outer: this.#loop } : this.#loop;
     return new Scope(contexts, data, new Map([...this.#named, ...names]));
   }
 
-  /** `this`. */
-  get context(): unknown {
-    return this.#contexts[0];
-  }
-
-  /** Where the first part of a path is looked up. */
+  /** The value of a path, and the names there are at its last part. */
   lookup(path: {
     readonly data: boolean;
     readonly depth: number;
@@ -51,17 +46,17 @@ export class Scope {
     const { data, depth, parts, scoped } = path;
     const [first, ...rest] = parts;
     let start: unknown;
-    let left: readonly string[] = parts;
+    let remaining: readonly string[] = parts;
     if (data) {
       let loop: LoopData | undefined = this.#loop;
       for (let i = 0; i < depth; i++) loop = loop?.outer;
       start = loop?.values;
     } else if (depth === 0 && !scoped && first !== undefined && this.#named.has(first)) {
       start = this.#named.get(first);
-      left = rest;
+      remaining = rest;
     } else start = this.#contexts[depth];
     let known: readonly string[] = [];
-    for (const part of left) {
+    for (const part of remaining) {
       known = ownNames(start);
       start = own(start, part);
       if (start === undefined) break;
@@ -70,7 +65,7 @@ export class Scope {
   }
 }
 
-/** Own properties only: nothing of a prototype is ever reached. */
+/** Own properties only: a template reaches no prototype. */
 function own(value: unknown, name: string): unknown {
   if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name)) return undefined;
   const found: unknown = Reflect.get(value, name);

@@ -1,6 +1,6 @@
 /**
- * Secrets on their way through a template. While it renders, each is an unguessable word, so that helpers can work on text;
- * afterwards the text is cut at those words and the secrets stand between its pieces, still closed.
+ * Secrets in templates. While a template renders, each secret is a random placeholder, so that helpers can work on
+ * plain text. Afterwards the placeholders are replaced by the secrets, which are still closed.
  */
 import { randomUUID } from 'node:crypto';
 import { Secret, SecretText } from '../secret.ts';
@@ -8,46 +8,50 @@ import { Secret, SecretText } from '../secret.ts';
 type Part = string | Secret;
 
 /** The secrets of one rendering. */
-export class SecretWords {
-  // Letters and digits only: no helper needs to quote it, no YAML writer folds it.
-  readonly #key = `hw${randomUUID().replaceAll('-', '')}x`;
-  readonly #meanings: (readonly Part[])[] = [];
+export class SecretPlaceholders {
+  // Letters and digits only: no helper needs to quote it, and no YAML writer folds it.
+  readonly #prefix = `hw${randomUUID().replaceAll('-', '')}x`;
+  /** What each placeholder stands for, by its number. */
+  readonly #parts: (readonly Part[])[] = [];
 
-  /** A secret, or a text with secrets, as text with words for them; `change` is made to each secret. */
+  /** The text of a secret with placeholders; `change` is applied to each secret. */
   textOf(value: Secret | SecretText, change: (plain: string) => string = (plain) => plain): string {
     const parts = value instanceof Secret ? [value] : value.parts;
     return parts
-      .map((part) => (typeof part === 'string' ? part : this.#wordFor([new Secret(change(part.reveal()))])))
+      .map((part) => (typeof part === 'string' ? part : this.#add([new Secret(change(part.reveal()))])))
       .join('');
   }
 
-  /** A list or mapping in which each text with a secret in it is one word. */
-  close(value: unknown): unknown {
-    if (value instanceof Secret) return this.#wordFor([value]);
-    if (value instanceof SecretText) return this.#wordFor(value.parts);
-    if (Array.isArray(value)) return value.map((item) => this.close(item));
+  /** A list or mapping in which a placeholder stands for each text with a secret in it. */
+  replaceIn(value: unknown): unknown {
+    if (value instanceof Secret) return this.#add([value]);
+    if (value instanceof SecretText) return this.#add(value.parts);
+    if (Array.isArray(value)) return value.map((item) => this.replaceIn(item));
     if (typeof value !== 'object' || value === null) return value;
-    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, this.close(item)]));
+    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, this.replaceIn(item)]));
   }
 
-  /** JSON or YAML made from what {@link close} gave, each word in it as a double-quoted scalar: secrets may hold anything. */
-  quoteWords(text: string): string {
-    return text.replace(new RegExp(`"?${this.#key}(\\d+)z"?`, 'g'), (_, index: string) => {
-      const parts = this.#meanings[Number(index)] ?? [];
-      const inner = parts.map((part) =>
-        typeof part === 'string' ? escaped(part) : new Secret(escaped(part.reveal())),
+  /**
+   * JSON or YAML of what {@link replaceIn} returned. Each placeholder becomes a double-quoted scalar: a secret may hold
+   * anything.
+   */
+  quote(text: string): string {
+    return text.replace(new RegExp(`"?${this.#prefix}(\\d+)z"?`, 'g'), (_, index: string) => {
+      const parts = this.#parts[Number(index)] ?? [];
+      const escaped = parts.map((part) =>
+        typeof part === 'string' ? escapeText(part) : new Secret(escapeText(part.reveal())),
       );
-      return this.#wordFor(['"', ...inner, '"']);
+      return this.#add(['"', ...escaped, '"']);
     });
   }
 
-  /** What was rendered, with the secrets in their places. */
-  finish(text: string): string | SecretText {
+  /** The rendered text, the placeholders replaced by the secrets. */
+  restore(text: string): string | SecretText {
     const parts: Part[] = [];
     let end = 0;
-    for (const match of text.matchAll(new RegExp(`${this.#key}(\\d+)z`, 'g'))) {
+    for (const match of text.matchAll(new RegExp(`${this.#prefix}(\\d+)z`, 'g'))) {
       if (match.index > end) parts.push(text.slice(end, match.index));
-      parts.push(...(this.#meanings[Number(match[1])] ?? []));
+      parts.push(...(this.#parts[Number(match[1])] ?? []));
       end = match.index + match[0].length;
     }
     if (end === 0) return text;
@@ -55,13 +59,14 @@ export class SecretWords {
     return new SecretText(parts);
   }
 
-  #wordFor(parts: readonly Part[]): string {
-    this.#meanings.push(parts);
-    return `${this.#key}${this.#meanings.length - 1}z`;
+  /** A new placeholder. */
+  #add(parts: readonly Part[]): string {
+    this.#parts.push(parts);
+    return `${this.#prefix}${this.#parts.length - 1}z`;
   }
 }
 
-/** Text as it stands between the quotes of a JSON string, which a YAML double-quoted scalar reads alike. */
-function escaped(text: string): string {
+/** Text between the quotes of a JSON string, which is also a YAML double-quoted scalar. */
+function escapeText(text: string): string {
   return JSON.stringify(text).slice(1, -1);
 }

@@ -1,16 +1,17 @@
 /**
- * Values as their schema wants them. INI and `-e name=value` have no types, and a reference inside text always gives text, so
- * there `"6443"` is a number where a number is declared. A value that was written with a type keeps it.
+ * Converts values to the types of their schema. INI and `-e name=value` have no types, and a reference inside text
+ * always gives text: there `"6443"` becomes a number where the schema says so. A value that was written with a type
+ * keeps it.
  */
-import type { Located } from '../inventory/inventory.ts';
+import type { VarDefinition } from '../inventory/inventory.ts';
 import { isMapping } from '../inventory/yaml.ts';
 import { Secret, SecretText } from '../secret.ts';
 import type { ValueSchema } from './schema.ts';
 
-/** A variable's value ready for ajv: secrets open, containers copied (ajv writes defaults into them). */
-export function coerce(value: unknown, definition: Located, schema: ValueSchema): unknown {
+/** A variable's value as ajv takes it: secrets open, lists and mappings copied (ajv writes defaults into them). */
+export function coerce(value: unknown, definition: VarDefinition, schema: ValueSchema): unknown {
   const { untyped, text } = definition;
-  // `version=1.30` in INI is the number 1.3 to Python; its text is what was meant. `name="'1.30'"` is text already.
+  // `version=1.30` in INI is the number 1.3 to Python; the text is what was meant. `name="'1.30'"` is text already.
   if (untyped && schema.type === 'string' && typeof value !== 'string' && text !== undefined && !isContainer(value)) {
     return text;
   }
@@ -19,7 +20,7 @@ export function coerce(value: unknown, definition: Located, schema: ValueSchema)
 
 function coerceValue(value: unknown, written: unknown, schema: ValueSchema, untyped: boolean): unknown {
   if (value instanceof Secret || value instanceof SecretText) return value.reveal();
-  const loose = untyped || (typeof written === 'string' && written.includes('{{'));
+  const isConverted = untyped || (typeof written === 'string' && written.includes('{{'));
   if (Array.isArray(value)) {
     const items = schema.type === 'array' ? schema.items : undefined;
     return value.map((item: unknown, i) => {
@@ -28,17 +29,17 @@ function coerceValue(value: unknown, written: unknown, schema: ValueSchema, unty
     });
   }
   if (isMapping(value)) {
-    const of = (key: string): ValueSchema | undefined =>
+    const schemaOf = (key: string): ValueSchema | undefined =>
       schema.type === 'object' ? (schema.properties?.[key] ?? (schema.additionalProperties || undefined)) : undefined;
     return Object.fromEntries(
       Object.entries(value).map(([key, item]) => {
         const part = isMapping(written) ? written[key] : undefined;
-        const inner = of(key);
+        const inner = schemaOf(key);
         return [key, inner ? coerceValue(item, part, inner, false) : copy(item)];
       }),
     );
   }
-  return loose ? coerceScalar(value, schema) : value;
+  return isConverted ? coerceScalar(value, schema) : value;
 }
 
 function coerceScalar(value: unknown, schema: ValueSchema): unknown {
@@ -64,7 +65,7 @@ function isContainer(value: unknown): boolean {
   return typeof value === 'object' && value !== null;
 }
 
-/** `value` with everything that its schema declares secret closed, at any depth. */
+/** `value` with a Secret for every text that its schema declares secret, at any depth. */
 export function closeSecrets(value: unknown, schema: ValueSchema): unknown {
   if (schema.type === 'string') return schema.secret && typeof value === 'string' ? new Secret(value) : value;
   if (schema.type === 'array' && Array.isArray(value)) {

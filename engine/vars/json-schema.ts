@@ -1,10 +1,10 @@
-/** Our schemas as plain JSON Schema: for ajv, and for editors. */
+/** Variable schemas as JSON Schema, for ajv and for editors. */
 import type { ValueSchema, VarsSchema } from './schema.ts';
 
 /** A JSON Schema, as plain data. */
 export type JsonSchema = Readonly<Record<string, unknown>>;
 
-/** One value. A mapping with named keys takes no others unless it says so. */
+/** The schema of one value. A mapping with named keys takes no others unless it says so. */
 export function valueJsonSchema(schema: ValueSchema): JsonSchema {
   switch (schema.type) {
     case 'array':
@@ -22,7 +22,7 @@ export function valueJsonSchema(schema: ValueSchema): JsonSchema {
   }
 }
 
-/** All variables of a role, as one mapping that may hold others' variables too. */
+/** The schema of a role's variables: a mapping that may also hold other variables. */
 export function varsJsonSchema(schema: VarsSchema): JsonSchema {
   return {
     type: 'object',

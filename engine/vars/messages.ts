@@ -1,41 +1,41 @@
-/** What ajv finds wrong, in people's words and with its place in their files. */
+/** Turns ajv's errors into problems, with the position in the user's files. */
 import type { ErrorObject } from 'ajv';
 import { didYouMean, kindOf, type Problem } from '../errors.ts';
-import type { Located } from '../inventory/inventory.ts';
-import { type LocatedPart, locate } from '../inventory/yaml-positions.ts';
+import type { VarDefinition } from '../inventory/inventory.ts';
+import { findPart, type ValuePart } from '../inventory/yaml-positions.ts';
 import { holdsSecret } from './coerce.ts';
 import { FORMATS } from './formats.ts';
 import type { StringSchema, ValueSchema, VarsSchema } from './schema.ts';
 
-/** What a role's messages are about. */
+/** The role and host whose variables were validated. */
 export interface MessageContext {
   readonly role: string;
   readonly host: string;
   readonly schema: VarsSchema;
-  /** Where each variable was set; missing where it was not. */
-  readonly definitions: ReadonlyMap<string, Located>;
+  /** The definition of each variable that is set. */
+  readonly definitions: ReadonlyMap<string, VarDefinition>;
 }
 
-/** One of ajv's errors as a problem. */
+/** The problem that an error of ajv stands for. */
 export function problemOf(error: ErrorObject, context: MessageContext): Problem {
   const path = error.instancePath
     .split('/')
     .slice(1)
     .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'));
   const [name] = path;
-  if (name === undefined) return missing(String(error.params['missingProperty']), context);
+  if (name === undefined) return missingVariable(String(error.params['missingProperty']), context);
   const definition = context.definitions.get(name);
-  const place = definition && locate(definition, path.slice(1));
+  const part = definition && findPart(definition, path.slice(1));
   const schema = schemaAt(context.schema, path);
   const shown = showPath(path);
-  const base = { at: place?.at, host: place?.at ? undefined : context.host };
+  const base = { at: part?.at, host: part?.at ? undefined : context.host };
   const from = definition && !definition.at ? ` (set by ${definition.source})` : '';
   switch (error.keyword) {
     case 'additionalProperties': {
       const key = String(error.params['additionalProperty']);
       const known = schema?.type === 'object' ? Object.keys(schema.properties ?? {}) : [];
       const near = didYouMean(key, known);
-      const keyAt = definition && locate(definition, [...path.slice(1), key]).keyAt;
+      const keyAt = definition && findPart(definition, [...path.slice(1), key]).keyAt;
       return {
         ...base,
         at: keyAt ?? base.at,
@@ -47,21 +47,25 @@ export function problemOf(error: ErrorObject, context: MessageContext): Problem 
     case 'required': {
       const key = String(error.params['missingProperty']);
       const inner = schema?.type === 'object' ? schema.properties?.[key] : undefined;
-      return { ...base, what: `${shown} lacks "${key}"${from}`, expected: inner && `${key}: ${describe(inner)}` };
+      return {
+        ...base,
+        what: `missing key "${key}" in ${shown}${from}`,
+        expected: inner && `${key}: ${describe(inner)}`,
+      };
     }
     default: {
-      const value = show(error.data, schema, place);
+      const value = show(error.data, schema, part);
       return {
         ...base,
         what: `${shown}${from} ${complaint(error, value)}`,
         expected: schema && describe(schema),
-        hint: advice(error, schema, place),
+        hint: advice(error, schema, part),
       };
     }
   }
 }
 
-function missing(name: string, { role, host, schema }: MessageContext): Problem {
+function missingVariable(name: string, { role, host, schema }: MessageContext): Problem {
   const declared = schema.properties[name];
   const example = declared?.examples?.[0];
   return {
@@ -75,7 +79,7 @@ function missing(name: string, { role, host, schema }: MessageContext): Problem 
   };
 }
 
-/** The sentence after the variable's name. */
+/** The rest of the message after the variable's name. */
 function complaint(error: ErrorObject, value: string): string {
   const { params } = error;
   switch (error.keyword) {
@@ -101,12 +105,8 @@ function complaint(error: ErrorObject, value: string): string {
   }
 }
 
-/** What to do about a value, where that is more than writing another one. */
-function advice(
-  error: ErrorObject,
-  schema: ValueSchema | undefined,
-  place: LocatedPart | undefined,
-): string | undefined {
+/** What to do, where it is more than to write another value. */
+function advice(error: ErrorObject, schema: ValueSchema | undefined, part: ValuePart | undefined): string | undefined {
   const value: unknown = error.data;
   if (error.keyword === 'enum' && schema?.type === 'string' && typeof value === 'string') {
     const near = didYouMean(value, schema.enum ?? []);
@@ -114,8 +114,8 @@ function advice(
   }
   if (error.keyword !== 'type' || !schema) return undefined;
   if (schema.type === 'string' && (typeof value === 'number' || typeof value === 'boolean')) {
-    const text = place?.text ?? String(value);
-    // Whether a secret fits is a secret too.
+    const text = part?.text ?? String(value);
+    // That a secret would be valid in quotes is not shown either.
     if (holdsSecret(schema)) return 'put it in quotes';
     return fits(text, schema) ? `put it in quotes: "${text}"` : undefined;
   }
@@ -130,27 +130,27 @@ function advice(
   return undefined;
 }
 
-/** A value for a message: its kind and itself, shortened; only its kind where it is secret. */
-function show(value: unknown, schema: ValueSchema | undefined, place: LocatedPart | undefined): string {
+/** A value in a message: its type and the value, shortened; only the type of a secret. */
+function show(value: unknown, schema: ValueSchema | undefined, part: ValuePart | undefined): string {
   const kind = kindOf(value);
   if (value === null || value === undefined || (schema && holdsSecret(schema))) return kind;
-  const text = typeof value === 'string' ? JSON.stringify(value) : (place?.text ?? JSON.stringify(value));
+  const text = typeof value === 'string' ? JSON.stringify(value) : (part?.text ?? JSON.stringify(value));
   const short = text.length > 60 ? `${text.slice(0, 57)}...` : text;
-  if (typeof value === 'number' && place?.text !== undefined && place.text !== String(value)) {
-    return `the number ${value} (that is how YAML reads ${place.text})`;
+  if (typeof value === 'number' && part?.text !== undefined && part.text !== String(value)) {
+    return `the number ${value} (that is how YAML reads ${part.text})`;
   }
-  if (typeof value === 'boolean' && place?.text !== undefined && place.text !== String(value)) {
-    return `the boolean ${String(value)} (that is how YAML reads ${place.text})`;
+  if (typeof value === 'boolean' && part?.text !== undefined && part.text !== String(value)) {
+    return `the boolean ${String(value)} (that is how YAML reads ${part.text})`;
   }
   return kind === 'text' ? `the text ${short}` : kind.startsWith('a ') ? `the ${kind.slice(2)} ${short}` : short;
 }
 
-/** What a schema allows, in words: `a whole number, 1 to 65535`. */
+/** What a schema allows, for messages: `a whole number, 1 to 65535`. */
 export function describe(schema: ValueSchema): string {
   switch (schema.type) {
     case 'string':
       if (schema.enum) return schema.enum.join(', ');
-      if (schema.format) return FORMATS[schema.format]?.words ?? schema.format;
+      if (schema.format) return FORMATS[schema.format]?.description ?? schema.format;
       if (schema.pattern) return likeOf(schema, schema.pattern);
       return schema.minLength ? `text, at least ${schema.minLength} characters` : 'text';
     case 'integer':
@@ -184,7 +184,7 @@ function fits(text: string, { enum: words, pattern, format, minLength = 0 }: Str
   );
 }
 
-/** A pattern says little to people; what fits it says more. */
+/** An example says more than a pattern. */
 function likeOf({ examples, default: usual, secret }: StringSchema, pattern: string): string {
   const [like] = secret ? [] : [...(examples ?? []), usual].filter((value) => value !== undefined && value !== '');
   return like === undefined ? `text that matches ${pattern}` : `text like ${String(like)}, matching ${pattern}`;

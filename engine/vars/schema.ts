@@ -1,10 +1,10 @@
 /**
- * Variables of a role: one JSON Schema, from which come the static type, the validation error, the editor's completion and the
- * reference page. The subset below is what group_vars need; ajv checks it (validate.ts).
+ * The schema of a role's variables. The static type, the validation, the completion in editors and the reference page
+ * all come from it. It is the subset of JSON Schema that group_vars need; ajv checks values (validate.ts).
  */
 import type { Secret } from '../secret.ts';
 
-/** What every variable says of itself. */
+/** What every variable has. */
 interface Described {
   /** One or two sentences: what it is, its unit, what changing it does. */
   readonly description: string;
@@ -47,7 +47,10 @@ export interface ArraySchema extends Described {
   readonly uniqueItems?: boolean;
 }
 
-/** A mapping with named keys (`properties`), with any keys of one type (`additionalProperties`), or of anything (neither). */
+/**
+ * A mapping with named keys (`properties`), with any keys of one type (`additionalProperties`), or of anything
+ * (neither).
+ */
 export interface ObjectSchema extends Described {
   readonly type: 'object';
   readonly properties?: Readonly<Record<string, ValueSchema>>;

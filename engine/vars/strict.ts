@@ -1,16 +1,14 @@
-/** Variables and facts as roles get them: reading one that is misspelt would be "undefined" in what the role writes. */
+/** Variables and facts as roles get them: a misspelt one would be "undefined" in what the role writes. */
 
+import { PROBED_PROPERTIES } from '../inventory/strict-host.ts';
 import type { Role } from '../role.ts';
 import { UnknownOption, unknownKeys } from '../validate-options.ts';
 
-/** What a language or a promise may ask any object for. */
-const ASKED_OF_ALL = ['then', 'toJSON'];
-
 /**
- * Values of which only those may be read that are declared.
- * @param noun What is read: `variable`, `fact`.
+ * `values` that refuse a name which is not declared.
+ * @param noun What a value is: `variable`, `fact`.
  * @param role The name of the role that reads it.
- * @throws UnknownOption from another reading.
+ * @throws UnknownOption from reading such a name.
  */
 export function strict<Values extends Readonly<Record<string, unknown>>>(
   values: Values,
@@ -20,7 +18,7 @@ export function strict<Values extends Readonly<Record<string, unknown>>>(
 ): Values {
   return new Proxy(values, {
     get(target, name, receiver) {
-      if (typeof name === 'string' && !(name in target) && !(name in declared) && !ASKED_OF_ALL.includes(name)) {
+      if (typeof name === 'string' && !(name in target) && !(name in declared) && !PROBED_PROPERTIES.includes(name)) {
         throw new UnknownOption(unknownKeys(noun, `role ${role}`, [name], declared));
       }
       return Reflect.get(target, name, receiver);

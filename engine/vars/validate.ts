@@ -1,7 +1,7 @@
-/** A role's variables for a host: found, checked against the role's schema, defaults filled in, secrets closed. */
+/** A role's variables for a host: validated by the role's schema, with defaults, and with Secrets. */
 import type { Ajv, ValidateFunction } from 'ajv';
 import { type Problem, UserError } from '../errors.ts';
-import type { InventoryHost, Located } from '../inventory/inventory.ts';
+import type { InventoryHost, VarDefinition } from '../inventory/inventory.ts';
 import { ajv as ajvPackage } from '../lazy-packages.ts';
 import { closeSecrets, coerce } from './coerce.ts';
 import { FORMATS } from './formats.ts';
@@ -9,7 +9,7 @@ import { varsJsonSchema } from './json-schema.ts';
 import { problemOf } from './messages.ts';
 import type { Infer, VarsSchema } from './schema.ts';
 
-/** A role, as far as its variables go. */
+/** A role's name and its schema. */
 export interface DeclaresVars<S extends VarsSchema = VarsSchema> {
   readonly name: string;
   readonly vars: S;
@@ -21,12 +21,12 @@ export type VarsResult<V> =
   | { readonly vars: undefined; readonly problems: readonly Problem[] };
 
 /**
- * The variables that `role` declares, as they hold for `host`. What a play or a role call brings goes in by
- * {@link InventoryHost.withVars}. Never throws for what a user wrote.
+ * The values of a role's variables for a host. Those of a play or a role call are added by {@link
+ * InventoryHost.withVars}. What is wrong with a user's value is a problem in the result, never an error.
  */
 export function validateVars<S extends VarsSchema>(role: DeclaresVars<S>, host: InventoryHost): VarsResult<Infer<S>> {
   const problems: Problem[] = [];
-  const definitions = new Map<string, Located>();
+  const definitions = new Map<string, VarDefinition>();
   const values: Record<string, unknown> = {};
   for (const [name, schema] of Object.entries(role.vars.properties)) {
     const [definition] = host.definitions(name);
@@ -44,7 +44,7 @@ export function validateVars<S extends VarsSchema>(role: DeclaresVars<S>, host: 
   if (!check(values)) {
     const context = { role: role.name, host: host.name, schema: role.vars, definitions };
     for (const error of check.errors ?? []) {
-      // A value that could not be read is not missing too.
+      // A value that cannot be read is reported already.
       if (error.instancePath === '' && failed.includes(String(error.params['missingProperty']))) continue;
       problems.push(problemOf(error, context));
     }
@@ -55,7 +55,7 @@ export function validateVars<S extends VarsSchema>(role: DeclaresVars<S>, host: 
   return isChecked<Infer<S>>(vars, problems) ? { vars, problems: [] } : { vars: undefined, problems };
 }
 
-/** The type follows from the schema, and ajv has just compared the values with it. */
+/** ajv has compared the values with the schema, from which the type is inferred. */
 function isChecked<V>(vars: unknown, problems: readonly Problem[]): vars is V {
   return vars !== undefined && problems.length === 0;
 }
@@ -63,7 +63,7 @@ function isChecked<V>(vars: unknown, problems: readonly Problem[]): vars is V {
 let ajv: Ajv | undefined;
 const validators = new WeakMap<VarsSchema, ValidateFunction>();
 
-/** ajv's check for a schema, compiled once. ajv itself is loaded with the first. */
+/** ajv's check of a schema, compiled once. The package is loaded with the first. */
 function validatorOf(schema: VarsSchema): ValidateFunction {
   const known = validators.get(schema);
   if (known) return known;
@@ -80,7 +80,7 @@ function loadAjv(): Ajv {
     useDefaults: true,
     strict: true,
     verbose: true,
-    // Schemas are ours and typed; checking and optimising them costs more than it saves.
+    // The schemas are our own and typed: validating or optimising them costs more than it saves.
     meta: false,
     validateSchema: false,
     code: { optimize: false },

@@ -1,4 +1,5 @@
 /** A host's addresses and routes, how our own connection came in, and from these the address its peers use. */
+import { isIPv4 } from 'node:net';
 import { type Fact, fact, type HostView, sh, shellFunction, UserError } from '../../engine/index.ts';
 
 /** One IPv4 address of an interface. */
@@ -141,31 +142,7 @@ export function nodeIps(
     const set = host.var('node_ip');
     if (found) ips.set(host.name, nodeIp(host, found));
     else if (typeof set === 'string') ips.set(host.name, set);
-    else if (parseIpv4(host.address) !== undefined) ips.set(host.name, host.address);
+    else if (isIPv4(host.address)) ips.set(host.name, host.address);
   }
   return ips;
-}
-
-/** An IPv4 address as a number; undefined for anything else. */
-export function parseIpv4(text: string): number | undefined {
-  const bytes = /^\d{1,3}(?:\.\d{1,3}){3}$/.test(text) ? text.split('.').map(Number) : [];
-  if (bytes.length !== 4 || bytes.some((byte) => byte > 255)) return undefined;
-  return bytes.reduce((sum, byte) => sum * 256 + byte, 0);
-}
-
-/** Is `address` in `cidr` (`192.0.2.0/24`; an address alone is itself)? False where either is not IPv4. */
-export function isInNetwork(address: string, cidr: string): boolean {
-  const [base = '', prefix = '32'] = cidr.split('/');
-  const [a, b] = [parseIpv4(address), parseIpv4(base)];
-  if (a === undefined || b === undefined) return false;
-  const size = 2 ** (32 - Number(prefix));
-  return Math.floor(a / size) === Math.floor(b / size);
-}
-
-/** The network of an interface address: `192.0.2.0/24`. */
-export function networkOf({ address, prefix }: InterfaceAddress): string {
-  const size = 2 ** (32 - prefix);
-  const base = Math.floor((parseIpv4(address) ?? 0) / size) * size;
-  const bytes = [24, 16, 8, 0].map((shift) => Math.floor(base / 2 ** shift) % 256);
-  return `${bytes.join('.')}/${prefix}`;
 }

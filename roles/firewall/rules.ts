@@ -1,9 +1,10 @@
 /** The rules of one host, computed from the port table, the inventory and the addresses of the nodes. Pure. */
 import type { HostView } from '../../engine/index.ts';
+import { isInNetwork, networkOf } from '../../engine/ip-address.ts';
 import type { UfwRule } from '../../engine/resources/ufw.ts';
 import type { Infer } from '../../engine/vars/schema.ts';
 import { type NodeKind, nodeKind } from '../cluster/groups.ts';
-import { isInNetwork, type Network, networkOf } from '../cluster/network.ts';
+import type { Network } from '../cluster/network.ts';
 import { API_PORT, type PortRow, rowsTo, sendsAs } from '../cluster/ports.ts';
 import { type FirewallFound, ruleKey, type UfwRuleFound } from './facts.ts';
 import { SSH_COMMENT } from './ssh.ts';

@@ -1,7 +1,9 @@
 /** The way we came in, kept open. */
+import { isIPv4 } from 'node:net';
 import type { HostView } from '../../engine/index.ts';
+import { isInNetwork, networkOf } from '../../engine/ip-address.ts';
 import type { UfwRule } from '../../engine/resources/ufw.ts';
-import { isInNetwork, type Network, networkOf, parseIpv4 } from '../cluster/network.ts';
+import type { Network } from '../cluster/network.ts';
 
 /**
  * The ports SSH must stay open on: the one sshd listens on, as it sees our connection, and the one we connect to, which is
@@ -20,7 +22,7 @@ export function sshSources({ ssh, addresses }: Network, adminNetworks: readonly 
   const near = addresses.filter(({ prefix }) => prefix < 32).map(networkOf);
   if (!ssh) return [...new Set([...near, ...adminNetworks])];
   const client = ssh.client.replace(/^::ffff:/, '').replace(/%.*/, '');
-  if (parseIpv4(client) === undefined) {
+  if (!isIPv4(client)) {
     // Over IPv6. The IPv4 networks too: the next connection may come in by the other family.
     const source = client.toLowerCase().startsWith('fe80:') ? 'fe80::/10' : client;
     return [...new Set([source, ...near, ...adminNetworks])];

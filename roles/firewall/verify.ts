@@ -1,4 +1,5 @@
 /** The rules proved by packets: every node sends to every port that is open to it, and what does not arrive is named. */
+import { isIPv4 } from 'node:net';
 import { type Fact, type HostView, pass, refuse, type Task, task, type Verdict, warn } from '../../engine/index.ts';
 import {
   blockedSentence,
@@ -10,7 +11,7 @@ import {
   udpArrival,
 } from '../cluster/connectivity.ts';
 import { nodeKind } from '../cluster/groups.ts';
-import { knownAddress, parseIpv4 } from '../cluster/network.ts';
+import { knownAddress } from '../cluster/network.ts';
 import { portsOf, rowsTo, sendsAs } from '../cluster/ports.ts';
 
 /** What `from` is to reach at `to`, by the port table. */
@@ -95,7 +96,7 @@ export function wayTask(way: Way, judgement: Judgement): Task {
       const what = `whether ${route} is not known: ${from.name} could not be asked`;
       return warn('packets', { evidence: 'no answer', what, hint: `mend ${from.name} and run again` });
     }
-    if (parseIpv4(address) !== undefined && real !== undefined && real !== address) {
+    if (isIPv4(address) && real !== undefined && real !== address) {
       const what = `whether ${route} was not tried: we connect to ${address}, nodes use ${real}`;
       const hint = `node_ip: ${real} in host_vars/${to.name}.yml`;
       return warn('packets', { evidence: `${address} is not the node's address`, what, hint });

@@ -7,8 +7,8 @@
  * of before end here before k3s stops, those of the time between end there.
  */
 import { type Fact, fact, Script, sh, shellFunction } from '../../engine/index.ts';
+import { isInNetwork } from '../../engine/ip-address.ts';
 import { armRevert, disarmRevert } from '../../engine/resources/dead-man-revert.ts';
-import { isInNetwork } from '../cluster/network.ts';
 import { DATA, hwMembers, hwReady } from './etcd.ts';
 
 /** The label of kube-vip's pods, and the name of its DaemonSet (as upstream calls it). */

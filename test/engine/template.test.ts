@@ -63,7 +63,7 @@ t.test('what templates can say', async (t) => {
   }
 });
 
-t.test('what is missing is an error with its place, wherever it stands', async (t) => {
+t.test('a missing name is an error with its position, everywhere', async (t) => {
   const rows: readonly (readonly [string, string])[] = [
     ['a\n b {{nope}}', '2:6: "nope" is not defined'],
     ['x\n{{#if nope}}{{/if}}', '2:7: "nope" is not defined'],
@@ -84,13 +84,13 @@ t.test('what is missing is an error with its place, wherever it stands', async (
     ['{{unset}}', '1:3: "unset" has no value'],
     ['{{#if unset}}{{/if}}', '1:7: "unset" has no value'],
     ['{{json unset}}', '1:8: "unset" has no value'],
-    ['{{map}}', '1:3: "map" cannot stand here: it is a mapping, which has no text'],
-    ['{{list}}', '1:3: "list" cannot stand here: it is a list, which has no text'],
+    ['{{map}}', '1:3: "map" cannot be written: it is a mapping, which has no text'],
+    ['{{list}}', '1:3: "list" cannot be written: it is a list, which has no text'],
     ['{{#each address}}{{/each}}', '1:9: {{#each}} needs a list or a mapping, and "address" is text'],
     ['{{join address ","}}', '1:3: join needs a list, and got text'],
     ['{{indent address "x"}}', '1:3: indent needs a number of columns: {{indent text 4}}'],
     ['{{jsom map}}', '1:3: unknown helper "jsom"'],
-    ['{{json}}', '1:3: {{json}} is used wrongly'],
+    ['{{json}}', '1:3: {{json}} has the wrong arguments'],
     ['{{#iff off}}{{/iff}}', '1:4: unknown block "iff"'],
     ['{{> other}}', '1:1: partials are not supported in templates'],
     ['a\n{{#if off}}\n', '3:1: not a template: a {{ or a block is not closed'],

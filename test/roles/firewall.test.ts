@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import t from 'tap';
 import type { FactAnswers, FactRequests } from '../../engine/fact.ts';
 import type { HostView } from '../../engine/host-view.ts';
+import { isInNetwork } from '../../engine/ip-address.ts';
 import { ufwRule } from '../../engine/resources/ufw.ts';
 import { FactSteps } from '../../engine/run/facts/fact-steps.ts';
 import { definition } from '../../engine/script.ts';
@@ -17,7 +18,7 @@ import {
   reachable,
   udpArrival,
 } from '../../roles/cluster/connectivity.ts';
-import { isInNetwork, type Network, network, nodeIp, nodeIps } from '../../roles/cluster/network.ts';
+import { type Network, network, nodeIp, nodeIps } from '../../roles/cluster/network.ts';
 import { firewallVerdicts } from '../../roles/firewall/checks.ts';
 import { type FirewallFound, firewallFound } from '../../roles/firewall/facts.ts';
 import { firewall } from '../../roles/firewall/role.ts';

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { graphOf, hostVars, listOf, whyLines } from '../../../engine/inventory/inventory-output.ts';
-import { editorSchemas } from '../../../engine/vars/export.ts';
+import { editorSchemas } from '../../../engine/vars/editor-schemas.ts';
 import type { VarsSchema } from '../../../engine/vars/schema.ts';
 import { folderOf, inventoryOf } from './files.ts';
 

@@ -4,9 +4,9 @@ import { play } from '../../../engine/play.ts';
 import { defineRole } from '../../../engine/role.ts';
 import { mask, Secret } from '../../../engine/secret.ts';
 import { FORMATS } from '../../../engine/vars/formats.ts';
-import { unknownVariables } from '../../../engine/vars/names.ts';
 import { resolverFor } from '../../../engine/vars/resolve.ts';
 import type { Infer, VarsSchema } from '../../../engine/vars/schema.ts';
+import { unknownVariables } from '../../../engine/vars/unknown-variables.ts';
 import { validateVars } from '../../../engine/vars/validate.ts';
 import { inventoryOf } from '../inventory/files.ts';
 
@@ -106,13 +106,13 @@ t.test('INI and -e have no types: the schema reads their text', async (t) => {
     k3s_nets: ['10.0.0.0/8'],
   });
   const { result: mode } = await check({ hosts: 'n k3s_mode=1.30\n' });
-  t.equal(mode.vars?.['k3s_mode'], '1.30', 'a number that stands for text keeps its zeros');
+  t.equal(mode.vars?.['k3s_mode'], '1.30', 'a number where text is expected keeps its zeros');
   const { result: extra } = await check({}, ['k3s_port=7000 k3s_flag=off k3s_mode=True']);
   t.match(extra.vars, { k3s_port: 7000, k3s_flag: false, k3s_mode: 'True' });
   const { result: referred } = await check({
     'group_vars/all.yml': 'p: 70\nk3s_port: "{{ p }}00"\nk3s_mode: "{{ p }}"\n',
   });
-  t.match(referred.vars, { k3s_port: 7000, k3s_mode: '70' }, 'what a reference gives is read alike');
+  t.match(referred.vars, { k3s_port: 7000, k3s_mode: '70' }, 'the value of a reference is converted too');
 });
 
 t.test('every error has its place, what is allowed and what to try', async (t) => {
@@ -172,7 +172,7 @@ t.test('every error has its place, what is allowed and what to try', async (t) =
     ],
     [
       'k3s_rules:\n  - proto: tcp',
-      'group_vars/all.yml:2:5: k3s_rules[0] lacks "port"\n  allowed: port: a whole number, at most 65535',
+      'group_vars/all.yml:2:5: missing key "port" in k3s_rules[0]\n  allowed: port: a whole number, at most 65535',
     ],
     [
       'k3s_rules:\n  - port: 22\n    proto: tpc',

@@ -1,17 +1,16 @@
-/** JSON Schemas for editors: completion, hover texts and checks while somebody writes group_vars. */
+/** JSON Schemas by which editors complete, explain and check group_vars. */
 import { holdsSecret } from './coerce.ts';
 import { FORMATS } from './formats.ts';
 import { type JsonSchema, valueJsonSchema } from './json-schema.ts';
 import type { ValueSchema } from './schema.ts';
 import type { DeclaresVars } from './validate.ts';
 
-/** A reference stands wherever a value can: `"{{ other_var }}"`. */
+/** A reference, which is allowed for any value: `"{{ other_var }}"`. */
 const REFERENCE: JsonSchema = { type: 'string', pattern: '\\{\\{' };
 
 /**
- * Files for `group_vars/schema/`, by name: one per role, and `all.json` that holds them together. Their text depends on
- * nothing but the roles.
- * @throws Error when two roles declare a variable differently: a file of variables could please only one of them.
+ * The files of `group_vars/schema/`, by name: one per role, and `all.json`, which refers to them.
+ * @throws Error when two roles declare a variable differently: no value could be right for both.
  */
 export function editorSchemas(roles: readonly DeclaresVars[]): ReadonlyMap<string, string> {
   checkAgreement(roles);
@@ -31,7 +30,7 @@ function roleSchema(role: DeclaresVars): JsonSchema {
   const properties = Object.entries(role.vars.properties).map(
     ([name, schema]) => [name, editorSchema(schema)] as const,
   );
-  // Nothing is required: a variable may just as well be set in another file.
+  // Nothing is required: a variable may be set in another file.
   return {
     $schema: DRAFT,
     title: `Variables of the role ${role.name}`,
@@ -41,7 +40,7 @@ function roleSchema(role: DeclaresVars): JsonSchema {
 }
 
 function editorSchema(schema: ValueSchema): JsonSchema {
-  const { description, default: fallback, examples, ...rest } = plain(valueJsonSchema(schema));
+  const { description, default: fallback, examples, ...rest } = standardSchema(valueJsonSchema(schema));
   return {
     description,
     ...(fallback !== undefined && !holdsSecret(schema) && { default: fallback }),
@@ -50,25 +49,27 @@ function editorSchema(schema: ValueSchema): JsonSchema {
   };
 }
 
-/** Our own keywords as what editors know: a secret is write-only; a format is named in the description. */
-function plain(schema: JsonSchema): JsonSchema {
+/** Our own keywords in standard ones: a secret is write-only; a format goes into the description. */
+function standardSchema(schema: JsonSchema): JsonSchema {
   const { secret, format, items, properties, additionalProperties, ...rest } = schema;
-  const words = typeof format === 'string' ? FORMATS[format]?.words : undefined;
+  const formatName = typeof format === 'string' ? FORMATS[format]?.description : undefined;
   return {
     ...rest,
-    ...(words !== undefined && { description: `${String(rest['description'])} Format: ${words}.` }),
+    ...(formatName !== undefined && { description: `${String(rest['description'])} Format: ${formatName}.` }),
     ...(secret === true && { writeOnly: true }),
-    ...(isSchema(items) && { items: plain(items) }),
-    ...(isSchema(properties) && { properties: mapSchemas(properties) }),
+    ...(isSchema(items) && { items: standardSchema(items) }),
+    ...(isSchema(properties) && { properties: standardProperties(properties) }),
     ...(additionalProperties !== undefined && {
-      additionalProperties: isSchema(additionalProperties) ? plain(additionalProperties) : additionalProperties,
+      additionalProperties: isSchema(additionalProperties)
+        ? standardSchema(additionalProperties)
+        : additionalProperties,
     }),
   };
 }
 
-function mapSchemas(properties: JsonSchema): JsonSchema {
+function standardProperties(properties: JsonSchema): JsonSchema {
   return Object.fromEntries(
-    Object.entries(properties).map(([name, schema]) => [name, isSchema(schema) ? plain(schema) : schema]),
+    Object.entries(properties).map(([name, schema]) => [name, isSchema(schema) ? standardSchema(schema) : schema]),
   );
 }
 

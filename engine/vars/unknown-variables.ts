@@ -1,6 +1,6 @@
-/** Misspelt variable names: `k3s_vresion` is set, no role reads it, and nothing would ever say so. */
+/** Finds misspelt variables: no role reads `k3s_vresion`, so its value would be ignored. */
 import { didYouMean, type Problem } from '../errors.ts';
-import type { Located, VarLayer } from '../inventory/inventory.ts';
+import type { VarDefinition, VarLayer } from '../inventory/inventory.ts';
 import { isMapping } from '../inventory/yaml.ts';
 import type { VarsSchema } from './schema.ts';
 import type { DeclaresVars } from './validate.ts';
@@ -8,29 +8,30 @@ import type { DeclaresVars } from './validate.ts';
 /** A variable that was set somewhere. */
 export interface NamedDefinition {
   readonly name: string;
-  readonly definition: Located;
+  readonly definition: VarDefinition;
 }
 
 /**
- * Names that are nearly a role's variable, or begin with a role's own name (`firewall_` of the role firewall), and are
- * none of those declared. A name that another value refers to (`{{ k3s_base }}`) is a variable of the user's own.
+ * A problem for each variable that no role declares, and whose name is almost a declared one or begins with the name of
+ * a role (`firewall_prots`). A variable that another value refers to (`{{ k3s_base }}`) is the user's own and no
+ * problem.
  */
 export function unknownVariables(set: Iterable<NamedDefinition>, roles: readonly DeclaresVars[]): Problem[] {
   const declared = new Set(roles.flatMap((role) => Object.keys(role.vars.properties)));
-  // Roles that are not here may share the first word (k3s_ of k3s-server), but hardly the whole name.
+  // The whole name of a role, since other roles may share its first word (k3s_ of k3s-server).
   const ownPrefixes = roles.map((role) => `${role.name.replaceAll('-', '_')}_`);
   const byPrefix = groupByPrefix(declared);
   const referred = new Set<string>();
-  const suspects: { near: string | undefined; given: NamedDefinition }[] = [];
+  const candidates: { near: string | undefined; given: NamedDefinition }[] = [];
   for (const given of set) {
     collectReferences(given.definition.value, referred);
     if (declared.has(given.name) || given.name.startsWith('ansible_')) continue;
-    // The first word may be misspelt itself: `fierwall_rules`.
+    // The first word may be misspelt: `fierwall_rules`.
     const near = nearest(given.name, byPrefix.get(prefixOf(given.name)) ?? [...declared]);
     const isOwn = ownPrefixes.some((prefix) => given.name.startsWith(prefix));
-    if (near !== undefined || isOwn) suspects.push({ near, given });
+    if (near !== undefined || isOwn) candidates.push({ near, given });
   }
-  return suspects
+  return candidates
     .filter(({ given }) => !referred.has(given.name))
     .map(({ near, given: { name, definition } }) => ({
       what: `unknown variable "${name}"${definition.at ? '' : ` (set by ${definition.source})`}`,
@@ -40,7 +41,7 @@ export function unknownVariables(set: Iterable<NamedDefinition>, roles: readonly
     }));
 }
 
-/** The variables of a role call that the role does not declare. */
+/** A problem for each variable of a role call that the role does not declare. */
 export function undeclaredVariables(layer: VarLayer, schema: VarsSchema): Problem[] {
   const declared = Object.keys(schema.properties);
   return Object.keys(layer.vars)
@@ -66,8 +67,8 @@ function prefixOf(name: string): string {
 }
 
 /**
- * The name that `name` is a slip of: every part of it between underscores is the other's or nearly so, or only the
- * underscores differ. `k3s_agent_args` is no slip of `k3s_server_args`.
+ * The declared name that `name` misspells: each part between underscores is equal or similar, or only the underscores
+ * differ. `k3s_agent_args` does not misspell `k3s_server_args`.
  */
 function nearest(name: string, candidates: readonly string[]): string | undefined {
   const parts = name.split('_');
