@@ -10,7 +10,7 @@ import type { Inventory, InventoryHost, VarDefinition } from './inventory.ts';
 import { hostNamesOf, InventoryModel, setVar } from './model.ts';
 import { selectHosts } from './patterns.ts';
 import { type ReadLog, readVarsFolder } from './vars-files.ts';
-import { contradictions, duplicateMachines, sharedNames, unreadVars } from './warnings.ts';
+import { contradictions, sharedNames, unreadVars } from './warnings.ts';
 import { readYamlInventory } from './yaml-inventory.ts';
 import { isVaultText, vaultProblem } from './yaml-tags.ts';
 
@@ -154,7 +154,6 @@ class LoadedInventory implements Inventory {
   readonly #byName: ReadonlyMap<string, InventoryHost>;
   readonly #implicit = new Map<string, InventoryHost>();
   readonly #sources: VariableSources;
-  #duplicates: readonly Problem[] | undefined;
 
   constructor(sources: Omit<VariableSources, 'hostByName' | 'groupNames'>, log: ReadLog) {
     const { model } = sources;
@@ -182,10 +181,8 @@ class LoadedInventory implements Inventory {
     this.#log = log;
   }
 
-  /** Those that need the value of every host's variables are computed when they are asked for. */
   get warnings(): readonly Problem[] {
-    this.#duplicates ??= duplicateMachines(this.hosts);
-    return [...this.#log.warnings, ...this.#duplicates];
+    return this.#log.warnings;
   }
 
   #hostsOf(names: readonly string[]): InventoryHost[] {

@@ -1,7 +1,7 @@
 /** What may be a mistake in an inventory without being an error. */
 import { resolve } from 'node:path';
-import { formatPosition, type Problem, UserError } from '../errors.ts';
-import type { InventoryHost, VarDefinition } from './inventory.ts';
+import { formatPosition, type Problem } from '../errors.ts';
+import type { VarDefinition } from './inventory.ts';
 import { type GroupModel, hostNamesOf, type InventoryModel } from './model.ts';
 import { readVarsFolder } from './vars-files.ts';
 
@@ -44,59 +44,6 @@ export function contradictions(model: InventoryModel): Problem[] {
 const ONE_PER_HOST = { ansible_port: 'port', ansible_host: 'address' };
 
 const shownValue = ({ value }: VarDefinition): string => String(value);
-
-/**
- * Names that lead to one machine: to one address and port by the same route, or to this machine. Tasks of both names
- * would change it at the same time.
- */
-export function duplicateMachines(hosts: readonly InventoryHost[]): Problem[] {
-  const byMachine = new Map<string, InventoryHost[]>();
-  for (const host of hosts) {
-    const machine = machineOf(host);
-    if (machine === undefined) continue;
-    const names = byMachine.get(machine);
-    if (names) names.push(host);
-    else byMachine.set(machine, [host]);
-  }
-  return [...byMachine.values()]
-    .filter(([, second]) => second !== undefined)
-    .map((same) => ({
-      what: `${listed(same)} are ${same.length === 2 ? 'both' : 'all'} ${shownMachine(same)}`,
-      at: same[1]?.at,
-      hint: 'name a machine once; a host can be in several groups',
-    }));
-}
-
-/** An address behind a jump host of its own is another machine. Undefined where a variable cannot be read. */
-function machineOf(host: InventoryHost): string | undefined {
-  try {
-    if (isLocal(host)) return 'local';
-    const route = [host.var('ansible_ssh_common_args'), host.var('ansible_ssh_extra_args')];
-    return JSON.stringify([host.address.toLowerCase(), host.port, ...route]);
-  } catch (error) {
-    // Said where the host is connected to.
-    if (error instanceof UserError) return undefined;
-    throw error;
-  }
-}
-
-function isLocal(host: InventoryHost): boolean {
-  return /^(ansible\.builtin\.)?local$/.test(String(host.var('ansible_connection')));
-}
-
-function shownMachine([host]: readonly InventoryHost[]): string {
-  if (!host || isLocal(host)) return 'this machine (ansible_connection=local)';
-  return host.address.includes(':') ? `[${host.address}]:${host.port}` : `${host.address}:${host.port}`;
-}
-
-const MOST_LISTED = 4;
-
-/** `a and b`, `a, b and c`, `a, b, c and 7 more`. */
-function listed(hosts: readonly InventoryHost[]): string {
-  const names = hosts.map(({ name }) => name);
-  if (names.length <= MOST_LISTED) return `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`;
-  return `${names.slice(0, MOST_LISTED - 1).join(', ')} and ${names.length - MOST_LISTED + 1} more`;
-}
 
 /**
  * `group_vars/` or `host_vars/` in the current folder that belong to no inventory and no playbook: easily overlooked.

@@ -61,8 +61,6 @@ export class World {
     const inventoryFile = join(this.root, 'inventory');
     writeFileSync(inventoryFile, this.names.map((name) => `${name} ansible_connection=local\n`).join(''));
     const inventory = await loadInventory({ sources: [inventoryFile] });
-    // That they are all one machine is not worth a warning here.
-    Object.defineProperty(inventory, 'warnings', { value: [] });
     const stream = new EventStream();
     const events: RunEvent[] = [];
     stream.subscribe((event) => events.push(event));

@@ -3,6 +3,7 @@
  * temporary files.
  */
 import pLimit, { type LimitFunction } from 'p-limit';
+import type { Position } from '../../errors.ts';
 import type { EventStream } from '../../events.ts';
 import type { Session } from '../../remote/session.ts';
 
@@ -17,8 +18,8 @@ export class Machines {
     this.#events = events;
   }
 
-  /** A session of `host` is open. Warns where another host is the same machine. */
-  add(host: string, { machine }: Session): void {
+  /** A session of `host` is open. Warns where another host is the same machine. @param at Where the inventory names it. */
+  add(host: string, { machine }: Session, at?: Position): void {
     if (machine === undefined) return;
     const other = this.#hosts.get(machine);
     if (other === undefined) this.#hosts.set(machine, host);
@@ -26,7 +27,8 @@ export class Machines {
     this.#warned.add(host);
     const problem = {
       what: `${other} and ${host} are the same machine; their changes are made one after the other`,
-      hint: 'name each machine once in the inventory',
+      at,
+      hint: 'name a machine once; a host can be in several groups',
     };
     this.#events.emit({ type: 'warning', problem });
   }

@@ -139,7 +139,7 @@ export class SessionPool {
       for (const phase of ['connect', 'authenticate', 'become'] as const) {
         this.#emitCost(host.name, phase, session.opening[phase]);
       }
-      this.#machines.add(host.name, session);
+      this.#machines.add(host.name, session, host.at);
       if (changeable.has(host.name)) this.#lock(session);
       if (this.#interrupted) await session.interrupt(this.#interrupted);
       return session;

@@ -39,35 +39,6 @@ t.test('the same port twice, and another file that replaces it, are no mistake',
   t.strictSame(await warnings({ hosts: 'n:22\n', 'host_vars/n.yml': 'ansible_port: 23\n' }), []);
 });
 
-t.test('two names for one machine', async (t) => {
-  const hint = '\n  try: name a machine once; a host can be in several groups';
-  const rows: readonly (readonly [string, string])[] = [
-    ['web-1 ansible_host=10.0.0.5\nweb-2 ansible_host=10.0.0.5\n', 'hosts:2:1: web-1 and web-2 are both 10.0.0.5:22'],
-    ['10.0.0.5\nweb ansible_host=10.0.0.5 ansible_port=22\n', 'hosts:2:1: 10.0.0.5 and web are both 10.0.0.5:22'],
-    ['Web:23\nx ansible_host=web ansible_port="{{ p }}" p=23\n', 'hosts:2:1: Web and x are both Web:23'],
-    ['a ansible_host=fd00::1\nb ansible_host=fd00::1\n', 'hosts:2:1: a and b are both [fd00::1]:22'],
-    ['n-[1:3] ansible_host=h\n', 'hosts:1:1: n-1, n-2 and n-3 are all h:22'],
-    ['n-[1:9] ansible_host=h\n', 'hosts:1:1: n-1, n-2, n-3 and 6 more are all h:22'],
-    [
-      'a ansible_connection=local\nb ansible_connection=ansible.builtin.local ansible_host=x\n',
-      'hosts:2:1: a and b are both this machine (ansible_connection=local)',
-    ],
-  ];
-  for (const [hosts, wanted] of rows) t.strictSame(await warnings({ hosts }), [wanted + hint]);
-});
-
-t.test('another port, another jump host, or a variable that cannot be read are other machines', async (t) => {
-  for (const hosts of [
-    'a ansible_host=h ansible_port=22\nb ansible_host=h ansible_port=23\n',
-    'a ansible_host=h ansible_ssh_common_args="-J one"\nb ansible_host=h ansible_ssh_common_args="-J two"\n',
-    'a ansible_host="{{ nope }}"\nb ansible_host="{{ nope }}"\n',
-    'a ansible_port=x\nb ansible_host=a ansible_port=x\n',
-    'a ansible_connection=local\nb\n',
-  ]) {
-    t.strictSame(await warnings({ hosts }), [], hosts);
-  }
-});
-
 t.test('variables in the current folder that nothing reads', async (t) => {
   const before = process.cwd();
   t.teardown(() => process.chdir(before));
