@@ -7,7 +7,7 @@
  * not, so there the connection tracking tables of both ends are compared: the kernel enters a flow at the receiver only when
  * no filter there has dropped its packet ({@link flows}, {@link udpArrival}).
  */
-import { type Fact, fact, Script, sh, shellFunction } from '../../engine/index.ts';
+import { type Fact, fact, sh, shellFunction } from '../../engine/index.ts';
 
 /** A port at an address. */
 export interface Target {
@@ -83,21 +83,25 @@ esac`,
   [said],
 );
 
-/** So many attempts are made at once: each is a program or two. */
+/** How many attempts run at the same time: each is a process or two. */
 const AT_ONCE = 32;
 
 /**
- * Tries every target from the host that is asked, {@link AT_ONCE} at once, each {@link PATIENCE} seconds at most. Sends a few bytes and
- * changes nothing. Two hosts that are asked the same targets are asked by the same script.
+ * Tries every target from the host that is asked, {@link AT_ONCE} at a time, each for {@link PATIENCE} seconds at most. Sends
+ * a few bytes and changes nothing. For the same targets the fact is the same, whoever declares it.
  */
 export function reachable(targets: readonly Target[]): Fact<readonly Reach[]> {
-  const tries = targets.flatMap(({ proto, address, port }, i) => [
-    ...(i > 0 && i % AT_ONCE === 0 ? [sh`wait`] : []),
-    sh`${hwReach} ${proto} ${address} ${port} &`,
-  ]);
+  const words = targets.map(({ proto, address, port }) => `${proto} ${address} ${port}`);
   return fact({
-    name: `reach of ${targets.map(({ address, port, proto }) => `${address}:${port}/${proto}`).join(', ') || 'nothing'}`,
-    script: Script.join([...tries, sh`wait`]),
+    name: 'reachable ports',
+    script: sh`
+hw_i=0
+for hw_target in ${words}; do
+  ${hwReach} $hw_target &
+  hw_i=$((hw_i + 1))
+  [ $((hw_i % ${AT_ONCE})) != 0 ] || wait
+done
+wait`,
     parse: ({ stdout }) => {
       const found = new Map(stdout.split('\n').map((line) => [line.split(' ').slice(0, 3).join(' '), line]));
       return targets.map((target): Reach => {

@@ -56,8 +56,8 @@ export function rowsTo(kind: NodeKind, shape: ClusterShape): readonly PortRow[] 
   return PORTS.filter(({ to, when }) => (to === 'node' || to === kind) && (when?.(shape) ?? true));
 }
 
-/** Is a node of this kind meant by the row's sender? */
-export function sendsAs(kind: NodeKind, from: Sender): boolean {
+/** Does the row's sender include nodes of this kind? `node` stands for what every node may do. */
+export function sendsAs(kind: NodeKind | 'node', from: Sender): boolean {
   return from === 'node' || from === kind;
 }
 

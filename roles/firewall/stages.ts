@@ -14,7 +14,7 @@ import {
 import { apt } from '../../engine/resources/apt.ts';
 import { type UfwRule, ufwDefault, ufwEnabled, ufwRule, ufwRuleAbsent } from '../../engine/resources/ufw.ts';
 import { flows, type Reach, reachable } from '../cluster/connectivity.ts';
-import { agentsOf, nodeKind, nodesOf, serversOf } from '../cluster/groups.ts';
+import { agentsOf, type NodeKind, nodeKind, nodesOf, serversOf } from '../cluster/groups.ts';
 import { type Network, network, nodeIps } from '../cluster/network.ts';
 import { PORTS, portsOf } from '../cluster/ports.ts';
 import { firewallVerdicts } from './checks.ts';
@@ -39,18 +39,9 @@ const others = (ask: Ask, hosts: readonly HostView[]): readonly HostView[] =>
 /** The nodes of this play. */
 const inside = (ask: Ask): readonly HostView[] => ask.playHosts.filter((host) => nodeKind(host) !== undefined);
 
-/** What a kind of node is asked to try: of each play one fact for all who ask, however many there are. */
-const tries = new WeakMap<readonly HostView[], Map<string, Fact<readonly Reach[]>>>();
-function attemptsOf(ask: Ask, kind: 'servers' | 'agents' | 'nodes', proto: 'tcp' | 'udp'): Fact<readonly Reach[]> {
-  const known = tries.get(ask.playHosts) ?? new Map<string, Fact<readonly Reach[]>>();
-  tries.set(ask.playHosts, known);
-  const backend = ask.vars.k3s_flannel_backend;
-  const key = `${kind} ${proto} ${backend}`;
-  const senders = { servers: serversOf, agents: agentsOf, nodes: nodesOf }[kind](ask);
-  const asked = known.get(key) ?? attempts(senders, inside(ask), proto, backend);
-  known.set(key, asked);
-  return asked;
-}
+/** What a kind of node tries at the nodes of this play: the same fact for every host that asks. */
+const attemptsOf = (ask: Ask, kind: NodeKind | 'node', proto: 'tcp' | 'udp'): Fact<readonly Reach[]> =>
+  attempts(kind, inside(ask), proto, ask.vars.k3s_flannel_backend);
 
 /** Nodes that are not of this play: they are asked and sent to, and not changed. */
 const outside = (ask: Ask): readonly HostView[] =>
@@ -134,7 +125,7 @@ export const stages: RoleStages<typeof firewallVars> = (stage) => [
       const { host, vars } = ask;
       const backend = vars.k3s_flannel_backend;
       return {
-        in: fromEach(others(ask, nodesOf(ask)), attemptsOf(ask, 'nodes', 'udp'), 'omit'),
+        in: fromEach(others(ask, nodesOf(ask)), attemptsOf(ask, 'node', 'udp'), 'omit'),
         out: reachable(targetsAt(host, outside(ask), 'udp', backend)),
       };
     },
@@ -151,8 +142,8 @@ export const stages: RoleStages<typeof firewallVars> = (stage) => [
         flows: fromEach(nodesOf(ask), flows(UDP_PORTS), 'omit'),
         firewall: firewallFound,
         networks: fromEach(everybody(ask), network, 'omit'),
-        fromServers: fromEach(others(ask, serversOf(ask)), attemptsOf(ask, 'servers', 'tcp'), 'omit'),
-        fromAgents: fromEach(others(ask, agentsOf(ask)), attemptsOf(ask, 'agents', 'tcp'), 'omit'),
+        fromServers: fromEach(others(ask, serversOf(ask)), attemptsOf(ask, 'server', 'tcp'), 'omit'),
+        fromAgents: fromEach(others(ask, agentsOf(ask)), attemptsOf(ask, 'agent', 'tcp'), 'omit'),
         out: reachable(targetsAt(host, outside(ask), 'tcp', backend)),
       };
     },

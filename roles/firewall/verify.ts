@@ -10,45 +10,66 @@ import {
   type Target,
   udpArrival,
 } from '../cluster/connectivity.ts';
-import { nodeKind } from '../cluster/groups.ts';
+import { type NodeKind, nodeKind } from '../cluster/groups.ts';
 import { knownAddress } from '../cluster/network.ts';
 import { portsOf, rowsTo, sendsAs } from '../cluster/ports.ts';
 
-/** What `from` is to reach at `to`, by the port table. */
-export function targetsOf(from: HostView, to: HostView, flannelBackend: string): readonly Target[] {
-  const [sender, receiver] = [nodeKind(from), nodeKind(to)];
-  if (sender === undefined || receiver === undefined || from.name === to.name) return [];
-  const address = knownAddress(to);
+/** Ports of one protocol at a receiver that a kind of node may use, by the port table. */
+function openPorts(
+  sender: NodeKind | 'node',
+  receiver: NodeKind,
+  proto: Target['proto'],
+  flannelBackend: string,
+): readonly number[] {
   return rowsTo(receiver, { flannelBackend })
-    .filter((row) => sendsAs(sender, row.from))
-    .flatMap((row) => portsOf(row).map((port): Target => ({ address, port, proto: row.proto ?? 'tcp' })));
+    .filter((row) => row.proto === proto && sendsAs(sender, row.from))
+    .flatMap(portsOf);
 }
 
-/** {@link targetsOf} several receivers, those of one protocol. */
+/** What `from` must reach at `to`, by the port table. */
+export function targetsOf(from: HostView, to: HostView, flannelBackend: string): readonly Target[] {
+  return [...targetsAt(from, [to], 'tcp', flannelBackend), ...targetsAt(from, [to], 'udp', flannelBackend)];
+}
+
+/** The targets of one protocol at several receivers. A sender is no receiver of its own packets. */
 export function targetsAt(
   from: HostView,
   receivers: readonly HostView[],
   proto: Target['proto'],
   flannelBackend: string,
 ): readonly Target[] {
-  return receivers.flatMap((to) => targetsOf(from, to, flannelBackend)).filter((target) => target.proto === proto);
+  const others = receivers.filter(({ name }) => name !== from.name);
+  return attemptedTargets(nodeKind(from), others, proto, flannelBackend);
 }
 
 /**
- * The attempts of one kind of node at all receivers: one question, whoever asks it and of whichever sender, so that a sender
- * tries everything at once. It tries itself too, which says nothing.
+ * What a kind of node tries at all receivers. The targets are the same for every sender of that kind, whichever host asks, so
+ * each sender is asked once and tries everything at once. It tries itself too, which proves nothing.
  */
 export function attempts(
-  senders: readonly HostView[],
+  sender: NodeKind | 'node',
   receivers: readonly HostView[],
   proto: Target['proto'],
   flannelBackend: string,
 ): Fact<readonly Reach[]> {
-  const targets = receivers.flatMap((to) => {
-    const from = senders.find(({ name }) => name !== to.name);
-    return from ? targetsAt(from, [to], proto, flannelBackend) : [];
+  return reachable(attemptedTargets(sender, receivers, proto, flannelBackend));
+}
+
+function attemptedTargets(
+  sender: NodeKind | 'node' | undefined,
+  receivers: readonly HostView[],
+  proto: Target['proto'],
+  flannelBackend: string,
+): readonly Target[] {
+  if (sender === undefined) return [];
+  const ports = {
+    server: openPorts(sender, 'server', proto, flannelBackend),
+    agent: openPorts(sender, 'agent', proto, flannelBackend),
+  };
+  return receivers.flatMap((to) => {
+    const [kind, address] = [nodeKind(to), knownAddress(to)];
+    return kind === undefined ? [] : ports[kind].map((port) => ({ address, port, proto }));
   });
-  return reachable(targets);
 }
 
 /** What is known of the packets from one host to another. */
