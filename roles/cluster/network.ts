@@ -96,9 +96,14 @@ function parseNetwork(output: string): Network {
 }
 
 /**
- * The address of a host that its peers use: `node_ip` where it is set; else that of the default route's interface, as k3s
- * itself chooses; else the address our connection came in by. An address of /32 (a virtual IP may be there just now) is taken
- * only where there is no other.
+ * The address of a host that its peers use, the first of these that there is:
+ *
+ * 1. `node_ip`.
+ * 2. `ansible_host`, where the host has that address on a network, or on the interface of the default route.
+ * 3. The address of the default route's interface, as k3s itself chooses. One of /32 (a virtual IP may be there just now) is
+ *    taken only where there is no other.
+ * 4. The address our connection came in by.
+ *
  * @throws UserError when there is none.
  */
 export function nodeIp(host: HostView, found: Network): string {
@@ -106,7 +111,9 @@ export function nodeIp(host: HostView, found: Network): string {
   if (typeof set === 'string') return set;
   const { defaultRoute, addresses, ssh } = found;
   const onRoute = addresses.filter(({ iface }) => iface === defaultRoute?.iface);
+  const named = addresses.find(({ address }) => address === host.address);
   const chosen =
+    (named && (named.prefix < 32 || onRoute.includes(named)) ? named.address : undefined) ??
     defaultRoute?.source ??
     (onRoute.find(({ prefix }) => prefix < 32) ?? onRoute[0])?.address ??
     addresses.find(({ address }) => address === ssh?.server || address === host.address)?.address;
@@ -145,4 +152,34 @@ export function nodeIps(
     else if (isIPv4(host.address)) ips.set(host.name, host.address);
   }
   return ips;
+}
+
+/** Which of a host's addresses its packets to another one come from. */
+export interface SourceAddress {
+  readonly destination: string;
+  /** Undefined where there is no route. */
+  readonly source: string | undefined;
+}
+
+/**
+ * Where a host's packets to `peers` would come from, by its own routing. A peer that the inventory knows by a name only is
+ * looked up on the host; one that cannot be found there is left out.
+ */
+export function sourceAddresses(peers: readonly HostView[]): Fact<readonly SourceAddress[]> {
+  return fact({
+    name: 'source addresses',
+    script: sh`
+for hw_peer in ${peers.map(knownAddress)}; do
+  case $hw_peer in
+    *[!0-9.]*) hw_peer=$(getent ahostsv4 "$hw_peer" 2>/dev/null | sed -n '1s/ .*//p') ;;
+  esac
+  [ -z "$hw_peer" ] || echo "$hw_peer $(ip -4 route get "$hw_peer" 2>/dev/null | sed -n 's/.* src \\([0-9.]*\\).*/\\1/p')"
+done`,
+    parse: ({ stdout }) =>
+      stdout.split('\n').flatMap((line) => {
+        const [destination = '', source = ''] = line.split(' ');
+        return destination === '' ? [] : [{ destination, source: source || undefined }];
+      }),
+    example: [],
+  });
 }

@@ -18,6 +18,7 @@ import { unit } from '../../engine/resources/systemd.ts';
 import { waitFor } from '../../engine/resources/wait.ts';
 import { serversOf } from '../cluster/groups.ts';
 import { type Network, network, nodeIp, nodeIps } from '../cluster/network.ts';
+import { isSameLogin } from '../cluster/same-machine.ts';
 import { system } from '../cluster/system.ts';
 import { effectiveSettings, flannelIfaceOf, type ServerVars, serverConfig, unitFile } from '../k3s/config.ts';
 import { allVote, canBeSpared, type EtcdMember, etcdMembers, isVoter, noLeftoverAt, portsOpen } from '../k3s/etcd.ts';
@@ -207,8 +208,14 @@ function othersOf(context: Groups & Pick<Context, 'host'>): readonly HostView[] 
 }
 
 function decideFor(context: Groups, host: HostView, states: States): Decision {
-  const servers = serversOf(context).map(({ name }) => name);
-  return decide({ self: host.name, servers, states, trustAbsent: isWaived(host, 'split-brain') });
+  const servers = serversOf(context);
+  // A second name of a server that answered hides no other cluster. The role preflight says that it is one.
+  const answered = servers.filter(({ name }) => states.has(name));
+  const others = servers.filter(
+    (server) => states.has(server.name) || !answered.some((one) => isSameLogin(one, server)),
+  );
+  const names = others.map(({ name }) => name);
+  return decide({ self: host.name, servers: names, states, trustAbsent: isWaived(host, 'split-brain') });
 }
 
 /** The settings that another server of the inventory will have, as far as its own variables make a difference. */

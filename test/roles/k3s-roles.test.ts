@@ -81,16 +81,21 @@ function tasksOf(
   role: RoleBody,
   host: string,
   facts: Readonly<Record<string, unknown>>,
-  more: { readonly vars?: Partial<ServerVars>; readonly hostVars?: Readonly<Record<string, unknown>> } = {},
+  more: {
+    readonly vars?: Partial<ServerVars>;
+    readonly hostVars?: Readonly<Record<string, unknown>>;
+    readonly inventory?: readonly HostView[];
+  } = {},
 ): { readonly tasks: readonly Task[]; readonly handlers: Readonly<Record<string, Task>> } {
   const stage = role.stages.at(-1);
+  const { inventory = hosts } = more;
   const context: TaskContext<unknown> = {
     vars: { ...defaults, ...more.vars },
     host: hostView(host, more.hostVars),
-    group: (name: string) => hosts.filter(({ groups }) => groups.includes(name)),
-    inventory: hosts,
-    playHosts: hosts,
-    runHosts: hosts,
+    group: (name: string) => inventory.filter(({ groups }) => groups.includes(name)),
+    inventory,
+    playHosts: inventory,
+    runHosts: inventory,
     facts: facts as FactAnswers<FactRequests>,
   };
   return { tasks: stage?.tasks(context) ?? [], handlers: stage?.handlers?.(context) ?? {} };
@@ -181,6 +186,16 @@ t.test(
     t.equal(named(tasks, 'Join the cluster')?.options.disrupts?.lock, 'etcd');
   },
 );
+
+t.test('a second name of a machine that answered is no server that may have another cluster', async (t) => {
+  const alias: HostView = { ...hostView('server-1'), name: 'again' };
+  const facts = serverFacts('server-1', {});
+  const first = tasksOf(server, 'server-1', facts, { inventory: [...hosts, alias] }).tasks[0];
+  t.match(first?.action, { verdict: 'pass', evidence: 'no server has a cluster: this one begins it' });
+  const stranger: HostView = { ...alias, address: '192.0.2.99' };
+  const careful = tasksOf(server, 'server-1', facts, { inventory: [...hosts, stranger] }).tasks[0];
+  t.match(careful?.action, { verdict: 'refuse', id: 'split-brain' });
+});
 
 t.test('a first server that lost its disk joins the others', async (t) => {
   const { tasks } = tasksOf(server, 'server-1', serverFacts('server-1', { 'server-2': member, 'server-3': member }));
