@@ -158,22 +158,49 @@ echo "\${hw_ill}$hw_well of $((hw_n - 1)) other servers are ready, $hw_need need
 }
 
 /**
+ * `hw_leftovers ADDRESS`: prints the ids of half-joined members at an address where nobody runs. A learner whose peer port
+ * is open is alive: it gets its data, and is promoted by the leader within 15 s.
+ */
+const hwLeftovers = shellFunction(
+  'hw_leftovers',
+  `
+hw_list=$(hw_members yes 2>/dev/null | sed -n "s/^\\([0-9]*\\) [^ ]* $(printf %s "$1" | sed 's/\\./\\\\./g') learner$/\\1/p")
+[ -n "$hw_list" ] || return 0
+case $(hw_reach tcp "$1" 2380) in *' open '*) ;; *) printf '%s\\n' "$hw_list" ;; esac`,
+  [hwMembers, hwReach],
+);
+
+/**
  * No half-joined member at `address`: one that was added for a host that never came up with it. For the server that the host
- * joins through, and only where the host has no etcd data of its own and does not run.
+ * joins through. A member that runs is never removed.
  */
 export function noLeftoverAt(address: string): Resource {
-  const find = sh`${hwMembers} yes 2>/dev/null | sed -n ${`s/^\\([0-9]*\\) [^ ]* ${address.replaceAll('.', '\\.')} learner$/\\1/p`}`;
   return {
     kind: 'etcd-member',
     id: `none left over at ${address}`,
-    probe: sh`hw_left=$(${find}); echo "leftover=\${hw_left:-none}"`,
+    probe: sh`hw_left=$(${hwLeftovers} ${address} | tr "\\n" " "); echo "leftover=\${hw_left:-none}"`,
     wanted: { leftover: 'none' },
     change: () => sh`
-for hw_left in $(${find}); do
+for hw_left in $(${hwLeftovers} ${address}); do
   ${hwEtcd} cluster/member/remove "{\\"ID\\":\\"$hw_left\\"}" || exit
 done`,
     undo: { kind: 'none', why: 'the member never was one' },
   };
+}
+
+/**
+ * Was the member of a server removed from etcd behind its back? Its data is of no use any more: k3s started on it stays
+ * `activating` for ever (k3s-captures/71). True only where another server has the leader's list, and that has neither its
+ * name nor its address.
+ */
+export function wasRemoved(
+  own: { readonly server: string; readonly datastore: string; readonly member: string | undefined },
+  address: string,
+  lists: readonly (readonly EtcdMember[] | undefined)[],
+): boolean {
+  const list = lists.find((each) => each !== undefined && each.length > 0);
+  if (!list || own.datastore !== 'etcd' || own.member === undefined || own.server === 'active') return false;
+  return list.every((member) => member.name !== own.member && member.address !== address);
 }
 
 /** The ports between this host (called `from`) and `to` are not dropped on the way. */

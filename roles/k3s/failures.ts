@@ -20,6 +20,9 @@ export interface StartFailure {
   readonly hint: string;
 }
 
+/** What k3s says, at level=info, before it waits for ever on the data of a removed member. One more start rejoins. */
+export const REJOIN = 'please restart k3s to rejoin the cluster';
+
 /** Every known failure. The first that matches the log is meant. */
 export const startFailures: readonly StartFailure[] = [
   {
@@ -102,6 +105,13 @@ export const startFailures: readonly StartFailure[] = [
     permanent: false,
     what: () => 'another server is half-joined, and etcd takes one new member at a time',
     hint: 'finish or stop the join of the other server; etcd drops a member that never came up after 5 minutes, then run again',
+  },
+  {
+    name: 'removed member',
+    pattern: REJOIN,
+    permanent: false,
+    what: () => 'this server was removed from etcd, and k3s must be started once more to rejoin',
+    hint: 'run again: the next start of k3s moves the data of the removed member aside and joins anew',
   },
   {
     name: 'other cluster',

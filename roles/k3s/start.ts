@@ -6,7 +6,7 @@
 import { type Resource, type Script, sh, shellFunction } from '../../engine/index.ts';
 import { quote } from '../../engine/script.ts';
 import { DATA, hwReady, hwYieldLeader } from './etcd.ts';
-import { explainStart, knownFailures, permanentFailures, tellingLines } from './failures.ts';
+import { explainStart, knownFailures, permanentFailures, REJOIN, tellingLines } from './failures.ts';
 import { relayed } from './vip.ts';
 
 /** Which unit, and how long it may take. */
@@ -52,7 +52,7 @@ const hwWatch = shellFunction(
 hw_telling=${quote(tellingLines)}
 hw_permanent=${quote(permanentFailures)}
 hw_known=${quote(knownFailures)}
-read -r hw_now hw_rest </proc/uptime; hw_start=\${hw_now%.*} hw_said= hw_last=0
+read -r hw_now hw_rest </proc/uptime; hw_start=\${hw_now%.*} hw_said= hw_last=0 hw_again=
 while :; do
   hw_text=$($2 2>&1); hw_rc=$?; hw_seen=$(printf '%s\\n' "$hw_text" | tail -n 1)
   if [ $hw_rc = 0 ] && [ "$(systemctl show -p InvocationID --value -- $1.service)" = "$5" ]; then hw_rc=1 hw_seen='still stopping'; fi
@@ -63,6 +63,10 @@ while :; do
   fi
   hw_log=$(journalctl -u $1.service --since "@$4" -o cat --no-pager 2>/dev/null | grep -E "$hw_telling" | cut -c1-700 | tail -n 30)
   if printf '%s\\n' "$hw_log" | grep -q -E "$hw_permanent"; then break; fi
+  if [ -z "$hw_again" ] && printf '%s\\n' "$hw_log" | grep -q -F ${quote(REJOIN)}; then
+    echo 'it was removed from etcd: k3s is started once more to rejoin'
+    hw_again=yes; systemctl restart --no-block $1.service
+  fi
   # Words that nobody knows, said again and again, will not change either.
   hw_words=$(printf '%s\\n' "$hw_log" | grep level=fatal | grep -v -E "$hw_known" | sed 's/^time="[^"]*" //' | tail -n 5)
   if [ "$(printf '%s\\n' "$hw_words" | grep -c .)" = 5 ] && [ "$(printf '%s\\n' "$hw_words" | sort -u | grep -c .)" = 1 ]; then
@@ -128,6 +132,45 @@ esac`,
     undo: { kind: 'none', why: 'stopping a node takes what runs on it down: drain it first' },
     timeout: options.deadline + 60,
     explain,
+  };
+}
+
+/**
+ * A join that goes on failing, stopped. One that has its data meanwhile is left to finish: stopped and removed from etcd, it
+ * would have to be wiped.
+ */
+export function failingJoinStopped(): Resource {
+  const unit = unitOf('server');
+  const hasData = sh`[ -d ${DATA}/server/db/etcd/member/wal ]`;
+  return {
+    kind: 'k3s',
+    id: 'no failing join',
+    probe: sh`
+case $(systemctl show -p ActiveState --value -- ${unit}.service) in
+  active|activating|reloading) if ${hasData}; then echo failing=no; else echo failing=yes; fi ;;
+  *) echo failing=no ;;
+esac`,
+    wanted: { failing: 'no' },
+    change: () => sh`
+systemctl stop ${unit}.service || exit
+! ${hasData} || systemctl start --no-block ${unit}.service`,
+    undo: { kind: 'none', why: 'the join did not come to an end' },
+  };
+}
+
+/** The etcd data of a removed member, out of the way: where k3s itself puts it when it finds its own tombstone. */
+export function removedDataAside(): Resource {
+  const etcd = `${DATA}/server/db/etcd`;
+  return {
+    kind: 'k3s',
+    id: 'no data of a removed member',
+    probe: sh`
+if [ -d ${etcd}/member/wal ] && [ ! -e ${etcd}/tombstone ]; then echo data=present; else echo data=absent; fi`,
+    wanted: { data: 'absent' },
+    change: () => sh`
+! systemctl -q is-active ${unitOf('server')}.service || { echo 'k3s runs' >&2; exit 1; }
+mv ${etcd} "${DATA}/server/db/etcd-backup-$(date +%s)"`,
+    undo: { kind: 'none', why: 'etcd does not know this member any more' },
   };
 }
 

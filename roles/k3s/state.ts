@@ -18,6 +18,8 @@ export interface K3sState {
   readonly datastore: Datastore;
   /** True where the server was removed from its cluster: its etcd data goes at the next start, and it joins anew. */
   readonly removed: boolean;
+  /** The name of its etcd member, `server-1-91e52f96`; undefined where it never had one. */
+  readonly member: string | undefined;
   /** sha256 of the CA that signs the servers' certificates: tells one cluster from another. Undefined without one. */
   readonly ca: string | undefined;
   /** systemd's ActiveState of k3s.service and k3s-agent.service; `absent` where there is no such unit. */
@@ -54,6 +56,7 @@ elif { hw_config; hw_unit k3s; } | grep -q -e 'datastore-endpoint' -e 'K3S_DATAS
 elif [ -e $hw_db/state.db ]; then echo datastore=sqlite
 else echo datastore=none; fi
 [ -e $hw_db/etcd/tombstone ] && echo removed=yes
+[ -s $hw_db/etcd/name ] && echo "member=$(head -n 1 $hw_db/etcd/name)"
 [ -e ${DATA}/server/tls/server-ca.crt ] && echo "ca=$(sha256sum <${DATA}/server/tls/server-ca.crt | cut -d' ' -f1)"
 for hw_name in k3s k3s-agent; do
   hw_shown=$(systemctl show -p LoadState,ActiveState -- $hw_name.service 2>/dev/null)
@@ -87,6 +90,7 @@ echo complete=yes`,
       version: state['version'] || undefined,
       datastore: (state['datastore'] ?? 'none') as Datastore,
       removed: state['removed'] === 'yes',
+      member: state['member'] || undefined,
       ca: state['ca'],
       server: (state['unit.k3s'] ?? 'absent') as UnitState,
       agent: (state['unit.k3s-agent'] ?? 'absent') as UnitState,
@@ -100,6 +104,7 @@ echo complete=yes`,
     version: undefined,
     datastore: 'none',
     removed: false,
+    member: undefined,
     ca: undefined,
     server: 'absent',
     agent: 'absent',

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import t from 'tap';
 import { explainStart, permanentFailures, startFailures, tellingLines } from '../../roles/k3s/failures.ts';
 
-/** What k3s said (k3s-captures 17, 18, 19, 21, 26, 27, 28, 34), the failure that is meant, words of the cause we name. */
+/** What k3s said (k3s-captures 17, 18, 19, 21, 26, 27, 28, 34, 71), the failure that is meant, words of the cause we name. */
 const captured: readonly (readonly [name: string, log: string, cause: RegExp])[] = [
   [
     'wrong token',
@@ -64,6 +64,11 @@ const captured: readonly (readonly [name: string, log: string, cause: RegExp])[]
     'server unreachable',
     'time="2026-11-21T04:29:44Z" level=fatal msg="Error: preparing server: failed to bootstrap cluster data: failed to check if bootstrap data has been initialized: failed to validate token: failed to get CA certs: Get \\"https://k3h5:6443/cacerts\\": dial tcp 10.89.7.15:6443: connect: no route to host"',
     /https:\/\/k3h5:6443 cannot be reached from this host: 10\.89\.7\.15:6443: connect: no route to host/,
+  ],
+  [
+    'removed member',
+    'time="2026-11-29T21:27:50Z" level=info msg="This node has been removed from the cluster - please restart k3s to rejoin the cluster"',
+    /removed from etcd, and k3s must be started once more/,
   ],
   [
     'other cluster',

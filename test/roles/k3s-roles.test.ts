@@ -1,6 +1,9 @@
 /** Given these variables and facts, these tasks: k3s-server, k3s-agent, and what they write. */
 
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, readdirSync } from 'node:fs';
+import { createServer } from 'node:net';
 import t from 'tap';
 import type { FactAnswers, FactRequests } from '../../engine/fact.ts';
 import type { HostView } from '../../engine/host-view.ts';
@@ -22,6 +25,7 @@ import {
   releaseFile,
   skipsMinor,
 } from '../../roles/k3s/release.ts';
+import { failingJoinStopped, removedDataAside } from '../../roles/k3s/start.ts';
 import { type K3sState, k3sSettings, k3sState, MARK, parseSettings } from '../../roles/k3s/state.ts';
 import { clusterToken, ownToken, sameToken, tokenFile } from '../../roles/k3s/token.ts';
 import { filesVerdict } from '../../roles/k3s/verdicts.ts';
@@ -621,9 +625,77 @@ t.test('members are read from what etcd really answers', async (t) => {
   t.equal(waiting.status, 1);
   t.match(waiting.stdout, /the member at 192\.0\.2\.13 was added and never came up/);
   t.match(run(allVote('192.0.2.13')).stdout, /2 members, all vote/);
-  t.match(run(noLeftoverAt('192.0.2.13').probe).stdout, /leftover=14603105621031732969/);
   t.match(run(noLeftoverAt('192.0.2.11').probe).stdout, /leftover=none/, 'a voter is never left over');
 });
+
+t.test('a learner is left over where nobody listens on its peer port; one that runs is left to finish', async (t) => {
+  const at = '127.23.80.1';
+  const answer = `{"members":[{"ID":"14603105621031732969","peerURLs":["https://${at}:2380"],"isLearner":true}]}`;
+  const probe = async () => {
+    const shell = spawn('sh', { stdio: ['pipe', 'pipe', 'inherit'] });
+    shell.stdin.end(`curl() { printf %s '${answer}'; }\n${noLeftoverAt(at).probe.standalone()}`);
+    return (await shell.stdout.toArray()).join('');
+  };
+  t.match(await probe(), /^leftover=14603105621031732969/);
+  const peer = createServer().listen(2380, at);
+  await once(peer, 'listening');
+  t.equal(await probe(), 'leftover=none\n');
+  peer.close();
+});
+
+t.test('a member that another server removed joins anew, its data put aside; nobody else does', async (t) => {
+  const own: K3sState = { ...member, server: 'activating', member: 'server-3-cc', joins: 'https://192.0.2.11:6443' };
+  const others = '1 server-1-aa 192.0.2.11 voter\n2 server-2-bb 192.0.2.12 voter';
+  const titlesWith = (list: string | undefined, state = own, of: K3sState = member) => {
+    const members = new Map([['server-1', list === undefined ? undefined : parseMembers(list)]]);
+    const states = { 'server-1': of, 'server-2': of, 'server-3': state };
+    return titles(tasksOf(server, 'server-3', serverFacts('server-3', states, { members })).tasks);
+  };
+  const ASIDE = 'Put the data of the removed member aside';
+  const removed = titlesWith(others);
+  t.match(removed.slice(removed.indexOf('Stop the join that goes on failing')), [
+    'Stop the join that goes on failing',
+    ASIDE,
+  ]);
+  t.ok(removed.includes('Join the cluster'));
+  t.notOk(titlesWith(`${others}\n3 server-3-cc 192.0.2.13 learner`).includes(ASIDE), 'a learner is left to finish');
+  t.notOk(titlesWith(`${others}\n3 - 192.0.2.13 learner`).includes(ASIDE), 'one without a name yet, too');
+  t.notOk(titlesWith(undefined).includes(ASIDE), 'no list without a quorum');
+  t.notOk(
+    titlesWith(others, { ...own, server: 'active' }).includes(ASIDE),
+    'one that is ready is a member of something',
+  );
+  const elsewhere = titlesWith(others, own, { ...member, ca: 'bbbb' });
+  t.notOk(elsewhere.includes(ASIDE), 'the list of another cluster says nothing');
+});
+
+t.test(
+  'a failing join is stopped; one that has its data by then is started again, and data goes aside only at rest',
+  async (t) => {
+    const root = t.testdir({});
+    const inRoot = (script: Script, active: string) => {
+      const text = script.standalone().replaceAll('/var/lib/rancher', root);
+      const fake = `systemctl() { case $1 in show) echo ${active} ;; -q) [ ${active} = active ] ;; *) echo "systemctl $*" ;; esac; }`;
+      const { stdout, status } = spawnSync('sh', [], { input: `${fake}\n${text}`, encoding: 'utf8' });
+      return { stdout, status };
+    };
+    const [stop, aside] = [failingJoinStopped(), removedDataAside()];
+    t.equal(inRoot(stop.probe, 'activating').stdout, 'failing=yes\n');
+    t.equal(inRoot(stop.probe, 'inactive').stdout, 'failing=no\n');
+    t.equal(inRoot(stop.change({}), 'activating').stdout, 'systemctl stop k3s.service\n');
+    mkdirSync(`${root}/k3s/server/db/etcd/member/wal`, { recursive: true });
+    t.equal(inRoot(stop.probe, 'activating').stdout, 'failing=no\n', 'it has its data');
+    t.equal(
+      inRoot(stop.change({}), 'activating').stdout,
+      'systemctl stop k3s.service\nsystemctl start --no-block k3s.service\n',
+    );
+    t.equal(inRoot(aside.probe, 'inactive').stdout, 'data=present\n');
+    t.not(inRoot(aside.change({}), 'active').status, 0);
+    t.equal(inRoot(aside.change({}), 'inactive').status, 0);
+    t.equal(inRoot(aside.probe, 'inactive').stdout, 'data=absent\n');
+    t.match(readdirSync(`${root}/k3s/server/db`).join(), /^etcd-backup-\d+$/, 'nothing is deleted');
+  },
+);
 
 t.test('our own unit is known again', async (t) => {
   t.ok(text(unitFile('server')).startsWith(MARK));
