@@ -2,6 +2,7 @@
 import {
   fromEach,
   type HostView,
+  isWaived,
   pass,
   type RoleChecks,
   type RoleStages,
@@ -15,13 +16,14 @@ import { apt } from '../../engine/resources/apt.ts';
 import { file } from '../../engine/resources/file.ts';
 import { waitFor } from '../../engine/resources/wait.ts';
 import { serversOf } from '../cluster/groups.ts';
-import { network, nodeIp, nodeIps } from '../cluster/network.ts';
+import { type Network, network, nodeIp, nodeIps } from '../cluster/network.ts';
 import { system } from '../cluster/system.ts';
+import { adoptAgentVerdict, type ClusterToJoin } from '../k3s/adopt.ts';
 import { agentConfig, flannelIfaceOf, type NodeVars, unitFile } from '../k3s/config.ts';
 import { installTasks } from '../k3s/install.ts';
 import { askReleases, chosen, compareVersions, wantedVersion } from '../k3s/release.ts';
 import { k3sRestarted, k3sStarted } from '../k3s/start.ts';
-import { hasCluster, isUp, type K3sState, k3sState } from '../k3s/state.ts';
+import { hasCluster, isUp, type K3sState, k3sState, replacedSettings } from '../k3s/state.ts';
 import { clusterToken, firstToken, ownToken, tokenFile } from '../k3s/token.ts';
 import { filesVerdict, settingsVerdict } from '../k3s/verdicts.ts';
 import type { vars } from './vars.ts';
@@ -36,8 +38,10 @@ export const checks: RoleChecks<typeof vars> = (checks) =>
   checks({
     facts: (context) => ({
       own: k3sState,
+      settings: replacedSettings,
       system,
       states: fromEach(serversOf(context), k3sState, 'omit'),
+      networks: fromEach(serversOf(context), network, 'omit'),
       releases: askReleases(serversOf(context), context.vars, true),
     }),
     verdicts: ({ facts, vars, ...context }) => {
@@ -47,6 +51,7 @@ export const checks: RoleChecks<typeof vars> = (checks) =>
       );
       return [
         kindVerdict(facts.own),
+        adoptAgentVerdict(facts.own, facts.settings, vars, clusterOf(vars, serversOf(context), facts)),
         settingsVerdict(vars.k3s_config),
         filesVerdict(found, facts.system.arch, vars),
         skewVerdict(wantedVersion(found, vars), staying),
@@ -65,6 +70,7 @@ export const stages: RoleStages<typeof vars> = (stage) => [
     name: 'agent',
     facts: (context) => ({
       own: k3sState,
+      settings: replacedSettings,
       system,
       network,
       ownToken,
@@ -79,6 +85,7 @@ export const stages: RoleStages<typeof vars> = (stage) => [
       const servers = serversOf(context);
       const guard = task('Make sure that this host is no server', kindVerdict(own), ALWAYS);
       if (kindVerdict(own).verdict === 'refuse') return [guard];
+      const adopt = adoptAgentVerdict(own, facts.settings, vars, clusterOf(vars, servers, facts));
       const ips = nodeIps(servers, facts.networks);
       const ip = nodeIp(host, facts.network);
       const via = viaOf(servers, facts.states);
@@ -96,6 +103,11 @@ export const stages: RoleStages<typeof vars> = (stage) => [
       });
       return [
         guard,
+        task(
+          'Make sure that no setting of an existing k3s is lost',
+          isWaived(host, adopt.id) ? pass(adopt.id, 'waived') : adopt,
+          ALWAYS,
+        ),
         ...installTasks({
           vars,
           arch: facts.system.arch,
@@ -125,6 +137,24 @@ export const stages: RoleStages<typeof vars> = (stage) => [
     }),
   }),
 ];
+
+/** The cluster to join, as the servers know it. */
+function clusterOf(
+  vars: NodeVars,
+  servers: readonly HostView[],
+  {
+    states,
+    networks,
+  }: { readonly states: ReadonlyMap<string, K3sState>; readonly networks: ReadonlyMap<string, Network> },
+): ClusterToJoin {
+  const ips = nodeIps(servers, networks);
+  const names = servers.flatMap(({ name, address }) => [name, address, ...[ips.get(name) ?? []].flat()]);
+  const all = vars.kube_vip_address === undefined ? names : [...names, vars.kube_vip_address];
+  return {
+    ca: servers.flatMap(({ name }) => states.get(name)?.ca ?? [])[0],
+    urls: new Set(all.map((name) => `https://${name}:6443`)),
+  };
+}
 
 function kindVerdict(own: K3sState): Verdict {
   if (!isUp(own.server) && !hasCluster(own)) return pass('k3s-kind', 'no server of k3s is here');

@@ -19,6 +19,7 @@ import { serversOf } from '../cluster/groups.ts';
 import { type Network, network, nodeIp, nodeIps } from '../cluster/network.ts';
 import { isSameLogin } from '../cluster/same-machine.ts';
 import { system } from '../cluster/system.ts';
+import { adoptServerVerdict } from '../k3s/adopt.ts';
 import { effectiveSettings, flannelIfaceOf, type ServerVars, serverConfig, unitFile } from '../k3s/config.ts';
 import { canBeSpared, etcdMembers, wasRemoved } from '../k3s/etcd.ts';
 import { installTasks } from '../k3s/install.ts';
@@ -27,7 +28,7 @@ import { failingJoinStopped, k3sRestarted, k3sStarted, removedDataAside } from '
 import { isUp, k3sSettings, k3sState, replacedSettings, type Settings } from '../k3s/state.ts';
 import { clusterToken, firstToken, ownToken, sameToken, tokenFile } from '../k3s/token.ts';
 import { filesVerdict, settingsVerdict } from '../k3s/verdicts.ts';
-import { adoptVerdict, decisionVerdict, flagsVerdict, numberVerdict, versionVerdict } from './checks.ts';
+import { decisionVerdict, flagsVerdict, numberVerdict, versionVerdict } from './checks.ts';
 import { type Decision, decide } from './decision.ts';
 import { beforeJoin, holdsCluster, joinUrl, listsOf, lostMember, type States, votes } from './join.ts';
 import type { vars } from './vars.ts';
@@ -60,7 +61,7 @@ export const checks: RoleChecks<typeof vars> = (checks) =>
       return [
         numberVerdict(serversOf(context).length),
         decisionVerdict(decision),
-        adoptVerdict(facts.own, facts.settings, vars),
+        adoptServerVerdict(facts.own, facts.settings, vars),
         settingsVerdict(vars.k3s_config),
         flagsVerdict(effectiveSettings(vars), new Map(others)),
         versionVerdict(facts.own, found, vars),
@@ -117,7 +118,7 @@ export const stages: RoleStages<typeof vars> = (stage) => [
         begins: decision.kind === 'begin',
       });
       const withCluster = new Map([...facts.othersSettings].filter(([name]) => holdsCluster(states, name)));
-      const adopt = adoptVerdict(own, facts.settings, vars);
+      const adopt = adoptServerVerdict(own, facts.settings, vars);
       return [
         guard,
         task(

@@ -25,8 +25,12 @@ export interface K3sState {
   /** systemd's ActiveState of k3s.service and k3s-agent.service; `absent` where there is no such unit. */
   readonly server: UnitState;
   readonly agent: UnitState;
-  /** Is the unit that is there written by us? */
+  /** Is the unit that is there written by us? True where there is none. */
   readonly ours: boolean;
+  /** Whose config.yaml is there? */
+  readonly config: 'none' | 'ours' | 'foreign';
+  /** sha256 of the CA of the cluster that this host is, or was, an agent of. Undefined where it never was one. */
+  readonly agentCa: string | undefined;
   /** The name of the node: what config says, or the host name, in lower case as k3s has it. */
   readonly node: string;
   /** Where config.yaml says to join; undefined where it does not. */
@@ -73,6 +77,11 @@ for hw_name in k3s k3s-agent; do
   case $hw_line in ${MARK}*) ;; *) hw_ours=no ;; esac
 done
 echo ours=$hw_ours
+if [ -e /etc/rancher/k3s/config.yaml ]; then
+  hw_line=; IFS= read -r hw_line </etc/rancher/k3s/config.yaml
+  case $hw_line in ${MARK}*) echo config=ours ;; *) echo config=foreign ;; esac
+fi
+[ -e ${DATA}/agent/server-ca.crt ] && echo "agent_ca=$(sha256sum <${DATA}/agent/server-ca.crt | cut -d' ' -f1)"
 hw_node=$(hw_setting node-name)
 ${hwKv} node "$(printf %s "\${hw_node:-$(uname -n)}" | tr '[:upper:]' '[:lower:]')"
 ${hwKv} joins "$(hw_setting server)"
@@ -95,6 +104,8 @@ echo complete=yes`,
       server: (state['unit.k3s'] ?? 'absent') as UnitState,
       agent: (state['unit.k3s-agent'] ?? 'absent') as UnitState,
       ours: state['ours'] !== 'no',
+      config: (state['config'] ?? 'none') as K3sState['config'],
+      agentCa: state['agent_ca'],
       node: state['node'] ?? '',
       joins: state['joins'] || undefined,
       taken: LINKS.filter((name) => state[`taken.${name}`] === 'yes'),
@@ -109,6 +120,8 @@ echo complete=yes`,
     server: 'absent',
     agent: 'absent',
     ours: true,
+    config: 'none',
+    agentCa: undefined,
     node: 'node-1',
     joins: undefined,
     taken: [],

@@ -2,7 +2,7 @@
 
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readdirSync } from 'node:fs';
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import t from 'tap';
 import type { FactAnswers, FactRequests } from '../../engine/fact.ts';
@@ -12,6 +12,7 @@ import type { RoleBody, TaskContext } from '../../engine/role.ts';
 import { definition } from '../../engine/script.ts';
 import { type Network, network } from '../../roles/cluster/network.ts';
 import { system } from '../../roles/cluster/system.ts';
+import { adoptAgentVerdict, adoptServerVerdict } from '../../roles/k3s/adopt.ts';
 import { agentConfig, type ServerVars, serverConfig, unitFile } from '../../roles/k3s/config.ts';
 import { allVote, etcdMembers, hwMembers, noLeftoverAt, parseMembers } from '../../roles/k3s/etcd.ts';
 import { badSettings, criticalDifferences, settingsFor } from '../../roles/k3s/flags.ts';
@@ -32,7 +33,7 @@ import { filesVerdict } from '../../roles/k3s/verdicts.ts';
 import { vipObservation } from '../../roles/k3s/vip.ts';
 import { k3sAgent } from '../../roles/k3s-agent/role.ts';
 import { skewVerdict } from '../../roles/k3s-agent/stages.ts';
-import { adoptVerdict, flagsVerdict, versionVerdict } from '../../roles/k3s-server/checks.ts';
+import { flagsVerdict, versionVerdict } from '../../roles/k3s-server/checks.ts';
 import { k3sServer } from '../../roles/k3s-server/role.ts';
 import { vars as serverSchema } from '../../roles/k3s-server/vars.ts';
 
@@ -482,18 +483,83 @@ t.test("somebody else's k3s is taken over where nothing is lost, and refused whe
   const found = { ...member, ours: false };
   const vars: ServerVars = { ...defaults, k3s_config: { disable: ['traefik'] } };
   const asked = { disable: 'traefik', 'write-kubeconfig-mode': '0600', server: 'https://192.0.2.11:6443' };
-  t.match(adoptVerdict(found, asked, vars), { verdict: 'warn', what: /taken over/ });
-  t.match(adoptVerdict(found, { ...asked, 'secrets-encryption': true, 'tls-san': ['k3s.lan'] }, vars), {
+  t.match(adoptServerVerdict(found, asked, vars), { verdict: 'warn', what: /taken over/ });
+  t.match(adoptServerVerdict(found, { ...asked, 'secrets-encryption': true, 'tls-san': ['k3s.lan'] }, vars), {
     verdict: 'refuse',
     evidence: 'secrets-encryption: true; k3s_tls_san: [k3s.lan]',
     hint: /k3s_config/,
   });
   t.match(
-    adoptVerdict(found, { 'write-kubeconfig-mode': '0600' }, vars),
+    adoptServerVerdict(found, { 'write-kubeconfig-mode': '0600' }, vars),
     { verdict: 'refuse', evidence: 'disable: []' },
     'nor one be gained',
   );
-  t.match(adoptVerdict(member, { anything: 1 }, vars), { verdict: 'pass' }, 'ours is no question');
+  t.match(adoptServerVerdict(member, { anything: 1 }, vars), { verdict: 'pass' }, 'ours is no question');
+});
+
+t.test('a config.yaml that others left without a unit is compared before it is replaced, too', async (t) => {
+  const left: K3sState = { ...fresh, config: 'foreign' };
+  t.match(adoptServerVerdict(left, { 'node-label': ['disk=fast'] }, defaults), {
+    verdict: 'refuse',
+    evidence: 'node-label: [disk=fast]',
+  });
+  t.match(adoptServerVerdict({ ...left, config: 'ours' }, { 'node-label': ['disk=fast'] }, defaults), {
+    verdict: 'pass',
+  });
+});
+
+t.test('an agent over what is left of another cluster is refused, and what would be lost is named', async (t) => {
+  const cluster = { ca: 'aaaa', urls: new Set(['https://192.0.2.11:6443']) };
+  const left: K3sState = { ...fresh, config: 'foreign', agentCa: 'bbbb' };
+  const found = { server: 'https://10.9.9.9:6443', 'node-label': ['disk=fast'] };
+  t.match(adoptAgentVerdict(left, found, defaults, cluster), {
+    verdict: 'refuse',
+    evidence: 'its place in the cluster at https://10.9.9.9:6443; node-label: [disk=fast]',
+    hint: /drain it and delete its node there.*k3s-agent-uninstall\.sh/,
+  });
+  const official: K3sState = { ...fresh, ours: false, agent: 'active' };
+  t.match(adoptAgentVerdict(official, { url: 'https://10.9.9.9:6443' }, defaults, { ...cluster, ca: undefined }), {
+    verdict: 'refuse',
+    evidence: 'its place in the cluster at https://10.9.9.9:6443',
+  });
+  const ownUrl = { url: 'https://192.0.2.11:6443' };
+  t.match(adoptAgentVerdict(official, ownUrl, defaults, cluster), { verdict: 'warn', what: /taken over/ });
+  t.match(adoptAgentVerdict(official, { ...ownUrl, 'node-label': 'a=b' }, defaults, cluster), {
+    verdict: 'refuse',
+    evidence: 'node-label: a=b',
+  });
+  const byName = { server: 'https://k3s.lan:6443' };
+  t.match(
+    adoptAgentVerdict({ ...left, agentCa: 'aaaa' }, byName, defaults, cluster),
+    { verdict: 'warn' },
+    'the same CA',
+  );
+  t.match(adoptAgentVerdict({ ...left, config: 'ours' }, found, defaults, cluster), { verdict: 'pass' });
+  t.match(adoptAgentVerdict(fresh, {}, defaults, cluster), { verdict: 'pass' });
+
+  const facts = { ...agentFacts({ 'server-1': member }), own: left, settings: found };
+  const tasks = tasksOf(agent, 'agent-1', facts).tasks;
+  t.match(named(tasks, 'Make sure that no setting of an existing k3s is lost')?.action, { verdict: 'refuse' });
+  const waived = tasksOf(agent, 'agent-1', facts, { hostVars: { waive: 'k3s-adopt' } }).tasks;
+  t.match(named(waived, 'Make sure that no setting of an existing k3s is lost')?.action, { verdict: 'pass' });
+});
+
+t.test('whose config.yaml there is, and which cluster an agent was of, is read from the disk', async (t) => {
+  const root = t.testdir({ rancher: { k3s: {} }, lib: { k3s: { agent: {} } } });
+  const read = () => {
+    const script = k3sState.script.standalone().replaceAll('/etc/rancher', `${root}/rancher`);
+    const input = `systemctl() { echo LoadState=not-found; }\n${script.replaceAll('/var/lib/rancher', `${root}/lib`)}`;
+    const { stdout, stderr, status } = spawnSync('sh', [], { input, encoding: 'utf8' });
+    return k3sState.parse({ stdout, stderr, exitCode: status ?? 1 });
+  };
+  t.match(read(), { config: 'none', agentCa: undefined, member: undefined });
+  writeFileSync(`${root}/rancher/k3s/config.yaml`, 'node-label: [a=b]\n');
+  writeFileSync(`${root}/lib/k3s/agent/server-ca.crt`, 'a certificate\n');
+  mkdirSync(`${root}/lib/k3s/server/db/etcd`, { recursive: true });
+  writeFileSync(`${root}/lib/k3s/server/db/etcd/name`, 'server-3-cc');
+  t.match(read(), { config: 'foreign', agentCa: /^[0-9a-f]{64}$/, member: 'server-3-cc' });
+  writeFileSync(`${root}/rancher/k3s/config.yaml`, `${MARK} And more.\n`);
+  t.match(read(), { config: 'ours' });
 });
 
 // --- releases ---
