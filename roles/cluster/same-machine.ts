@@ -35,7 +35,7 @@ function identityOf(name: string, { systems, networks }: Machines): string | und
 
 /** Do two names lead to the same sshd? The same private address behind two jump hosts is two machines. */
 export function isSameLogin(one: HostView, other: HostView): boolean {
-  const way = ({ address, port, var: get }: HostView) =>
-    JSON.stringify([address, port, get('ansible_ssh_common_args'), get('ansible_ssh_extra_args')]);
-  return way(one) === way(other);
+  const wayTo = (host: HostView) =>
+    JSON.stringify([host.address, host.port, host.var('ansible_ssh_common_args'), host.var('ansible_ssh_extra_args')]);
+  return wayTo(one) === wayTo(other);
 }

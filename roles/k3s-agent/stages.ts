@@ -19,6 +19,7 @@ import { serversOf } from '../cluster/groups.ts';
 import { type Network, network, nodeIp, nodeIps } from '../cluster/network.ts';
 import { system } from '../cluster/system.ts';
 import { adoptAgentVerdict, type ClusterToJoin } from '../k3s/adopt.ts';
+import { clusterToJoin } from '../k3s/cluster-to-join.ts';
 import { agentConfig, flannelIfaceOf, type NodeVars, unitFile } from '../k3s/config.ts';
 import { installTasks } from '../k3s/install.ts';
 import { askReleases, chosen, compareVersions, wantedVersion } from '../k3s/release.ts';
@@ -101,8 +102,12 @@ export const stages: RoleStages<typeof vars> = (stage) => [
         cluster: firstToken(servers, facts.tokens),
         begins: false,
       });
+      const exists = [...facts.states.values()].some(hasCluster);
       return [
         guard,
+        ...(exists
+          ? []
+          : [task('Make sure that there is a cluster to join', clusterToJoin(via.name, context.runHosts), ALWAYS)]),
         task(
           'Make sure that no setting of an existing k3s is lost',
           isWaived(host, adopt.id) ? pass(adopt.id, 'waived') : adopt,

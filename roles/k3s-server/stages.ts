@@ -20,6 +20,7 @@ import { type Network, network, nodeIp, nodeIps } from '../cluster/network.ts';
 import { isSameLogin } from '../cluster/same-machine.ts';
 import { system } from '../cluster/system.ts';
 import { adoptServerVerdict } from '../k3s/adopt.ts';
+import { clusterToJoin } from '../k3s/cluster-to-join.ts';
 import { effectiveSettings, flannelIfaceOf, type ServerVars, serverConfig, unitFile } from '../k3s/config.ts';
 import { canBeSpared, etcdMembers, wasRemoved } from '../k3s/etcd.ts';
 import { installTasks } from '../k3s/install.ts';
@@ -121,6 +122,9 @@ export const stages: RoleStages<typeof vars> = (stage) => [
       const adopt = adoptServerVerdict(own, facts.settings, vars);
       return [
         guard,
+        ...(decision.kind === 'join' && !decision.there
+          ? [task('Make sure that there is a cluster to join', clusterToJoin(decision.via, context.runHosts), ALWAYS)]
+          : []),
         task(
           'Make sure that no setting of an existing k3s is lost',
           isWaived(host, adopt.id) ? pass(adopt.id, 'waived') : adopt,

@@ -81,11 +81,11 @@ head -c 16 /dev/urandom | od -An -v -tx1 | tr -d ' \\n' >$hw_new && echo >>$hw_n
     );
   }
   return unavailable(
-    sh`echo 'no server of the inventory has a cluster to join' >&2; exit 1`,
+    sh`echo 'no server that was reached has the token of a cluster' >&2; exit 1`,
     { id: 'token of the cluster', creates: TOKEN_FILE },
     {
-      what: 'no server of the inventory has a cluster to join yet',
-      hint: 'run without --limit, so that the first server begins one',
+      what: 'no server that was reached has the token of a cluster',
+      hint: 'bring the servers back, then run again',
     },
   );
 }

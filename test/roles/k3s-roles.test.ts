@@ -90,17 +90,18 @@ function tasksOf(
     readonly vars?: Partial<ServerVars>;
     readonly hostVars?: Readonly<Record<string, unknown>>;
     readonly inventory?: readonly HostView[];
+    readonly runHosts?: readonly HostView[];
   } = {},
 ): { readonly tasks: readonly Task[]; readonly handlers: Readonly<Record<string, Task>> } {
   const stage = role.stages.at(-1);
-  const { inventory = hosts } = more;
+  const { inventory = hosts, runHosts = inventory } = more;
   const context: TaskContext<unknown> = {
     vars: { ...defaults, ...more.vars },
     host: hostView(host, more.hostVars),
     group: (name: string) => inventory.filter(({ groups }) => groups.includes(name)),
     inventory,
     playHosts: inventory,
-    runHosts: inventory,
+    runHosts,
     facts: facts as FactAnswers<FactRequests>,
   };
   return { tasks: stage?.tasks(context) ?? [], handlers: stage?.handlers?.(context) ?? {} };
@@ -134,6 +135,13 @@ const named = (tasks: readonly Task[], name: string): Task | undefined => tasks.
 
 /** A script with the functions it calls: contents are among them. */
 const whole = (script: Script): string => [...script.functions.map(definition), script.shown].join('\n');
+
+/** The change of a task. */
+function changeOf(tasks: readonly Task[], name: string): Script {
+  const action = named(tasks, name)?.action;
+  if (!action || !('change' in action)) throw new Error(`no task ${name}`);
+  return action.change({});
+}
 
 /** What a file task will write, as people may see it. */
 function written(tasks: readonly Task[], name: string): string {
@@ -191,6 +199,33 @@ t.test(
     t.equal(named(tasks, 'Join the cluster')?.options.disrupts?.lock, 'etcd');
   },
 );
+
+t.test('while there is no cluster, a node that joins stops before anything is installed, and says why', async (t) => {
+  const GATE = 'Make sure that there is a cluster to join';
+  const explained = (tasks: readonly Task[]) => {
+    const action = named(tasks, GATE)?.action;
+    return action && 'explain' in action ? action.explain?.({ exitCode: 1, stdout: '', stderr: '' }) : undefined;
+  };
+  const second = tasksOf(server, 'server-2', serverFacts('server-2', {})).tasks;
+  t.strictSame(titles(second).slice(0, 2), ['Make sure that there is one cluster', GATE]);
+  t.match(explained(second), {
+    what: /server-1 was to begin it, and failed in this run/,
+    hint: /mend what failed on server-1/,
+  });
+  const limited = tasksOf(server, 'server-2', serverFacts('server-2', {}), { runHosts: [hostView('server-2')] }).tasks;
+  t.match(explained(limited), { what: /server-1 is to begin it, and this run leaves it out/, hint: /without --limit/ });
+  const worker = tasksOf(agent, 'agent-1', agentFacts({})).tasks;
+  t.strictSame(titles(worker).slice(0, 2), ['Make sure that this host is no server', GATE]);
+  t.match(explained(worker), { what: /server-1 was to begin it/ });
+  t.equal(spawnSync('sh', [], { input: changeOf(worker, GATE).standalone() }).status, 1, 'a real run fails there');
+  for (const tasks of [
+    tasksOf(server, 'server-1', serverFacts('server-1', {})).tasks,
+    tasksOf(server, 'server-2', serverFacts('server-2', { 'server-1': member })).tasks,
+    tasksOf(agent, 'agent-1', agentFacts({ 'server-1': member })).tasks,
+  ]) {
+    t.notOk(titles(tasks).includes(GATE));
+  }
+});
 
 t.test('a second name of a machine that answered is no server that may have another cluster', async (t) => {
   const alias: HostView = { ...hostView('server-1'), name: 'again' };
@@ -428,7 +463,7 @@ t.test('the token: made once, kept where it is right, taken in full from the clu
   t.notMatch(kept.change({}).reveal(), /K10/, 'a file with the right password is left as it is');
   const none = tokenFile({ given: undefined, own: undefined, cluster: undefined, begins: false });
   t.match(none.explain?.({ exitCode: 1, stdout: '', stderr: '' }), {
-    what: /no server of the inventory has a cluster/,
+    what: /no server that was reached has the token/,
   });
 });
 

@@ -11,7 +11,10 @@ const hostOf = (name: string, address: string, vars: Readonly<Record<string, unk
   address,
   port: 22,
   groups: ['all', 'server'],
-  var: (key) => vars[key],
+  // As the engine's hosts: a method that needs its object.
+  var(key) {
+    return this === undefined ? undefined : vars[key];
+  },
 });
 
 const networkWith = (...addresses: readonly string[]): Network => ({
