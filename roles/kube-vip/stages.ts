@@ -14,6 +14,7 @@ import {
 } from '../../engine/index.ts';
 import { kubernetesObject } from '../../engine/resources/kubernetes.ts';
 import { waitFor } from '../../engine/resources/wait.ts';
+import { remedyFor, workloadStatus } from '../../engine/resources/workload-status.ts';
 import { nodesOf, serversOf } from '../cluster/groups.ts';
 import { network, nodeIps } from '../cluster/network.ts';
 import { DATA, hwReady } from '../k3s/etcd.ts';
@@ -27,6 +28,14 @@ const KUBECTL = sh`/usr/local/bin/k3s kubectl`;
 
 /** An address for documentation, where the variable is unset and nothing is asked in earnest. */
 const NONE = '192.0.2.254';
+
+/** The pods that hold the address. */
+const WORKLOAD = {
+  kind: 'DaemonSet',
+  name: KUBE_VIP,
+  namespace: 'kube-system',
+  podLabels: { 'app.kubernetes.io/name': KUBE_VIP },
+};
 
 type Context = AskContext<KubeVipVars>;
 
@@ -79,7 +88,7 @@ export const stages: RoleStages<typeof vars> = (stage) => [
           delegateTo: applier,
           runOnce: true,
         }),
-        ...(vars.kube_vip_mode === 'arp' ? answers(address, vars.kube_vip_timeout) : []),
+        ...(vars.kube_vip_mode === 'arp' ? [apiAnswers(address, vars.kube_vip_timeout)] : []),
       ];
     },
   }),
@@ -139,7 +148,7 @@ function modeVerdicts(vars: KubeVipVars, address: string, sights: VipObservation
 }
 
 /** The API answers at the address, with a certificate that has it: asked by every server, since each goes another way. */
-function answers(address: string, deadline: number): readonly Task[] {
+export function apiAnswers(address: string, deadline: number): Task {
   const wait = waitFor({
     what: `the API to answer at ${address}`,
     deadline,
@@ -149,8 +158,8 @@ case $hw_rc in
   0) ${hwReady} ${address} || exit 1; if ${hwHasVip} ${address}; then echo 'ok, this server has it'; else echo ok; fi; exit 0 ;;
   60|51) echo "the certificate of the API does not have the address: $hw_text"; exit 1 ;;
 esac
-printf '%s\n' "$hw_text" | tail -n 1
-${KUBECTL} -n kube-system get pods -l ${`app.kubernetes.io/name=${KUBE_VIP}`} -o ${'jsonpath={range .items[*]}{.spec.nodeName}: {.status.phase} {.status.containerStatuses[0].state.waiting.reason}; {end}'} 2>/dev/null
+hw_pods=$(${workloadStatus(KUBECTL, [WORKLOAD])})
+printf '%s%s\n' "$(printf '%s\n' "$hw_text" | tail -n 1)" "$(printf '%s\n' "$hw_pods" | sed 's/^./; &/' | tr -d '\n')"
 exit 1`,
   });
   const explain: typeof wait.explain = (failure) => {
@@ -159,10 +168,10 @@ exit 1`,
     const certificate = failure.stderr.includes('does not have the address');
     const hint = certificate
       ? 'k3s has kube_vip_address in its tls-san (run the role k3s-server), yet an old certificate: `k3s certificate rotate`, server by server'
-      : `k3s kubectl -n kube-system logs -l app.kubernetes.io/name=${KUBE_VIP}`;
+      : (remedyFor(failure.stderr) ?? `k3s kubectl -n kube-system logs -l app.kubernetes.io/name=${KUBE_VIP}`);
     return { ...said, hint };
   };
-  return [task('Wait until the API answers at the address', { ...wait, explain })];
+  return task('Wait until the API answers at the address', { ...wait, explain });
 }
 
 /**

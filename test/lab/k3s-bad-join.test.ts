@@ -90,6 +90,18 @@ t.test('with the mirror and the disk mended the same run begins the cluster', as
   t.strictSame(await voters(one), ['server-1']);
 });
 
+t.test('kube-vip whose image cannot be had: the pod, its node and its last event are named', async (t) => {
+  await fails(
+    t,
+    install('--limit', 'server-1', ...set({ kube_vip_image: 'registry.invalid/kube-vip', kube_vip_timeout: 20 })),
+    2,
+    /failed {2}server-1 {2}Wait until the API answers at the address[\s\S]*; kube-vip-ds-\w+ on server-1: \w+.*; last event: \w+: /,
+    /\n {6}try: the node has no such image/,
+  );
+  const mended = await install('--limit', 'server-1');
+  t.equal(mended.code, 0, mended.stdout + mended.stderr);
+});
+
 t.test('a token that is not the cluster’s, and flags that are not: no server is touched', async (t) => {
   await leavesAlone(t, [one, two], () =>
     fails(

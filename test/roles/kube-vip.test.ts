@@ -1,8 +1,9 @@
 /** kube-vip: which interface, is the address free, what is applied, who has it. */
+import { spawnSync } from 'node:child_process';
 import t from 'tap';
 import { type VipObservation, vipObservation } from '../../roles/k3s/vip.ts';
 import { type KubeVipVars, leaseCost, leaseOf, manifest } from '../../roles/kube-vip/manifest.ts';
-import { holderVerdict } from '../../roles/kube-vip/stages.ts';
+import { apiAnswers, holderVerdict } from '../../roles/kube-vip/stages.ts';
 import { vars as schema } from '../../roles/kube-vip/vars.ts';
 import { freeVerdict, interfaceFor } from '../../roles/kube-vip/vip-observation.ts';
 
@@ -167,3 +168,18 @@ function podOf(objects: ReturnType<typeof manifest>): Pod {
 function envOf(pod: Pod): Readonly<Record<string, string | undefined>> {
   return Object.fromEntries(pod.spec.containers[0]?.env.map(({ name, value }) => [name, value]) ?? []);
 }
+
+t.test('where the API does not answer at the address, the pod, its node and its last event are named', async (t) => {
+  const { action } = apiAnswers(address, 0);
+  if (!('change' in action)) throw new Error('a wait');
+  const pod = ['kube-vip-ds-x', 'server-2', 'Pending', 'False', '', '', 'ErrImagePull', 'not found'].join('\t');
+  const fake = `curl() { echo 'curl: (28) Connection timed out' >&2; return 28; }
+k3s() { case "$*" in *'get pods'*) echo '${pod}' ;; *'get events'*) echo 'Failed: Failed to pull image "x"' ;; esac; }`;
+  const script = action.change({}).standalone().replaceAll('/usr/local/bin/k3s', 'k3s');
+  const { status, stderr } = spawnSync('sh', [], { input: `${fake}\n${script}`, encoding: 'utf8' });
+  t.equal(status, 1);
+  t.match(action.explain?.({ exitCode: 1, stdout: '', stderr }), {
+    what: `waited 0 s for the API to answer at ${address}, in vain; last seen: curl: (28) Connection timed out; kube-vip-ds-x on server-2: ErrImagePull (not found); last event: Failed: Failed to pull image "x"`,
+    hint: /registry reachable from the node/,
+  });
+});
