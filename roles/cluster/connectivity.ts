@@ -32,7 +32,7 @@ export interface Reach extends Target {
 }
 
 /** Seconds after which silence means that a packet was dropped: TCP repeats an unanswered SYN after one second, and again after two more. */
-const PATIENCE = 3;
+const TIMEOUT = 3;
 
 /** `hw_said RESULT SAID`: prints the outcome of the attempt at `hw_to`. */
 const said = shellFunction(
@@ -65,12 +65,12 @@ if [ "$1" = udp ]; then
   return
 fi
 if command -v bash >/dev/null && command -v timeout >/dev/null; then
-  hw_out=$(timeout ${PATIENCE} bash -c 'exec 3<>"/dev/tcp/$0/$1"' "$2" "$3" 2>&1) || hw_rc=$?
+  hw_out=$(timeout ${TIMEOUT} bash -c 'exec 3<>"/dev/tcp/$0/$1"' "$2" "$3" 2>&1) || hw_rc=$?
 elif command -v curl >/dev/null; then
-  hw_out=$(curl -sv -o /dev/null --noproxy '*' --connect-timeout ${PATIENCE} -m ${PATIENCE} "http://$2:$3/" 2>&1) || hw_rc=$?
+  hw_out=$(curl -sv -o /dev/null --noproxy '*' --connect-timeout ${TIMEOUT} -m ${TIMEOUT} "http://$2:$3/" 2>&1) || hw_rc=$?
   case $hw_out in *'* Connected to'*) hw_rc=0 ;; *'efused'*) ;; *) [ $hw_rc != 28 ] || hw_rc=124 ;; esac
 elif command -v nc >/dev/null; then
-  hw_out=$(nc -w ${PATIENCE} "$2" "$3" </dev/null 2>&1) || hw_rc=$?
+  hw_out=$(nc -w ${TIMEOUT} "$2" "$3" </dev/null 2>&1) || hw_rc=$?
 else
   hw_said unknown 'neither bash, curl nor nc is there'; return
 fi
@@ -87,7 +87,7 @@ esac`,
 const AT_ONCE = 32;
 
 /**
- * Tries every target from the host that is asked, {@link AT_ONCE} at a time, each for {@link PATIENCE} seconds at most. Sends
+ * Tries every target from the host that is asked, {@link AT_ONCE} at a time, each for {@link TIMEOUT} seconds at most. Sends
  * a few bytes and changes nothing. For the same targets the fact is the same, whoever declares it.
  */
 export function reachable(targets: readonly Target[]): Fact<readonly Reach[]> {

@@ -22,7 +22,7 @@ import { type FirewallFound, firewallFound } from './facts.ts';
 import { clusterRules, type FirewallVars, furtherRules, isInPlace, OWN, peersOf, ruleChanges } from './rules.ts';
 import { sshPorts, sshRules } from './ssh.ts';
 import type { firewallVars } from './vars.ts';
-import { attempts, targetsAt, wayTask } from './verify.ts';
+import { attempts, packetTask, targetsAt } from './verify.ts';
 
 type Ask = AskContext<FirewallVars>;
 
@@ -30,7 +30,7 @@ type Ask = AskContext<FirewallVars>;
 const UDP_PORTS = PORTS.filter(({ proto, from }) => proto === 'udp' && from === 'node').flatMap(portsOf);
 
 /** Everybody whose address matters here: the nodes, and the host itself where it is none. */
-const everybody = (ask: Ask): readonly HostView[] =>
+const allHosts = (ask: Ask): readonly HostView[] =>
   nodeKind(ask.host) === undefined ? [...nodesOf(ask), ask.host] : nodesOf(ask);
 
 const others = (ask: Ask, hosts: readonly HostView[]): readonly HostView[] =>
@@ -85,7 +85,7 @@ export const checks: RoleChecks<typeof firewallVars> = (checks) =>
 export const stages: RoleStages<typeof firewallVars> = (stage) => [
   stage({
     name: 'rules',
-    facts: (ask) => ({ firewall: firewallFound, networks: fromEach(everybody(ask), network, 'omit') }),
+    facts: (ask) => ({ firewall: firewallFound, networks: fromEach(allHosts(ask), network, 'omit') }),
     tasks: (context) => {
       const { facts, host } = context;
       const { ssh, cluster } = wantedRules(context, facts);
@@ -98,7 +98,7 @@ export const stages: RoleStages<typeof firewallVars> = (stage) => [
         task('Install ufw', apt('ufw')),
         ...rules.map((rule) => task(`Allow ${titleOf(rule)}`, ufwRule(rule), { tags })),
         ...changes.foreign.map(({ key, comment }) =>
-          task('Leave a rule to whoever made it', pass('foreign-rule', comment ? `${key} (${comment})` : key), {
+          task('Leave a rule that someone else made', pass('foreign-rule', comment ? `${key} (${comment})` : key), {
             tags,
           }),
         ),
@@ -107,10 +107,10 @@ export const stages: RoleStages<typeof firewallVars> = (stage) => [
           ? changes.stale.map((rule) => task(`Remove ${titleOf(rule)}`, ufwRuleAbsent(rule), { tags }))
           : [task('Ask every node for its addresses', notAsked(silent, nodeIps(silent, facts.networks)), { tags })]),
         ...(facts.firewall.routed === 'reject'
-          ? [task('Let k3s decide about forwarded packets that no rule speaks of', ufwDefault('routed', 'deny'))]
+          ? [task('Deny forwarded packets that no rule allows', ufwDefault('routed', 'deny'))]
           : []),
-        task('Let out what the host sends', ufwDefault('outgoing', 'allow')),
-        task('Let in nothing else', ufwDefault('incoming', 'deny')),
+        task('Allow outgoing packets', ufwDefault('outgoing', 'allow')),
+        task('Deny other incoming packets', ufwDefault('incoming', 'deny')),
         task(
           'Turn the firewall on, keeping SSH',
           ufwEnabled({ keepPort: sshPorts(host, ownNetwork(context, facts))[0] ?? host.port }),
@@ -141,7 +141,7 @@ export const stages: RoleStages<typeof firewallVars> = (stage) => [
         // First: the tables are to be read before the attempts below take their time.
         flows: fromEach(nodesOf(ask), flows(UDP_PORTS), 'omit'),
         firewall: firewallFound,
-        networks: fromEach(everybody(ask), network, 'omit'),
+        networks: fromEach(allHosts(ask), network, 'omit'),
         fromServers: fromEach(others(ask, serversOf(ask)), attemptsOf(ask, 'server', 'tcp'), 'omit'),
         fromAgents: fromEach(others(ask, agentsOf(ask)), attemptsOf(ask, 'agent', 'tcp'), 'omit'),
         out: reachable(targetsAt(host, outside(ask), 'tcp', backend)),
@@ -155,14 +155,14 @@ export const stages: RoleStages<typeof firewallVars> = (stage) => [
         ips: nodeIps(nodesOf(context), facts.networks),
         flannelBackend: vars.k3s_flannel_backend,
       };
-      const judgement = isInPlace([...ssh, ...cluster], facts.firewall) ? 'ruled' : 'before';
+      const rulesState = isInPlace([...ssh, ...cluster], facts.firewall) ? 'ruled' : 'before';
       const incoming = others(context, nodesOf(context)).map((from) => {
         const tcp = facts.fromServers.get(from.name) ?? facts.fromAgents.get(from.name);
-        return wayTask({ ...way, from, to: host, tcp }, judgement);
+        return packetTask({ ...way, from, to: host, tcp }, rulesState);
       });
       // A node that is silent altogether has been said above; its ports would only look closed.
       const reached = outside(context).filter(({ name }) => facts.networks.has(name));
-      const outgoing = reached.map((to) => wayTask({ ...way, from: host, to, tcp: facts.out }, 'outside'));
+      const outgoing = reached.map((to) => packetTask({ ...way, from: host, to, tcp: facts.out }, 'outside'));
       return [...incoming, ...outgoing];
     },
   }),

@@ -105,10 +105,10 @@ function outcomes({ from, to, tcp, flows, ips, flannelBackend }: Way): readonly 
  * How a way is judged. `ruled`: the receiver's rules are in place, and what does not arrive fails it. `before`: they are not
  * (check mode, `--tags verify`), so packets tell how it is without them. `outside`: the receiver is not of this play.
  */
-export type Judgement = 'ruled' | 'before' | 'outside';
+export type RulesState = 'ruled' | 'before' | 'outside';
 
 /** The verdict on one way. */
-export function wayTask(way: Way, judgement: Judgement): Task {
+export function packetTask(way: Way, rulesState: RulesState): Task {
   const { from, to, tcp, ips } = way;
   const [address, real] = [knownAddress(to), ips.get(to.name)];
   const route = `packets from ${from.name} reach ${to.name}`;
@@ -129,11 +129,11 @@ export function wayTask(way: Way, judgement: Judgement): Task {
     const evidence = arrived.length > 0 ? `${listPorts(arrived)} arrive` : 'nothing arrives';
     if (blocked.length > 0) {
       const what = blocked.map((one) => blockedSentence(one, from.name, to.name)).join('; ');
-      const finding = { evidence, what, hint: remedy(from, to, judgement) };
-      return judgement === 'ruled' ? refuse('packets', finding) : warn('packets', finding);
+      const finding = { evidence, what, hint: remedy(from, to, rulesState) };
+      return rulesState === 'ruled' ? refuse('packets', finding) : warn('packets', finding);
     }
     // Before ufw is on, nothing may be tracking connections: that will change.
-    if (unknown.length === 0 || judgement === 'before') return pass('packets', evidence);
+    if (unknown.length === 0 || rulesState === 'before') return pass('packets', evidence);
     const reasons = [...new Set(unknown.map(({ said }) => said).filter(Boolean))].join('; ');
     const look = `enable connection tracking, or look with "tcpdump -ni any port ${unknown[0]?.port}" on ${to.name}`;
     const what = `whether ${listPorts(unknown)} from ${from.name} reach ${to.name} can't be told`;
@@ -143,9 +143,9 @@ export function wayTask(way: Way, judgement: Judgement): Task {
 }
 
 /** What to do about a closed way. */
-function remedy(from: HostView, to: HostView, judgement: Judgement): string {
-  if (judgement === 'before') return `the rules of this role on ${to.name}: they are not in place there`;
-  if (judgement === 'outside') return `run the firewall role on ${to.name} too`;
+function remedy(from: HostView, to: HostView, rulesState: RulesState): string {
+  if (rulesState === 'before') return `the rules of this role on ${to.name}: they are not in place there`;
+  if (rulesState === 'outside') return `run the firewall role on ${to.name} too`;
   return (
     `ufw's rules on ${to.name} let them in, so something else does not: see "nft list ruleset" there (a table of another tool, ` +
     `a deny rule above ours in "ufw status numbered"), what ${from.name} lets out, and routers or security groups between`

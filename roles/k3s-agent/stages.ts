@@ -120,7 +120,7 @@ export const stages: RoleStages<typeof vars> = (stage) => [
           state: own,
           restart: notify,
         }),
-        task('Keep the token, for root only', token, { ...notify, tags: ['config'] }),
+        task('Write the token, for root only', token, { ...notify, tags: ['config'] }),
         task('Write config.yaml', file({ path: '/etc/rancher/k3s/config.yaml', content: config, mode: '0600' }), {
           ...notify,
           tags: ['config'],

@@ -13,14 +13,14 @@ export function decisionVerdict(decision: Decision): Verdict {
   switch (decision.kind) {
     case 'refuse':
       return refuse(decision.id, decision);
-    case 'begin':
+    case 'init':
       return pass('split-brain', 'no server has a cluster: this one begins it');
     case 'join':
       return pass(
         'split-brain',
         `${decision.via} ${decision.there ? 'has a cluster' : 'begins the cluster'}: this one joins it`,
       );
-    case 'carry on':
+    case 'member':
       return pass('split-brain', 'has the data of the cluster');
   }
 }

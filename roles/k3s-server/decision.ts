@@ -8,7 +8,7 @@ import { hasCluster, type K3sState } from '../k3s/state.ts';
 export type ServerState = Pick<K3sState, 'datastore' | 'removed' | 'ca' | 'server' | 'agent' | 'joins'>;
 
 /** What is known. */
-export interface Knowledge {
+export interface ClusterState {
   /** The server at hand. */
   readonly self: string;
   /** Every server of the inventory, in its order. */
@@ -22,9 +22,9 @@ export interface Knowledge {
 /** What to do with a server. */
 export type Decision =
   /** It has the cluster's data and starts as it is. */
-  | { readonly kind: 'carry on' }
+  | { readonly kind: 'member' }
   /** It begins a new cluster. */
-  | { readonly kind: 'begin' }
+  | { readonly kind: 'init' }
   /** It joins through `via`. `there`: that server has a cluster already; else it is about to begin one. */
   | { readonly kind: 'join'; readonly via: string; readonly there: boolean }
   | {
@@ -41,7 +41,7 @@ export type Decision =
 export type RefusalId = 'k3s-datastore' | 'k3s-kind' | 'split-brain';
 
 /** Decides. */
-export function decide(knowledge: Knowledge): Decision {
+export function decide(knowledge: ClusterState): Decision {
   const { self, servers, states, trustAbsent } = knowledge;
   const own = states.get(self);
   if (!own) throw new Error(`decide: the state of ${self} itself is missing`);
@@ -58,7 +58,7 @@ export function decide(knowledge: Knowledge): Decision {
       const ca = states.get(name)?.ca;
       return ca !== undefined && own.ca !== undefined && ca !== own.ca;
     });
-    if (strangers.length === 0) return { kind: 'carry on' };
+    if (strangers.length === 0) return { kind: 'member' };
     return {
       kind: 'refuse',
       id: 'split-brain',
@@ -101,7 +101,7 @@ export function decide(knowledge: Knowledge): Decision {
       final: false,
     };
   }
-  return first === self ? { kind: 'begin' } : { kind: 'join', via: first, there: false };
+  return first === self ? { kind: 'init' } : { kind: 'join', via: first, there: false };
 }
 
 /** Datastores that hold a cluster of one server, as far as this role is concerned, and the way out of each. */

@@ -40,11 +40,11 @@ export function joinUrl(
   states: States,
   vip: string | undefined,
 ): string | undefined {
-  if (decision.kind === 'begin') return undefined;
+  if (decision.kind === 'init') return undefined;
   const names = (server: HostView): boolean =>
     [ips.get(server.name), server.name, server.address].some((name) => current === `https://${name}:6443`);
   const others = servers.filter(({ name }) => name !== host.name);
-  if (decision.kind === 'carry on') {
+  if (decision.kind === 'member') {
     if (current === undefined) return undefined;
     if (others.some(names) || current === `https://${vip}:6443`) return current;
     const other = others.find(({ name }) => holdsCluster(states, name));
@@ -89,11 +89,11 @@ export function beforeJoin(
   const tags = { tags: ['start'] };
   return [
     task(
-      'Reach the server to join',
+      'Connect to the server to join',
       portsOpen(host.name, via.name, ips.get(via.name) ?? via.address, [6443, 2379, 2380]),
       tags,
     ),
-    task('Be reached from the server to join', portsOpen(via.name, host.name, ip, [2379, 2380]), {
+    task('Connect back from the server to join', portsOpen(via.name, host.name, ip, [2379, 2380]), {
       ...tags,
       delegateTo: via,
     }),

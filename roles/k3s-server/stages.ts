@@ -116,7 +116,7 @@ export const stages: RoleStages<typeof vars> = (stage) => [
         given: vars.k3s_token,
         own: facts.ownToken,
         cluster: firstToken(servers, facts.tokens),
-        begins: decision.kind === 'begin',
+        begins: decision.kind === 'init',
       });
       const withCluster = new Map([...facts.othersSettings].filter(([name]) => holdsCluster(states, name)));
       const adopt = adoptServerVerdict(own, facts.settings, vars);
@@ -136,16 +136,12 @@ export const stages: RoleStages<typeof vars> = (stage) => [
         }),
         task('Compare the token with the cluster', tokenVerdict(vars, host, servers, facts.tokens), ALWAYS),
         ...lostMember(decision, own.node, ip, facts.members),
-        task(
-          'Stop the join that goes on failing',
-          own.removed ? unit('k3s', { active: false }) : failingJoinStopped(),
-          {
-            when: failing,
-          },
-        ),
-        ...(removed ? [task('Put the data of the removed member aside', removedDataAside())] : []),
+        task('Stop the failing join', own.removed ? unit('k3s', { active: false }) : failingJoinStopped(), {
+          when: failing,
+        }),
+        ...(removed ? [task('Move the data of the removed member aside', removedDataAside())] : []),
         ...installTasks({ vars, arch: facts.system.arch, release: found, state: own, restart: notify }),
-        task('Keep the token, for root only', token, { tags: ['config'] }),
+        task('Write the token, for root only', token, { tags: ['config'] }),
         task('Write config.yaml', file({ path: '/etc/rancher/k3s/config.yaml', content: config, mode: '0600' }), {
           ...notify,
           tags: ['config'],
@@ -155,7 +151,7 @@ export const stages: RoleStages<typeof vars> = (stage) => [
           tags: ['config'],
         }),
         ...(found.ok && vars.k3s_binary === undefined
-          ? [task('Remember the release', file({ path: RELEASE_FILE, content: releaseFile(vars, found) }))]
+          ? [task('Record the release', file({ path: RELEASE_FILE, content: releaseFile(vars, found) }))]
           : []),
         ...(decision.kind === 'join' && decision.there ? beforeJoin(decision.via, host, ip, servers, ips, vars) : []),
         task(

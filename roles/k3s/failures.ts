@@ -214,7 +214,7 @@ export function explainStart(log: string): Explanation | undefined {
 export const knownFailures = startFailures.map(({ pattern }) => pattern).join('|');
 
 /** One of all lines of a unit's log that may say why it does not start. */
-export const tellingLines = [
+export const relevantLines = [
   knownFailures,
   ...startFailures.flatMap(({ details }) => details ?? []),
   'level=fatal',

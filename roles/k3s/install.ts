@@ -39,7 +39,7 @@ export function installTasks(context: InstallContext): readonly Task[] {
   return [
     task('Install the k3s binary', binary(context, arch), { ...restart, tags: ['binary'] }),
     ...LINKS.map((name) =>
-      task(`Call k3s as ${name} too`, link({ path: `/usr/local/bin/${name}`, target: 'k3s' }), {
+      task(`Link ${name} to k3s`, link({ path: `/usr/local/bin/${name}`, target: 'k3s' }), {
         // As the official installer does: a command of the host's own is left alone.
         when: !state.taken.includes(name),
         tags: ['binary'],

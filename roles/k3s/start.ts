@@ -6,8 +6,8 @@
 import { type Resource, type Script, sh, shellFunction } from '../../engine/index.ts';
 import { quote } from '../../engine/script.ts';
 import { DATA, hwReady, hwYieldLeader } from './etcd.ts';
-import { explainStart, knownFailures, permanentFailures, REJOIN, tellingLines } from './failures.ts';
-import { relayed } from './vip.ts';
+import { explainStart, knownFailures, permanentFailures, REJOIN, relevantLines } from './failures.ts';
+import { withApiRelay } from './vip.ts';
 
 /** Which unit, and how long it may take. */
 export interface StartOptions {
@@ -49,7 +49,7 @@ const readyFunction = (kind: 'server' | 'agent') => (kind === 'server' ? hwServe
 const hwWatch = shellFunction(
   'hw_watch',
   `
-hw_telling=${quote(tellingLines)}
+hw_relevant=${quote(relevantLines)}
 hw_permanent=${quote(permanentFailures)}
 hw_known=${quote(knownFailures)}
 read -r hw_now hw_rest </proc/uptime; hw_start=\${hw_now%.*} hw_said= hw_last=0 hw_again=
@@ -61,7 +61,7 @@ while :; do
   if [ "$hw_seen" != "$hw_said" ] || [ $((hw_waited - hw_last)) -ge 15 ]; then
     echo "last seen after $hw_waited s: $hw_seen"; hw_said=$hw_seen hw_last=$hw_waited
   fi
-  hw_log=$(journalctl -u $1.service --since "@$4" -o cat --no-pager 2>/dev/null | grep -E "$hw_telling" | cut -c1-700 | tail -n 30)
+  hw_log=$(journalctl -u $1.service --since "@$4" -o cat --no-pager 2>/dev/null | grep -E "$hw_relevant" | cut -c1-700 | tail -n 30)
   if printf '%s\\n' "$hw_log" | grep -q -E "$hw_permanent"; then break; fi
   if [ -z "$hw_again" ] && printf '%s\\n' "$hw_log" | grep -q -F ${quote(REJOIN)}; then
     echo 'it was removed from etcd: k3s is started once more to rejoin'
@@ -175,7 +175,7 @@ mv ${etcd} "${DATA}/server/db/etcd-backup-$(date +%s)"`,
 }
 
 /** Seconds that what belongs to a restart takes beyond the restart itself. */
-const AROUND = 180;
+const RESTART_OVERHEAD = 180;
 
 /** For a handler: k3s restarted and ready again. Where this server has the virtual IP, another one answers at it meanwhile. */
 export function k3sRestarted(
@@ -183,7 +183,7 @@ export function k3sRestarted(
   vip?: { readonly address: string; readonly node: string; readonly ip: string },
 ): Resource {
   const unit = unitOf(options.kind);
-  const timeout = options.deadline + AROUND;
+  const timeout = options.deadline + RESTART_OVERHEAD;
   const restart = sh`
 ${options.kind === 'server' ? hwYieldLeader : sh`:`}
 ${watched(
@@ -197,7 +197,7 @@ systemctl daemon-reload && systemctl restart --no-block ${unit}.service || exit`
     id: `restart ${unit}`,
     probe: sh``,
     wanted: {},
-    change: () => (vip ? relayed(vip.address, vip, timeout, restart) : restart),
+    change: () => (vip ? withApiRelay(vip.address, vip, timeout, restart) : restart),
     undo: { kind: 'none', why: 'a restart cannot be taken back' },
     verify: 'exit code',
     timeout,

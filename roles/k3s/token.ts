@@ -52,7 +52,7 @@ export function firstToken(
 }
 
 /** What is known when a node's token is decided. */
-export interface TokenKnowledge {
+export interface TokenSources {
   /** `k3s_token`. */
   readonly given: Secret | undefined;
   /** What the node has already. */
@@ -67,7 +67,7 @@ export interface TokenKnowledge {
  * The node's token file. The cluster's token wins over all: in its full form, by which a joining node checks the CA of the
  * server it talks to. A node that has the right password already keeps its file.
  */
-export function tokenFile({ given, own, cluster, begins }: TokenKnowledge): Resource {
+export function tokenFile({ given, own, cluster, begins }: TokenSources): Resource {
   const known = cluster ? (own && sameToken(own, cluster) ? own : cluster) : (given ?? own);
   if (known) return file({ path: TOKEN_FILE, content: new Secret(`${known.reveal()}\n`), mode: '0600' });
   if (begins) {

@@ -17,7 +17,7 @@ export const KUBE_VIP = 'kube-vip-ds';
 /** The lease by which kube-vip's pods agree who has the address: kube-vip's own default name. */
 export const LEASE = 'plndr-cp-lock';
 
-/** `hw_has_vip ADDRESS`: has kube-vip put the address on this host? (Not on loopback: that is {@link relayed}'s.) */
+/** `hw_has_vip ADDRESS`: has kube-vip put the address on this host? (Not on loopback: that is {@link withApiRelay}'s.) */
 export const hwHasVip = shellFunction('hw_has_vip', `ip -4 -o addr show | grep -v ' lo ' | grep -qF " $1/"`);
 
 /** `hw_other_server IP`: prints the address of a server that is ready, not the one at IP. */
@@ -91,7 +91,7 @@ const ANNOUNCE = 4;
  * `restart`, a script that ends with 0 when k3s is ready again; where this host has the address, with another server answering
  * at it meanwhile. The host ends the relay by itself after `seconds`, should we be cut off.
  */
-export function relayed(
+export function withApiRelay(
   address: string,
   self: { readonly node: string; readonly ip: string },
   seconds: number,
@@ -176,7 +176,7 @@ fi
 ip -4 -o addr show | sed 's/^[0-9]*: \\([^ ]*\\) *inet \\([0-9.\\/]*\\).*/addr \\1 \\2/'
 ip -4 route show default | sed -n 's/.* dev \\([^ ]*\\).*/default \\1/p' | head -n 1
 ip -o link show | sed -n 's,.*link/ether \\([^ ]*\\).*,mac \\1,p'`,
-    parse: ({ stdout }) => parseSight(address, stdout),
+    parse: ({ stdout }) => parseObservation(address, stdout),
     example: {
       holds: false,
       ifaces: ['eth0'],
@@ -187,7 +187,7 @@ ip -o link show | sed -n 's,.*link/ether \\([^ ]*\\).*,mac \\1,p'`,
   });
 }
 
-function parseSight(address: string, output: string): VipObservation {
+function parseObservation(address: string, output: string): VipObservation {
   const lines = output.split('\n').map((line) => line.split(' '));
   const after = (word: string): string | undefined => lines.find(([kind]) => kind === word)?.[1];
   const ifaces = lines.flatMap(([kind, iface = '', cidr = '']) =>

@@ -46,16 +46,16 @@ export const checks: RoleChecks<typeof vars> = (checks) =>
     verdicts: ({ facts, vars, host, ...context }) => {
       const address = vars.kube_vip_address;
       if (address === undefined) return [];
-      const absent = serversOf(context).filter(({ name }) => !facts.sights.has(name));
+      const absent = serversOf(context).filter(({ name }) => !facts.observations.has(name));
       const nodes = nodeIps(nodesOf(context), facts.networks);
       return [
         freeVerdict(
           address,
-          facts.sights,
+          facts.observations,
           absent.map(({ name }) => name),
           nodes,
         ),
-        ...modeVerdicts(vars, address, facts.sights),
+        ...modeVerdicts(vars, address, facts.observations),
       ];
     },
   });
@@ -68,10 +68,10 @@ export const stages: RoleStages<typeof vars> = (stage) => [
     tasks: ({ facts, vars, host, ...context }) => {
       const address = vars.kube_vip_address;
       if (address === undefined) return [];
-      const verdicts = modeVerdicts(vars, address, facts.sights);
+      const verdicts = modeVerdicts(vars, address, facts.observations);
       const bad = verdicts.find(({ verdict }) => verdict === 'refuse');
       if (bad) return [task('Choose the interface', bad)];
-      const found = interfaceFor(address, facts.sights, vars.kube_vip_interface);
+      const found = interfaceFor(address, facts.observations, vars.kube_vip_interface);
       const iface = found.ok ? found.iface : undefined;
       const applier = serversOf(context).find(({ name }) => isRunning(facts.states.get(name))) ?? host;
       // A server that is away keeps its pod from getting ready; whether the address answers is asked below in any case.
@@ -84,7 +84,7 @@ export const stages: RoleStages<typeof vars> = (stage) => [
           pass('vip-lease', vars.kube_vip_mode === 'arp' ? leaseCost(vars.kube_vip_lease) : 'bgp'),
         ),
         task('Apply kube-vip', kubernetesObject({ manifest: objects, kubectl: KUBECTL, ...(complete ? wait : {}) }), {
-          // On one server that runs, whichever was asked for by --limit: its API is everybody's.
+          // On one server that runs, whichever was asked for by --limit: its API is allHosts's.
           delegateTo: applier,
           runOnce: true,
         }),
@@ -103,10 +103,10 @@ export const stages: RoleStages<typeof vars> = (stage) => [
       const { facts, vars } = context;
       const address = vars.kube_vip_address;
       if (address === undefined || vars.kube_vip_mode !== 'arp') return [];
-      const silent = serversOf(context).flatMap(({ name }) => (facts.sights.has(name) ? [] : [name]));
+      const silent = serversOf(context).flatMap(({ name }) => (facts.observations.has(name) ? [] : [name]));
       const running = [...facts.states.values()].some(isRunning);
       return [
-        task('Count the servers that have the address', holderVerdict(address, facts.sights, running, silent), {
+        task('Count the servers that have the address', holderVerdict(address, facts.observations, running, silent), {
           runOnce: true,
         }),
       ];
@@ -117,9 +117,9 @@ export const stages: RoleStages<typeof vars> = (stage) => [
 /** What every part of the role asks. */
 function asked(context: Context) {
   const servers = serversOf(context);
-  const sight = vipObservation(context.vars.kube_vip_address ?? NONE);
+  const observation = vipObservation(context.vars.kube_vip_address ?? NONE);
   return {
-    sights: fromEach(context.vars.kube_vip_address === undefined ? [] : servers, sight, 'omit'),
+    observations: fromEach(context.vars.kube_vip_address === undefined ? [] : servers, observation, 'omit'),
     networks: fromEach(context.vars.kube_vip_address === undefined ? [] : nodesOf(context), network, 'omit'),
     states: fromEach(context.vars.kube_vip_address === undefined ? [] : servers, k3sState, 'omit'),
   };
@@ -129,10 +129,10 @@ function isRunning(state: K3sState | undefined): boolean {
   return state?.server === 'active' && hasCluster(state);
 }
 
-function modeVerdicts(vars: KubeVipVars, address: string, sights: VipObservations): readonly Verdict[] {
+function modeVerdicts(vars: KubeVipVars, address: string, observations: VipObservations): readonly Verdict[] {
   if (vars.kube_vip_mode === 'arp') {
     return [
-      interfaceVerdict(interfaceFor(address, sights, vars.kube_vip_interface)),
+      interfaceVerdict(interfaceFor(address, observations, vars.kube_vip_interface)),
       pass('vip-lease', leaseCost(vars.kube_vip_lease)),
     ];
   }
@@ -180,24 +180,24 @@ exit 1`,
  */
 export function holderVerdict(
   address: string,
-  sights: VipObservations,
+  observations: VipObservations,
   running: boolean,
   silent: readonly string[] = [],
 ): Verdict {
-  const holders = holdersOf(sights);
+  const holders = holdersOf(observations);
   if (holders.length === 1) return pass('vip-holder', `${address} is on ${holders[0]}, and on no other server`);
   if (holders.length === 0 && !running) {
     return warn('vip-holder', { evidence: 'no cluster runs yet', what: 'nobody has the address so far' });
   }
   if (holders.length === 0 && silent.length > 0) {
     return warn('vip-holder', {
-      evidence: `none of ${[...sights.keys()].join(', ')}`,
+      evidence: `none of ${[...observations.keys()].join(', ')}`,
       what: `whether a server has ${address} is not known: ${silent.join(', ')} could not be asked`,
       hint: `mend ${silent.join(', ')} and run again`,
     });
   }
   return refuse('vip-holder', {
-    evidence: holders.length === 0 ? `none of ${[...sights.keys()].join(', ')}` : holders.join(', '),
+    evidence: holders.length === 0 ? `none of ${[...observations.keys()].join(', ')}` : holders.join(', '),
     what: holders.length === 0 ? `no server has ${address}` : `${address} is on more than one server`,
     expected: 'exactly one',
     hint:

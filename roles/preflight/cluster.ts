@@ -8,7 +8,7 @@ import type { Prerequisites } from './facts.ts';
 import { type Addresses, nodeAddress, sameMachine, sourceAddress } from './node-address.ts';
 
 /** The machine at hand among all nodes that answered. */
-export interface Neighbours extends Addresses {
+export interface ClusterView extends Addresses {
   /** Of this host. */
   readonly found: Prerequisites;
   /** Of the servers that answered. */
@@ -16,7 +16,7 @@ export interface Neighbours extends Addresses {
 }
 
 /** All of them. `drift` in seconds. */
-export function clusterVerdicts(seen: Neighbours, drift: number): readonly Verdict[] {
+export function clusterVerdicts(seen: ClusterView, drift: number): readonly Verdict[] {
   return [
     sameMachine(seen),
     hostname(seen),
@@ -41,7 +41,7 @@ export function clusterVerdicts(seen: Neighbours, drift: number): readonly Verdi
 }
 
 /** The other nodes of which `of` says the same as of this host. Another name of this machine is no other node. */
-function alike(seen: Neighbours, of: (system: System) => string): readonly string[] {
+function alike(seen: ClusterView, of: (system: System) => string): readonly string[] {
   const own = seen.systems.get(seen.host.name);
   const mine = own === undefined ? '' : of(own);
   if (mine === '') return [];
@@ -53,7 +53,7 @@ function alike(seen: Neighbours, of: (system: System) => string): readonly strin
 /** The name that the node gets: k3s has host names in lower case. */
 const nodeName = ({ hostname: name }: System): string => name.toLowerCase();
 
-function hostname(seen: Neighbours): Verdict {
+function hostname(seen: ClusterView): Verdict {
   const own = seen.systems.get(seen.host.name);
   const name = own ? nodeName(own) : '';
   const others = alike(seen, nodeName);
@@ -75,7 +75,7 @@ function hostname(seen: Neighbours): Verdict {
 }
 
 function unique(
-  seen: Neighbours,
+  seen: ClusterView,
   id: string,
   of: (system: System) => string,
   { what, why, hint }: { readonly what: string; readonly why: string; readonly hint: string },
@@ -87,7 +87,7 @@ function unique(
   return warn(id, { evidence, what: `${seen.host.name} has ${what} of ${others.join(', ')}: ${why}`, hint });
 }
 
-function clock(seen: Neighbours, drift: number): Verdict {
+function clock(seen: ClusterView, drift: number): Verdict {
   const own = seen.systems.get(seen.host.name)?.clockOffset ?? 0;
   const words = (seconds: number): string => `${Math.abs(seconds).toFixed(1)} s ${seconds < 0 ? 'behind' : 'ahead of'}`;
   const evidence = `${words(own)} this machine's clock`;
@@ -111,7 +111,7 @@ function clock(seen: Neighbours, drift: number): Verdict {
   return refuse('clock', { evidence: list, what: `${seen.host.name}'s clock is ${list}`, expected, hint });
 }
 
-function architectures({ host, nodes, systems }: Neighbours): Verdict {
+function architectures({ host, nodes, systems }: ClusterView): Verdict {
   const own = systems.get(host.name)?.arch ?? 'other';
   const amd64 = nodes.filter(({ name }) => systems.get(name)?.arch === 'amd64').map(({ name }) => name);
   const evidence = [...new Set([...systems.values()].map(({ arch }) => arch))].join(', ');
@@ -124,7 +124,7 @@ function architectures({ host, nodes, systems }: Neighbours): Verdict {
   });
 }
 
-function etcdAddress(seen: Neighbours): Verdict {
+function etcdAddress(seen: ClusterView): Verdict {
   const member = seen.found.etcdAddress;
   if (member === undefined) return pass('etcd-address', 'no etcd here');
   const own = nodeIps(seen.nodes, seen.networks).get(seen.host.name);
@@ -138,7 +138,7 @@ function etcdAddress(seen: Neighbours): Verdict {
   });
 }
 
-function learner({ host, found }: Neighbours): Verdict {
+function learner({ host, found }: ClusterView): Verdict {
   if (!found.learner) return pass('learner', found.learner === undefined ? 'no etcd answers here' : 'a voter');
   return warn('learner', {
     evidence: 'etcd_server_is_learner 1',
@@ -147,7 +147,7 @@ function learner({ host, found }: Neighbours): Verdict {
   });
 }
 
-function nodePassword({ host, systems, found, servers }: Neighbours): Verdict {
+function nodePassword({ host, systems, found, servers }: ClusterView): Verdict {
   const system = systems.get(host.name);
   const name = system && nodeName(system);
   if (found.nodePassword || found.k3s) return pass('node-password', 'there');

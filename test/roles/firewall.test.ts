@@ -24,7 +24,7 @@ import { type FirewallFound, firewallFound } from '../../roles/firewall/facts.ts
 import { firewall } from '../../roles/firewall/role.ts';
 import { clusterRules, type FirewallVars, isInPlace, peersOf, ruleChanges } from '../../roles/firewall/rules.ts';
 import { sshPorts, sshSources } from '../../roles/firewall/ssh.ts';
-import { targetsOf, wayTask } from '../../roles/firewall/verify.ts';
+import { packetTask, targetsOf } from '../../roles/firewall/verify.ts';
 
 const defaults: FirewallVars = {
   node_ip: undefined,
@@ -253,7 +253,7 @@ function ufwTuple(rule: Parameters<typeof ufwRule>[0]): string {
   return /'([a-z:]+ [^']*)'/.exec(ufwRule(rule).probe.shown)?.[1] ?? 'no tuple';
 }
 
-t.test("stale rules of ours go, everybody else's stay, and SSH is never stale", async (t) => {
+t.test("stale rules of ours go, allHosts else's stay, and SSH is never stale", async (t) => {
   const ids = idsOf(tasksOf(inventory[0] as HostView, { found: captured }));
   t.strictSame(
     ids.filter((id) => id.startsWith('no ')),
@@ -472,22 +472,22 @@ t.test('what is dropped is named by port, sender and receiver', async (t) => {
     ips: new Map(inventory.map(({ name, address }) => [name, address])),
     flannelBackend: 'vxlan',
   };
-  t.match(wayTask(way, 'ruled').action, {
+  t.match(packetTask(way, 'ruled').action, {
     verdict: 'refuse',
     what: '2380/tcp from server-1 to server-3 is dropped',
     evidence: '6443/tcp, 2379/tcp, 10250/tcp and 8472/udp arrive',
   });
-  t.match(wayTask(way, 'outside').action, { verdict: 'warn' }, 'a host outside the play is only warned about');
-  t.match(wayTask(way, 'before').action, { verdict: 'warn', hint: /the rules of this role on server-3/ });
+  t.match(packetTask(way, 'outside').action, { verdict: 'warn' }, 'a host outside the play is only warned about');
+  t.match(packetTask(way, 'before').action, { verdict: 'warn', hint: /the rules of this role on server-3/ });
   const lost = new Map([
     ['server-1', table(flow(4000, 29))],
     ['server-3', table()],
   ]);
-  t.match(wayTask({ ...way, tcp: tcp.map((one) => ({ ...one, result: 'refused' })), flows: lost }, 'ruled').action, {
+  t.match(packetTask({ ...way, tcp: tcp.map((one) => ({ ...one, result: 'refused' })), flows: lost }, 'ruled').action, {
     what: '8472/udp from server-1 to server-3 is dropped',
   });
-  t.match(wayTask({ ...way, tcp: undefined }, 'ruled').action, { verdict: 'warn', evidence: 'no answer' });
-  t.match(wayTask({ ...way, ips: new Map([...way.ips, ['server-3', '10.0.0.3']]) }, 'ruled').action, {
+  t.match(packetTask({ ...way, tcp: undefined }, 'ruled').action, { verdict: 'warn', evidence: 'no answer' });
+  t.match(packetTask({ ...way, ips: new Map([...way.ips, ['server-3', '10.0.0.3']]) }, 'ruled').action, {
     verdict: 'warn',
     hint: 'node_ip: 10.0.0.3 in host_vars/server-3.yml',
   });

@@ -1,7 +1,7 @@
 /** The last words of a k3s that does not start, as a real v1.36.2+k3s1 said them, and what we make of them. */
 import { execFileSync } from 'node:child_process';
 import t from 'tap';
-import { explainStart, permanentFailures, startFailures, tellingLines } from '../../roles/k3s/failures.ts';
+import { explainStart, permanentFailures, relevantLines, startFailures } from '../../roles/k3s/failures.ts';
 
 /** What k3s said (k3s-captures 17, 18, 19, 21, 26, 27, 28, 34, 71), the failure that is meant, words of the cause we name. */
 const captured: readonly (readonly [name: string, log: string, cause: RegExp])[] = [
@@ -99,7 +99,7 @@ t.test('grep -E on the host and RegExp here agree on every captured failure', as
 
 t.test('what leaves the host of a log is enough to say the cause', async (t) => {
   for (const [name, log, cause] of captured) {
-    const left = execFileSync('grep', ['-E', tellingLines], { input: log, encoding: 'utf8' });
+    const left = execFileSync('grep', ['-E', relevantLines], { input: log, encoding: 'utf8' });
     t.match(explainStart(left)?.what, cause, name);
   }
 });

@@ -158,14 +158,14 @@ t.test('the first server of fresh hosts begins the cluster', async (t) => {
     'Make sure that no setting of an existing k3s is lost',
     'Compare the token with the cluster',
     'Install the k3s binary',
-    'Call k3s as kubectl too',
-    'Call k3s as crictl too',
-    'Call k3s as ctr too',
+    'Link kubectl to k3s',
+    'Link crictl to k3s',
+    'Link ctr to k3s',
     'Make the directory for settings',
-    'Keep the token, for root only',
+    'Write the token, for root only',
     'Write config.yaml',
     'Write the unit',
-    'Remember the release',
+    'Record the release',
     'Start k3s',
     'Wait until it is a voter',
   ]);
@@ -185,15 +185,15 @@ t.test(
     t.match(config, /- "192\.0\.2\.100"/, 'which is in the certificate from the start');
     t.notMatch(config, /cluster-init/);
     const steps = titles(tasks);
-    t.same(steps.slice(steps.indexOf('Reach the server to join')), [
-      'Reach the server to join',
-      'Be reached from the server to join',
+    t.same(steps.slice(steps.indexOf('Connect to the server to join')), [
+      'Connect to the server to join',
+      'Connect back from the server to join',
       "Remove this host's own half-joined member",
       'Wait until all members of etcd vote',
       'Join the cluster',
       'Wait until it is a voter',
     ]);
-    for (const name of ['Be reached from the server to join', 'Wait until all members of etcd vote']) {
+    for (const name of ['Connect back from the server to join', 'Wait until all members of etcd vote']) {
       t.equal(named(tasks, name)?.options.delegateTo?.name, 'server-1', name);
     }
     t.equal(named(tasks, 'Join the cluster')?.options.disrupts?.lock, 'etcd');
@@ -291,7 +291,7 @@ t.test('where a server joins stays as it is while that server is merely away', a
 t.test('a failing join is stopped before it is tried anew', async (t) => {
   const states = { 'server-1': member, 'server-2': { ...fresh, server: 'activating' as const } };
   const { tasks } = tasksOf(server, 'server-2', serverFacts('server-2', states));
-  t.ok(titles(tasks).includes('Stop the join that goes on failing'));
+  t.ok(titles(tasks).includes('Stop the failing join'));
   t.same(
     tasks.filter(({ options }) => options.notify !== undefined),
     [],
@@ -352,8 +352,8 @@ t.test('commands of the host that k3s would shadow are left alone', async (t) =>
     'server-1',
     serverFacts('server-1', { 'server-1': { ...fresh, taken: ['kubectl'] } }),
   );
-  t.notOk(titles(tasks).includes('Call k3s as kubectl too'));
-  t.ok(titles(tasks).includes('Call k3s as crictl too'));
+  t.notOk(titles(tasks).includes('Link kubectl to k3s'));
+  t.ok(titles(tasks).includes('Link crictl to k3s'));
 });
 
 // --- the agent ---
@@ -752,12 +752,9 @@ t.test('a member that another server removed joins anew, its data put aside; nob
     const states = { 'server-1': of, 'server-2': of, 'server-3': state };
     return titles(tasksOf(server, 'server-3', serverFacts('server-3', states, { members })).tasks);
   };
-  const ASIDE = 'Put the data of the removed member aside';
+  const ASIDE = 'Move the data of the removed member aside';
   const removed = titlesWith(others);
-  t.match(removed.slice(removed.indexOf('Stop the join that goes on failing')), [
-    'Stop the join that goes on failing',
-    ASIDE,
-  ]);
+  t.match(removed.slice(removed.indexOf('Stop the failing join')), ['Stop the failing join', ASIDE]);
   t.ok(removed.includes('Join the cluster'));
   t.notOk(titlesWith(`${others}\n3 server-3-cc 192.0.2.13 learner`).includes(ASIDE), 'a learner is left to finish');
   t.notOk(titlesWith(`${others}\n3 - 192.0.2.13 learner`).includes(ASIDE), 'one without a name yet, too');

@@ -15,9 +15,15 @@ const vars = Object.fromEntries(
   ]),
 ) as KubeVipVars;
 
-const sight: VipObservation = { holds: false, ifaces: ['eth0'], defaultIface: 'eth0', answeredBy: undefined, macs: [] };
-const sights = (...of: readonly Partial<VipObservation>[]) =>
-  new Map(of.map((some, i) => [`server-${i + 1}`, { ...sight, macs: [`02:00:00:00:00:0${i + 1}`], ...some }]));
+const observation: VipObservation = {
+  holds: false,
+  ifaces: ['eth0'],
+  defaultIface: 'eth0',
+  answeredBy: undefined,
+  macs: [],
+};
+const observations = (...of: readonly Partial<VipObservation>[]) =>
+  new Map(of.map((some, i) => [`server-${i + 1}`, { ...observation, macs: [`02:00:00:00:00:0${i + 1}`], ...some }]));
 const nodes = new Map([['server-1', '192.0.2.11']]);
 
 t.test('what a host prints is read: who answers, on which network, behind which route', async (t) => {
@@ -42,38 +48,41 @@ t.test('what a host prints is read: who answers, on which network, behind which 
 });
 
 t.test('an address that a stranger has is refused, and the stranger is named', async (t) => {
-  t.match(freeVerdict(address, sights({}, {}), [], nodes), { verdict: 'pass' });
+  t.match(freeVerdict(address, observations({}, {}), [], nodes), { verdict: 'pass' });
   const stranger = { answeredBy: '02:00:00:00:00:99' };
-  t.match(freeVerdict(address, sights({}, stranger), [], nodes), {
+  t.match(freeVerdict(address, observations({}, stranger), [], nodes), {
     verdict: 'refuse',
     evidence: '02:00:00:00:00:99 answers for 192.0.2.100, as server-2 sees it',
   });
-  t.match(freeVerdict(address, sights({}, stranger), ['server-3'], nodes), { verdict: 'warn', what: /server-3/ });
-  t.match(freeVerdict('192.0.2.11', sights({}), [], nodes), { verdict: 'refuse', evidence: /server-1/ });
+  t.match(freeVerdict(address, observations({}, stranger), ['server-3'], nodes), { verdict: 'warn', what: /server-3/ });
+  t.match(freeVerdict('192.0.2.11', observations({}), [], nodes), { verdict: 'refuse', evidence: /server-1/ });
 });
 
 t.test('an address that a server of ours has, or had just now, is ours', async (t) => {
-  t.match(freeVerdict(address, sights({ holds: true }, { answeredBy: '02:00:00:00:00:01' }), [], nodes), {
+  t.match(freeVerdict(address, observations({ holds: true }, { answeredBy: '02:00:00:00:00:01' }), [], nodes), {
     verdict: 'pass',
   });
-  t.match(freeVerdict(address, sights({}, { answeredBy: '02:00:00:00:00:01' }), [], nodes), { verdict: 'pass' });
+  t.match(freeVerdict(address, observations({}, { answeredBy: '02:00:00:00:00:01' }), [], nodes), { verdict: 'pass' });
 });
 
 t.test('the interface goes by the route, one name for all servers', async (t) => {
-  t.match(interfaceFor(address, sights({}, {}), undefined), { ok: true, iface: 'eth0' });
-  t.match(interfaceFor(address, sights({}, {}), 'bond0'), { ok: true, iface: 'bond0' }, 'unless it is set');
+  t.match(interfaceFor(address, observations({}, {}), undefined), { ok: true, iface: 'eth0' });
+  t.match(interfaceFor(address, observations({}, {}), 'bond0'), { ok: true, iface: 'bond0' }, 'unless it is set');
   const renamed = { ifaces: ['enp1s0'], defaultIface: 'enp1s0' };
   t.match(
-    interfaceFor(address, sights({}, renamed), undefined),
+    interfaceFor(address, observations({}, renamed), undefined),
     { ok: true, iface: undefined },
     'by the default route where names differ',
   );
-  t.match(interfaceFor(address, sights({}, { ...renamed, defaultIface: 'wlan0' }), undefined), {
+  t.match(interfaceFor(address, observations({}, { ...renamed, defaultIface: 'wlan0' }), undefined), {
     ok: false,
     why: /eth0 on server-1, enp1s0 on server-2/,
   });
-  t.match(interfaceFor(address, sights({}, { ifaces: [] }), undefined), { ok: false, why: /no network of server-2/ });
-  t.match(interfaceFor(address, sights({ ifaces: ['eth0', 'eth1'] }), undefined), {
+  t.match(interfaceFor(address, observations({}, { ifaces: [] }), undefined), {
+    ok: false,
+    why: /no network of server-2/,
+  });
+  t.match(interfaceFor(address, observations({ ifaces: ['eth0', 'eth1'] }), undefined), {
     ok: false,
     why: /eth0 and eth1 on server-1/,
   });
@@ -135,14 +144,17 @@ t.test('BGP is rendered: no ARP, no lease, the routers', async (t) => {
 });
 
 t.test('exactly one server has the address; before there is a cluster nobody need have it', async (t) => {
-  t.match(holderVerdict(address, sights({}, { holds: true }), true), { verdict: 'pass', evidence: /on server-2/ });
-  t.match(holderVerdict(address, sights({ holds: true }, { holds: true }), true), {
+  t.match(holderVerdict(address, observations({}, { holds: true }), true), {
+    verdict: 'pass',
+    evidence: /on server-2/,
+  });
+  t.match(holderVerdict(address, observations({ holds: true }, { holds: true }), true), {
     verdict: 'refuse',
     what: /more than one/,
   });
-  t.match(holderVerdict(address, sights({}, {}), true), { verdict: 'refuse', what: /no server has/ });
-  t.match(holderVerdict(address, sights({}, {}), false), { verdict: 'warn' });
-  t.match(holderVerdict(address, sights({}, {}), true, ['server-3']), {
+  t.match(holderVerdict(address, observations({}, {}), true), { verdict: 'refuse', what: /no server has/ });
+  t.match(holderVerdict(address, observations({}, {}), false), { verdict: 'warn' });
+  t.match(holderVerdict(address, observations({}, {}), true, ['server-3']), {
     verdict: 'warn',
     what: /server-3 could not be asked/,
   });

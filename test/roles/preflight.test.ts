@@ -3,7 +3,7 @@ import type { HostView } from '../../engine/host-view.ts';
 import type { Verdict } from '../../engine/task.ts';
 import { type Network, network } from '../../roles/cluster/network.ts';
 import { type System, system } from '../../roles/cluster/system.ts';
-import { clusterVerdicts, type Neighbours } from '../../roles/preflight/cluster.ts';
+import { type ClusterView, clusterVerdicts } from '../../roles/preflight/cluster.ts';
 import { type Prerequisites, prerequisites } from '../../roles/preflight/facts.ts';
 import { type Machine, machineVerdicts, type PreflightVars } from '../../roles/preflight/machine.ts';
 import { listeners, portsTaken } from '../../roles/preflight/ports.ts';
@@ -174,7 +174,7 @@ const networks = new Map(
     { ...network.example, addresses: [{ iface: 'eth0', address: `192.0.2.${11 + i}`, prefix: 24 }] },
   ]),
 );
-const among: Neighbours = {
+const among: ClusterView = {
   host: hostOf('server-1'),
   nodes,
   checked: new Set(nodes.map(({ name }) => name)),
@@ -186,7 +186,7 @@ const among: Neighbours = {
 };
 
 /** The verdict of one check, the cluster being healthy but for `changes`. */
-const inCluster = (id: string, changes: Partial<Neighbours>): Verdict | undefined =>
+const inCluster = (id: string, changes: Partial<ClusterView>): Verdict | undefined =>
   clusterVerdicts({ ...among, ...changes }, vars.preflight_clock_drift).find((verdict) => verdict.id === id);
 
 const systemsWith = (name: string, changes: Partial<System>): ReadonlyMap<string, System> =>
