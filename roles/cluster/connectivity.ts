@@ -1,11 +1,11 @@
 /**
- * Do packets get through? Asked by sending some, since a rule's text proves nothing: another tool's table, a router or a cloud's
- * security group may drop what the host's own firewall lets in. The firewall role verifies with it; the server role asks before
- * a join, so that a closed port is named instead of ending as a timeout minutes later.
+ * Do packets get through? Some are sent to find out. The text of a rule proves nothing: the table of another tool, a router or a
+ * security group may drop what the host's own firewall lets in. The firewall role verifies its rules with it. The server role
+ * tries the ports before a join, so that a closed one is named instead of a timeout minutes later.
  *
- * TCP shows at the sender: a connection, a refusal (the packet arrived and nobody listens yet: as good), or silence. UDP does
- * not, so there the connection tracking tables of both ends are compared: the kernel enters a flow at the receiver only when
- * no filter there has dropped its packet ({@link flows}, {@link udpArrival}).
+ * - TCP: the sender sees a connection, a refusal (the packet arrived, no program listens yet), or silence.
+ * - UDP: the sender sees nothing. The connection tracking tables of both ends are compared: the kernel enters a flow at the
+ *   receiver only when no filter there dropped its packet ({@link flows}, {@link udpArrival}).
  */
 import { type Fact, fact, sh, shellFunction } from '../../engine/index.ts';
 
@@ -131,7 +131,7 @@ export interface Flow {
   readonly sourcePort: number;
   readonly destination: string;
   readonly port: number;
-  /** Seconds until the kernel forgets it; counts down from the flow's last packet. */
+  /** Seconds until the kernel drops the entry; counts down from the flow's last packet. */
   readonly remaining: number;
 }
 
@@ -200,12 +200,12 @@ export function udpArrival(
   return came ? 'open' : 'dropped';
 }
 
-/** Is the way closed, as far as can be known? */
+/** Did the packet not arrive, as far as is known? */
 export function isBlocked({ result }: Pick<Reach, 'result'>): boolean {
   return result === 'dropped' || result === 'rejected';
 }
 
-/** The sentence that names a closed way: `2380/tcp from server-1 to server-3 is dropped`. */
+/** The sentence that names a closed port: `2380/tcp from server-1 to server-3 is dropped`. */
 export function blockedSentence(
   { port, proto, result, said }: Pick<Reach, 'port' | 'proto' | 'result' | 'said'>,
   from: string,

@@ -1,4 +1,4 @@
-/** What kind of machine a host is: asked once, by every role that wants to know. */
+/** What kind of machine a host is. */
 import { type Fact, fact, sh } from '../../engine/index.ts';
 import { hwKv, parseState } from '../../engine/state.ts';
 

@@ -29,7 +29,7 @@ type Ask = AskContext<FirewallVars>;
 /** UDP ports that nodes send to each other on. */
 const UDP_PORTS = PORTS.filter(({ proto, from }) => proto === 'udp' && from === 'node').flatMap(portsOf);
 
-/** Everybody whose address matters here: the nodes, and the host itself where it is none. */
+/** The nodes, and the host itself where it is none. */
 const allHosts = (ask: Ask): readonly HostView[] =>
   nodeKind(ask.host) === undefined ? [...nodesOf(ask), ask.host] : nodesOf(ask);
 
@@ -43,7 +43,7 @@ const inside = (ask: Ask): readonly HostView[] => ask.playHosts.filter((host) =>
 const attemptsOf = (ask: Ask, kind: NodeKind | 'node', proto: 'tcp' | 'udp'): Fact<readonly Reach[]> =>
   attempts(kind, inside(ask), proto, ask.vars.k3s_flannel_backend);
 
-/** Nodes that are not of this play: they are asked and sent to, and not changed. */
+/** Nodes outside of this play: they are asked and sent packets to, and not changed. */
 const outside = (ask: Ask): readonly HostView[] =>
   nodesOf(ask).filter(({ name }) => !ask.playHosts.some((host) => host.name === name));
 
@@ -102,7 +102,7 @@ export const stages: RoleStages<typeof firewallVars> = (stage) => [
             tags,
           }),
         ),
-        // A node that does not answer may have addresses we don't know of: its rules may only look stale.
+        // A node that does not answer may have unknown addresses: its rules may only look stale.
         ...(silent.length === 0
           ? changes.stale.map((rule) => task(`Remove ${titleOf(rule)}`, ufwRuleAbsent(rule), { tags }))
           : [task('Ask every node for its addresses', notAsked(silent, nodeIps(silent, facts.networks)), { tags })]),
@@ -119,7 +119,7 @@ export const stages: RoleStages<typeof firewallVars> = (stage) => [
     },
   }),
   stage({
-    // Datagrams leave no trace at the sender: they are sent here, and looked for in the next stage.
+    // A datagram gets no answer: it is sent here, and looked for at the receiver in the next stage.
     name: 'send',
     facts: (ask) => {
       const { host, vars } = ask;
@@ -160,7 +160,7 @@ export const stages: RoleStages<typeof firewallVars> = (stage) => [
         const tcp = facts.fromServers.get(from.name) ?? facts.fromAgents.get(from.name);
         return packetTask({ ...way, from, to: host, tcp }, rulesState);
       });
-      // A node that is silent altogether has been said above; its ports would only look closed.
+      // The stage before has named a node that does not answer at all. Its ports would only look closed.
       const reached = outside(context).filter(({ name }) => facts.networks.has(name));
       const outgoing = reached.map((to) => packetTask({ ...way, from: host, to, tcp: facts.out }, 'outside'));
       return [...incoming, ...outgoing];
@@ -168,7 +168,7 @@ export const stages: RoleStages<typeof firewallVars> = (stage) => [
   }),
 ];
 
-/** A rule as a task's name tells it. */
+/** A rule in the name of its task. */
 function titleOf({ comment = '', port, proto, from }: UfwRule): string {
   const what = comment.startsWith(OWN) ? comment.slice(OWN.length) : `packets from ${from}`;
   return port === undefined ? what : `${what} (${port}/${proto})`;
@@ -183,6 +183,6 @@ function notAsked(silent: readonly HostView[], ips: ReadonlyMap<string, string>)
     what:
       `${names} could not be asked for addresses, so no rule was taken for stale` +
       (unknown.length > 0 ? `, and there are no rules for ${unknown.join(', ')}` : ''),
-    hint: 'run again when they answer; node_ip in host_vars tells an address beforehand; take hosts that are gone out of the inventory',
+    hint: 'run again when they answer; node_ip in host_vars names an address without asking; take hosts that are gone out of the inventory',
   });
 }

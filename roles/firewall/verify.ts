@@ -1,4 +1,4 @@
-/** The rules proved by packets: every node sends to every port that is open to it, and what does not arrive is named. */
+/** Proves the rules with packets: every node sends to every port that is open to it, and names what does not arrive. */
 import { isIPv4 } from 'node:net';
 import { type Fact, type HostView, pass, refuse, type Task, task, type Verdict, warn } from '../../engine/index.ts';
 import {
@@ -115,7 +115,7 @@ export function packetTask(way: Way, rulesState: RulesState): Task {
   const verdict = ((): Verdict => {
     if (tcp === undefined) {
       const what = `whether ${route} is not known: ${from.name} could not be asked`;
-      return warn('packets', { evidence: 'no answer', what, hint: `mend ${from.name} and run again` });
+      return warn('packets', { evidence: 'no answer', what, hint: `bring ${from.name} back and run again` });
     }
     if (isIPv4(address) && real !== undefined && real !== address) {
       const what = `whether ${route} was not tried: we connect to ${address}, nodes use ${real}`;
@@ -136,7 +136,7 @@ export function packetTask(way: Way, rulesState: RulesState): Task {
     if (unknown.length === 0 || rulesState === 'before') return pass('packets', evidence);
     const reasons = [...new Set(unknown.map(({ said }) => said).filter(Boolean))].join('; ');
     const look = `enable connection tracking, or look with "tcpdump -ni any port ${unknown[0]?.port}" on ${to.name}`;
-    const what = `whether ${listPorts(unknown)} from ${from.name} reach ${to.name} can't be told`;
+    const what = `whether ${listPorts(unknown)} from ${from.name} reach ${to.name} is not known`;
     return warn('packets', { evidence, what, hint: reasons || look });
   })();
   return task(`${route[0]?.toUpperCase()}${route.slice(1)}`, verdict, { tags: ['verify'] });

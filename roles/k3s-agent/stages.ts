@@ -1,4 +1,4 @@
-/** What `k3s-agent` does: the release, its settings, a join, and the node ready by its server's word. */
+/** What `k3s-agent` does: installs the release, writes its settings, joins, and waits until a server calls the node ready. */
 import {
   fromEach,
   type HostView,
@@ -31,7 +31,7 @@ import type { vars } from './vars.ts';
 
 const RESTART = 'restart k3s-agent';
 
-/** Guards are kept whichever part of the role is selected by tags. */
+/** Guards run whatever tags are selected. */
 const ALWAYS = { tags: ['always'] };
 
 /** What must hold before anything is changed anywhere. */
@@ -219,7 +219,7 @@ function joinUrl(
   return known && current !== undefined ? current : `https://${ips.get(via.name) ?? via.address}:6443`;
 }
 
-/** The Node is Ready, by its server's word. */
+/** Waits until a server calls the node ready. */
 function nodeReady(node: string, deadline: number) {
   return waitFor({
     what: `node ${node} to be ready`,

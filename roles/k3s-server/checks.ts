@@ -1,4 +1,4 @@
-/** What must be true of a server before anything is changed anywhere, from its facts. Pure. */
+/** Checks of a server before anything is changed anywhere, from its facts. Pure. */
 import { pass, refuse, type Verdict, warn } from '../../engine/index.ts';
 import type { ServerVars } from '../k3s/config.ts';
 import { criticalDifferences } from '../k3s/flags.ts';
@@ -25,12 +25,12 @@ export function decisionVerdict(decision: Decision): Verdict {
   }
 }
 
-/** Is the number of servers a sensible one? States the arithmetic before any server is touched. */
+/** Is the number of servers a sensible one? Says how many may be lost, before any server is changed. */
 export function numberVerdict(count: number): Verdict {
   if (count % 2 === 1) return pass('server-count', quorumWords(count));
   return warn('server-count', {
     evidence: quorumWords(count),
-    what: `an even number of servers bears no more losses than ${count - 1}, and has one more to lose`,
+    what: `an even number of servers can lose no more than ${count - 1} servers can, and one more may fail`,
     expected: '1, 3, 5 or 7 servers',
   });
 }
@@ -67,7 +67,7 @@ export function versionVerdict(state: K3sState, release: Release, vars: ServerVa
   const pushed = vars.k3s_binary !== undefined;
   if (!pushed && !release.ok) {
     const finding = { evidence: vars.k3s_mirror, ...noRelease(vars, release.why) };
-    // A minimal host gets curl first; then the same is asked again, before anything else.
+    // A minimal host gets curl first; then the release is looked up again, before anything else.
     return release.why.includes('neither curl nor wget')
       ? warn('k3s-release', finding)
       : refuse('k3s-release', finding);

@@ -1,21 +1,21 @@
 /**
- * Begin a cluster, join one, or carry on: decided from what is on every server's disk. Pure. The one thing it must never do is
- * begin a second cluster beside one that is there.
+ * Whether a server is a member, joins, or begins the cluster: decided from what is on every server's disk. Pure. It must never
+ * begin a second cluster.
  */
 import { hasCluster, type K3sState } from '../k3s/state.ts';
 
-/** The part of a server's state that decides. */
+/** The part of a server's state that the decision needs. */
 export type ServerState = Pick<K3sState, 'datastore' | 'removed' | 'ca' | 'server' | 'agent' | 'joins'>;
 
-/** What is known. */
+/** What is known of the servers. */
 export interface ClusterState {
   /** The server at hand. */
   readonly self: string;
   /** Every server of the inventory, in its order. */
   readonly servers: readonly string[];
-  /** What each has; a server that could not be asked is missing. */
+  /** The state of each; a server that could not be asked is missing. */
   readonly states: ReadonlyMap<string, ServerState>;
-  /** The user says that servers that can't be asked have no cluster. */
+  /** The user vouches that servers that could not be asked have no cluster. */
   readonly trustAbsent: boolean;
 }
 
@@ -33,11 +33,11 @@ export type Decision =
       readonly evidence: string;
       readonly what: string;
       readonly hint: string;
-      /** What is on the disks is the reason: no word of the user's changes that. */
+      /** The data on the disks is the reason: it cannot be waived. */
       readonly final: boolean;
     };
 
-/** Names of refusals, by which those are waived that can be. */
+/** Names of refusals, by which they are waived. */
 export type RefusalId = 'k3s-datastore' | 'k3s-kind' | 'split-brain';
 
 /** Decides. */
@@ -104,7 +104,7 @@ export function decide(knowledge: ClusterState): Decision {
   return first === self ? { kind: 'init' } : { kind: 'join', via: first, there: false };
 }
 
-/** Datastores that hold a cluster of one server, as far as this role is concerned, and the way out of each. */
+/** Datastores that no other server can join, and the way out of each. */
 const STORES = {
   sqlite: {
     name: 'sqlite',
@@ -149,12 +149,12 @@ function refuseUnfit(own: ServerState): Decision | undefined {
 
 const short = (ca: string | undefined): string => `${(ca ?? 'unknown').slice(0, 12)}...`;
 
-/** How many servers of `count` may be lost with the rest still a majority. */
+/** How many of `count` servers may be lost with the rest still a majority. */
 export function tolerance(count: number): number {
   return Math.max(0, Math.ceil(count / 2) - 1);
 }
 
-/** Quorum arithmetic in words, for people to read before a server is touched. */
+/** The quorum of `count` servers, in words. */
 export function quorumWords(count: number): string {
   const lost = tolerance(count);
   const servers = count === 1 ? '1 server' : `${count} servers`;

@@ -36,7 +36,7 @@ import type { vars } from './vars.ts';
 
 const RESTART = 'restart k3s';
 
-/** Guards are kept whichever part of the role is selected by tags. */
+/** Guards run whatever tags are selected. */
 const ALWAYS = { tags: ['always'] };
 
 type Context = AskContext<ServerVars>;
@@ -53,7 +53,7 @@ export const checks: RoleChecks<typeof vars> = (checks) =>
     verdicts: ({ facts, vars, host, ...context }) => {
       const decision = decideFor(context, host, facts.states);
       const others = othersOf({ ...context, host }).map((other): [string, Settings] => {
-        // A server that this run leaves alone keeps what it has.
+        // A server that this run leaves out keeps its settings.
         const keeps = decision.kind === 'join' && !context.runHosts.some(({ name }) => name === other.name);
         const has = keeps && holdsCluster(facts.states, other.name) ? facts.othersSettings.get(other.name) : undefined;
         return [other.name, has ?? settingsIn(vars, other)];
@@ -104,7 +104,7 @@ export const stages: RoleStages<typeof vars> = (stage) => [
       const ips = nodeIps(servers, facts.networks);
       const found = chosen(servers, facts.releases);
       const joins = decision.kind === 'join';
-      // A join that goes on failing from an earlier run; one that has got its data is a member, and left to start.
+      // A failing join of an earlier run. One that has its data is a member.
       const failing = joins && isUp(own.server);
       const notify = isUp(own.server) && !failing ? { notify: RESTART } : {};
       const config = serverConfig(vars, {
@@ -190,7 +190,7 @@ export const stages: RoleStages<typeof vars> = (stage) => [
   }),
 ];
 
-/** What both the checks and the stage ask. */
+/** The facts of both the checks and the stage. */
 function shared(context: Context) {
   const servers = serversOf(context);
   const first = servers[0]?.name === context.host.name;

@@ -21,7 +21,7 @@ export function clusterToJoin(beginner: string, runHosts: readonly HostView[]): 
       isInRun
         ? {
             what: `there is no cluster to join: ${beginner} was to begin it, and failed in this run`,
-            hint: `mend what failed on ${beginner} (it is said above), then run again; k3s was not installed here`,
+            hint: `fix what failed on ${beginner} (see above), then run again; k3s was not installed here`,
           }
         : {
             what: `there is no cluster to join: ${beginner} is to begin it, and this run leaves it out`,

@@ -50,8 +50,8 @@ done`,
 );
 
 /**
- * `hw_yield_leader`: where this member leads etcd, lets another voter lead. A leader that stops hands its office on by itself,
- * yet when that fails the others wait out an election (5 s) in which nothing is answered. Failing here is no failure.
+ * `hw_yield_leader`: where this member leads etcd, makes another voter the leader. A leader that stops does so by itself. Where
+ * that fails, the others hold an election (5 s), and no request is answered meanwhile. A failure here is ignored.
  */
 export const hwYieldLeader = shellFunction(
   'hw_yield_leader',
@@ -87,7 +87,7 @@ ${hwMembers} yes`,
 
 /**
  * `hw_ready ADDRESS`: asks /readyz of an API server with the admin certificate of this host; neither /ping nor an anonymous 401
- * proves that it is ready. Prints what is not.
+ * proves that it is ready. Prints the checks that fail.
  */
 export const hwReady = shellFunction(
   'hw_ready',
@@ -102,8 +102,7 @@ return 1`,
 );
 
 /**
- * A condition for a server, for a wait: every member of etcd has come up and votes. `except` is an address whose learner is
- * none of our concern.
+ * A condition for a wait on a server: every member of etcd has come up and votes, but for one at the address `except`.
  */
 export function allVote(except = ''): Script {
   return sh`
@@ -136,8 +135,8 @@ echo ${`${node} votes`}`;
 }
 
 /**
- * A condition for a server, before it is restarted: what would be left is a quorum. A server whose own etcd does not answer has
- * nothing to lose. With two servers there is no majority without either, so there the other must only be well.
+ * A condition for a server, before it is restarted: the others are a quorum. A server whose own etcd does not answer has
+ * nothing to lose. Of two servers neither is a quorum, so there the other must only be ready.
  */
 export function canBeSpared(address: string): Script {
   return sh`
@@ -158,7 +157,7 @@ echo "\${hw_ill}$hw_well of $((hw_n - 1)) other servers are ready, $hw_need need
 }
 
 /**
- * `hw_leftovers ADDRESS`: prints the ids of half-joined members at an address where nobody runs. A learner whose peer port
+ * `hw_leftovers ADDRESS`: prints the ids of half-joined members at an address where no etcd runs. A learner whose peer port
  * is open is alive: it gets its data, and is promoted by the leader within 15 s.
  */
 const hwLeftovers = shellFunction(
@@ -212,7 +211,7 @@ export function portsOpen(from: string, to: string, address: string, ports: read
 hw_all=$(for hw_port in ${ports}; do ${hwReach} tcp ${address} $hw_port & done; wait)
 hw_bad=
 for hw_port in ${ports}; do
-  # Refused is as good: the packet arrived, and nobody listens yet.
+  # A refusal is proof too: the packet arrived, and no program listens yet.
   case $(printf '%s\n' "$hw_all" | grep -F ${`tcp ${address} `}"$hw_port ") in
     *" $hw_port dropped"* | *" $hw_port rejected"*) hw_bad="\${hw_bad:+$hw_bad, }$hw_port/tcp" ;;
   esac

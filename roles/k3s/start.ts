@@ -1,7 +1,7 @@
 /**
  * Starting and restarting k3s. `systemctl start` of a server blocks until etcd has a quorum, so units are started with
- * `--no-block` and watched under a deadline of our own; ready is what /readyz says to the admin certificate; and when it fails,
- * the unit's own last words are translated.
+ * `--no-block` and watched until a deadline. A server is ready when /readyz says so to the admin certificate. A failure is
+ * explained from the unit's log.
  */
 import { type Resource, type Script, sh, shellFunction } from '../../engine/index.ts';
 import { quote } from '../../engine/script.ts';
@@ -15,8 +15,8 @@ export interface StartOptions {
   /** Seconds until it must be ready. */
   readonly deadline: number;
   /**
-   * Stop the unit when it fails before it has data of its own: a join that goes on failing adds a half-joined member to etcd
-   * again and again, which keeps all others from joining.
+   * Stop the unit when it fails before it has data of its own. A failing join adds a half-joined member to etcd again and
+   * again, which keeps all others from joining.
    */
   readonly stopWhenJoinFails?: boolean;
 }
@@ -44,7 +44,7 @@ const readyFunction = (kind: 'server' | 'agent') => (kind === 'server' ? hwServe
 
 /**
  * `hw_watch UNIT READY DEADLINE SINCE OLD`: waits until READY holds for an invocation other than OLD. Ends at once when the log
- * since SINCE has words that time does not mend. Prints what it sees; the telling lines of the log go to stderr.
+ * since SINCE has a permanent failure. Prints what it sees; the relevant lines of the log go to stderr.
  */
 const hwWatch = shellFunction(
   'hw_watch',
@@ -67,7 +67,7 @@ while :; do
     echo 'it was removed from etcd: k3s is started once more to rejoin'
     hw_again=yes; systemctl restart --no-block $1.service
   fi
-  # Words that nobody knows, said again and again, will not change either.
+  # An unknown failure that is logged again and again is permanent too.
   hw_words=$(printf '%s\\n' "$hw_log" | grep level=fatal | grep -v -E "$hw_known" | sed 's/^time="[^"]*" //' | tail -n 5)
   if [ "$(printf '%s\\n' "$hw_words" | grep -c .)" = 5 ] && [ "$(printf '%s\\n' "$hw_words" | sort -u | grep -c .)" = 1 ]; then
     echo 'hw: failed five times with the same words' >&2; break
@@ -174,10 +174,10 @@ mv ${etcd} "${DATA}/server/db/etcd-backup-$(date +%s)"`,
   };
 }
 
-/** Seconds that what belongs to a restart takes beyond the restart itself. */
+/** Seconds for what happens around a restart: the relay, and the hand-over of the leadership. */
 const RESTART_OVERHEAD = 180;
 
-/** For a handler: k3s restarted and ready again. Where this server has the virtual IP, another one answers at it meanwhile. */
+/** For a handler: restarts k3s and waits until it is ready. Where this server has the virtual IP, another answers meanwhile. */
 export function k3sRestarted(
   options: StartOptions,
   vip?: { readonly address: string; readonly node: string; readonly ip: string },

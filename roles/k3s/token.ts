@@ -1,6 +1,6 @@
 /**
- * The cluster's token: made once, on the first server, kept root-only, read from there by the nodes that join, as a Secret. It
- * is in no argv, no environment and no log; config.yaml names the file it is in.
+ * The cluster's token. It is made once, on the first server, readable by root only. The nodes that join read it from there, as a
+ * Secret. It is in no argv, no environment and no log; config.yaml names its file.
  */
 
 import { type Fact, fact, type HostView, type Resource, Secret, sh } from '../../engine/index.ts';
@@ -25,7 +25,7 @@ function secretFile(name: string, path: string): Fact<Secret | undefined> {
       if (exitCode !== 0) throw new Error(`${path} could not be read`);
       const token = stdout.trim();
       if (!token) return undefined;
-      // The password alone is the secret, wherever it shows.
+      // The password alone is masked too, wherever it appears.
       new Secret(passwordOf(token));
       return new Secret(token);
     },
@@ -90,7 +90,7 @@ head -c 16 /dev/urandom | od -An -v -tx1 | tr -d ' \\n' >$hw_new && echo >>$hw_n
   );
 }
 
-/** A task that cannot be carried out yet: check mode lists it, a real run fails here and says why. */
+/** A task that cannot be done yet: check mode lists it, a real run fails here and says why. */
 export function unavailable(
   script: Parameters<typeof command>[0],
   options: CommandOptions,

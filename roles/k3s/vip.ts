@@ -1,10 +1,9 @@
 /**
- * The virtual IP of the API on a host: who has it, and who answers at it while its holder restarts.
+ * The virtual IP of the API on a host: which host has it, and which one answers at it while that host restarts.
  *
- * Moving the address for a restart costs clients more than the restart does: what is in flight at that moment is reset, since
- * the new holder knows nothing of those connections. So the address stays, and new connections to it are passed on to another
- * server from before the restart until after it. The kernel's connection tracking keeps each connection where it began: those
- * of before end here before k3s stops, those of the time between end there.
+ * Moving the address costs clients more than the restart does: the new holder does not know the open connections and resets
+ * them. So the address stays. From before the restart until after it, new connections go on to another server. The kernel's
+ * connection tracking keeps each connection where it began.
  */
 import { type Fact, fact, Script, sh, shellFunction } from '../../engine/index.ts';
 import { isInNetwork } from '../../engine/ip-address.ts';
@@ -17,7 +16,7 @@ export const KUBE_VIP = 'kube-vip-ds';
 /** The lease by which kube-vip's pods agree who has the address: kube-vip's own default name. */
 export const LEASE = 'plndr-cp-lock';
 
-/** `hw_has_vip ADDRESS`: has kube-vip put the address on this host? (Not on loopback: that is {@link withApiRelay}'s.) */
+/** `hw_has_vip ADDRESS`: has kube-vip put the address on this host? On loopback it is {@link withApiRelay}'s. */
 export const hwHasVip = shellFunction('hw_has_vip', `ip -4 -o addr show | grep -v ' lo ' | grep -qF " $1/"`);
 
 /** `hw_other_server IP`: prints the address of a server that is ready, not the one at IP. */
@@ -40,8 +39,8 @@ curl -sS -f -m 3 --cacert $hw_tls/server-ca.crt --cert $hw_tls/client-admin.crt 
 );
 
 /**
- * `hw_keep_lease NODE SERVER`: renews the lease on behalf of this node's kube-vip, which follows this node's own API and so
- * can't while k3s restarts. Should we be cut off, it runs out by itself, and another server takes the address as after any loss.
+ * `hw_keep_lease NODE SERVER`: renews the lease for this node's kube-vip, which follows this node's API and cannot do it
+ * while k3s restarts. Where we are cut off, the lease runs out, and another server takes the address as after any loss.
  */
 const hwKeepLease = shellFunction(
   'hw_keep_lease',
@@ -55,7 +54,7 @@ done`,
   [hwLease],
 );
 
-/** `hw_renews`: does kube-vip renew the lease by itself again, through this host's API? Times of ours end in .000000. */
+/** `hw_renews`: does kube-vip renew the lease again, through this host's API? Times that we wrote end in .000000. */
 const hwRenews = shellFunction(
   'hw_renews',
   `
@@ -64,10 +63,10 @@ case $hw_at in ''|*.000000Z) return 1 ;; esac`,
   [hwLease],
 );
 
-/** Where new connections to the address are sent on. A chain of its own, so that it goes without knowing where to. */
+/** The chain that sends new connections on. It can be removed without knowing where they go. */
 const CHAIN = 'HEARTWOOD-RELAY';
 
-/** Rules of the relay, as `TABLE CHAIN MATCH`: those that send new connections on, and those that let them pass. */
+/** Rules of the relay, as `TABLE CHAIN MATCH`: {@link sends} send new connections on, {@link lets} let them pass. */
 const sends = (address: string) =>
   ['PREROUTING', 'OUTPUT'].map((chain) => `nat ${chain} -d ${address} -p tcp --dport 6443 -j ${CHAIN}`);
 const lets = (address: string) => [
@@ -78,18 +77,18 @@ const lets = (address: string) => [
 const iptables = (verb: '-I' | '-D', rules: readonly string[]): string[] =>
   rules.map((rule) => rule.replace(/^(\S+) (\S+)/, `iptables -w -t $1 ${verb} $2`));
 
-/** Seconds that connections have to end that are open when new ones begin to go elsewhere, or cease to. */
+/** Seconds for open connections to end, after new ones go elsewhere and again after they come back. */
 const DRAIN = 2;
 
-/** Seconds that kube-vip has to be back after the restart, or another server to take the address where k3s is not. */
+/** Seconds for kube-vip to be back after the restart; where k3s is not back, for another server to take the address. */
 const SETTLE = 60;
 
 /** Seconds between two announcements of the address by kube-vip (its vip_arpRate), and one more. */
 const ANNOUNCE = 4;
 
 /**
- * `restart`, a script that ends with 0 when k3s is ready again; where this host has the address, with another server answering
- * at it meanwhile. The host ends the relay by itself after `seconds`, should we be cut off.
+ * Runs `restart`, which ends with 0 when k3s is ready again. Where this host has the address, another server answers at it
+ * meanwhile. Where we are cut off, the host ends the relay by itself after `seconds`.
  */
 export function withApiRelay(
   address: string,
@@ -151,12 +150,12 @@ ${disarmRevert(id)}
 exit $hw_rc`;
 }
 
-/** Does this host have the address, and who answers for it on the network? */
+/** What a host sees of the virtual address. */
 export interface VipObservation {
   readonly holds: boolean;
   /** Interfaces on whose own network the address is. */
   readonly ifaces: readonly string[];
-  /** The interface of the default route, which kube-vip takes when it is told none. */
+  /** The interface of the default route, which kube-vip takes by default. */
   readonly defaultIface: string | undefined;
   /** The link address that answers for it, lower case; undefined where nobody does. */
   readonly answeredBy: string | undefined;
@@ -164,7 +163,7 @@ export interface VipObservation {
   readonly macs: readonly string[];
 }
 
-/** What a host sees of a virtual address. Any packet to it makes the kernel ask for its link address; the answer is kept. */
+/** Observes a virtual address. Any packet to it makes the kernel look up its link address; the answer is read afterwards. */
 export function vipObservation(address: string): Fact<VipObservation> {
   return fact({
     name: 'virtual IP',

@@ -74,7 +74,7 @@ export const stages: RoleStages<typeof vars> = (stage) => [
       const found = interfaceFor(address, facts.observations, vars.kube_vip_interface);
       const iface = found.ok ? found.iface : undefined;
       const applier = serversOf(context).find(({ name }) => isRunning(facts.states.get(name))) ?? host;
-      // A server that is away keeps its pod from getting ready; whether the address answers is asked below in any case.
+      // The pod of a server that is away cannot get ready. Whether the address answers is checked below in any case.
       const complete = serversOf(context).every(({ name }) => isRunning(facts.states.get(name)));
       const wait = { waitFor: { condition: 'rolled out', deadline: vars.kube_vip_timeout } };
       const objects = manifest(vars, address, iface);
@@ -193,7 +193,7 @@ export function holderVerdict(
     return warn('vip-holder', {
       evidence: `none of ${[...observations.keys()].join(', ')}`,
       what: `whether a server has ${address} is not known: ${silent.join(', ')} could not be asked`,
-      hint: `mend ${silent.join(', ')} and run again`,
+      hint: `bring ${silent.join(', ')} back and run again`,
     });
   }
   return refuse('vip-holder', {

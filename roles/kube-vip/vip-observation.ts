@@ -1,8 +1,8 @@
-/** What the servers together see of the virtual address: who has it, whether a stranger has it, which interface it belongs to. Pure. */
+/** What the servers observe of the virtual address: which of them has it, whether a stranger has it, its interface. Pure. */
 import { pass, refuse, type Verdict, warn } from '../../engine/index.ts';
 import type { VipObservation } from '../k3s/vip.ts';
 
-/** Sights by server. */
+/** Observations by server. */
 export type VipObservations = ReadonlyMap<string, VipObservation>;
 
 /**
@@ -79,7 +79,7 @@ export function interfaceVerdict(found: Interface): Verdict {
   if (found.ok) return pass('vip-interface', found.why);
   return refuse('vip-interface', {
     evidence: found.why,
-    what: 'no interface fits all servers, and kube-vip is told one for all',
+    what: 'no interface fits all servers, and kube-vip takes one name for all',
     hint: 'an address in the network of the servers; or the same interface names everywhere; or kube_vip_interface',
   });
 }

@@ -142,7 +142,7 @@ function learner({ host, found }: ClusterView): Verdict {
   if (!found.learner) return pass('learner', found.learner === undefined ? 'no etcd answers here' : 'a voter');
   return warn('learner', {
     evidence: 'etcd_server_is_learner 1',
-    what: `${host.name}'s etcd is a learner still: it joined just now, or it has stalled; meanwhile nobody else can join`,
+    what: `${host.name}'s etcd is a learner still: it joined just now, or it has stalled; meanwhile no other server can join`,
     hint: 'wait a minute; if it stays so, look for a closed 2380/tcp (the firewall role says by packets) and run again',
   });
 }

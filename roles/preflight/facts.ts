@@ -1,4 +1,4 @@
-/** What a host must have for k3s, looked up without changing anything. Works in minimal hosts: what a tool would tell and isn't there is undefined. */
+/** What k3s needs of a host. Changes nothing. In a minimal host, what a missing tool would find out is undefined. */
 import { type Fact, fact, sh } from '../../engine/index.ts';
 import { hwKv, parseState } from '../../engine/state.ts';
 
@@ -10,7 +10,7 @@ export interface Prerequisites {
   readonly memoryCgroup: boolean;
   /** The boot loader's file of kernel parameters on a Raspberry Pi, and how many lines it has; undefined elsewhere. */
   readonly cmdline: { readonly path: string; readonly lines: number } | undefined;
-  /** Can the kernel do VXLAN: built in or loaded, as a module at hand, or not? */
+  /** Does the kernel have VXLAN: built in or loaded, as a module, or not? */
   readonly vxlan: 'there' | 'module' | 'missing' | 'unknown';
   /** Version of the host's iptables, `1.8.9`; undefined without one: k3s brings its own. */
   readonly iptables: string | undefined;
@@ -18,7 +18,7 @@ export interface Prerequisites {
   readonly forward: { readonly policy: string; readonly podsAllowed: boolean } | undefined;
   /** Devices and files that it swaps to. */
   readonly swap: readonly string[];
-  /** Does it keep its clock by a time server: yes, no, or can't be told. */
+  /** Is its clock kept by a time server? Undefined where it is not known. */
   readonly synchronised: boolean | undefined;
   readonly rtc: boolean;
   /** Kind of container, when it is one: its clock and kernel are the machine's. */
@@ -27,7 +27,7 @@ export interface Prerequisites {
   readonly apt: boolean;
   /** Which k3s runs: its ports are its own. */
   readonly k3s: 'server' | 'agent' | undefined;
-  /** Is k3s on its way up, by itself after a boot or in vain again and again? Then some of its ports may be its own. */
+  /** Is k3s starting, or failing to start again and again? Then some of the ports may be its own. */
   readonly starting: boolean;
   /** The address under which its etcd is a member; undefined without etcd data. */
   readonly etcdAddress: string | undefined;

@@ -210,7 +210,7 @@ t.test('while there is no cluster, a node that joins stops before anything is in
   t.strictSame(titles(second).slice(0, 2), ['Make sure that there is one cluster', GATE]);
   t.match(explained(second), {
     what: /server-1 was to begin it, and failed in this run/,
-    hint: /mend what failed on server-1/,
+    hint: /fix what failed on server-1/,
   });
   const limited = tasksOf(server, 'server-2', serverFacts('server-2', {}), { runHosts: [hostView('server-2')] }).tasks;
   t.match(explained(limited), { what: /server-1 is to begin it, and this run leaves it out/, hint: /without --limit/ });
