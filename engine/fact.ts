@@ -1,6 +1,6 @@
 /**
- * Facts: what a role wants to know of a host before it decides. A fact is a script and a pure parser of what it printed; all
- * facts of a stage travel to a host in one script.
+ * Facts: what a role wants to know of a host before it decides. A fact is a script and a pure parser of what it
+ * printed; all facts of a stage travel to a host in one script.
  */
 import type { HostView } from './host-view.ts';
 import type { Script } from './script.ts';
@@ -11,15 +11,16 @@ export interface FactOutput {
   readonly stderr: string;
   readonly exitCode: number;
   /**
-   * The controller's clock when the script had ended, in seconds since 1970; late by what the network takes. With it a fact
-   * can tell how far a host's clock is off. Undefined where nothing was sent (tests).
+   * The controller's clock when the script had ended, in seconds since 1970; late by what the network takes. With it a
+   * fact can tell how far a host's clock is off. Undefined where nothing was sent (tests).
    */
   readonly at?: number | undefined;
 }
 
 /**
- * Something a host can be asked. Facts with the same script are asked once. Facts with the same script and the same name are
- * one fact ({@link SameFacts}): a role may declare one anew for every host that asks, and its answer is parsed once.
+ * Something a host can be asked. Facts with the same script are asked once. Facts with the same script and the same
+ * name are one fact ({@link SameFacts}): a role may declare one anew for every host that asks, and its answer is parsed
+ * once.
  */
 export interface Fact<T> {
   /** Its name, for messages: `node ip`. Facts whose `parse` differs have different names. */
@@ -70,8 +71,8 @@ export type FactAnswers<R extends FactRequests> = {
 };
 
 /**
- * Finds facts that are the same. With 60 nodes that all ask each other, 3,600 answers would be parsed instead of 60: 0.8 s
- * instead of 15 ms.
+ * Finds facts that are the same. With 60 nodes that all ask each other, 3,600 answers would be parsed instead of 60:
+ * 0.8 s instead of 15 ms.
  */
 export class SameFacts {
   readonly #known = new Map<Fact<unknown>, Fact<unknown>>();

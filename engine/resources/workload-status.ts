@@ -27,7 +27,10 @@ const POD_FIELDS = [
 const PODS = `{range .items[*]}${POD_FIELDS.join('{"\\t"}')}{"\\n"}{end}`;
 const EVENTS = '{range .items[*]}{.reason}: {.message}{"\\n"}{end}';
 
-/** `hw_last_event NAMESPACE NAME`: prints the last event of an object. One that only repeats a pod's state says nothing new. */
+/**
+ * `hw_last_event NAMESPACE NAME`: prints the last event of an object. One that only repeats a pod's state says nothing
+ * new.
+ */
 const hwLastEvent: ShellFunction = shellFunction(
   'hw_last_event',
   `
@@ -38,8 +41,9 @@ printf '%s' "\${hw_event:+; last event: $hw_event}"`,
 );
 
 /**
- * `hw_workload KIND NAME NAMESPACE SELECTOR`: a line per pod that is not ready, \`POD on NODE: STATE; last event: ...\`; where no pod
- * is there, or the object has none, its own last event. Nothing when all is well or no API answers. Calls `hw_kubectl`.
+ * `hw_workload KIND NAME NAMESPACE SELECTOR`: a line per pod that is not ready, \`POD on NODE: STATE; last event:
+ * ...\`; where no pod is there, or the object has none, its own last event. Nothing when all is well or no API answers.
+ * Calls `hw_kubectl`.
  */
 const hwWorkload: ShellFunction = shellFunction(
   'hw_workload',

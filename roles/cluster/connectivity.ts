@@ -1,11 +1,11 @@
 /**
- * Do packets get through? Some are sent to find out. The text of a rule proves nothing: the table of another tool, a router or a
- * security group may drop what the host's own firewall lets in. The firewall role verifies its rules with it. The server role
- * tries the ports before a join, so that a closed one is named instead of a timeout minutes later.
+ * Do packets get through? Some are sent to find out. The text of a rule proves nothing: the table of another tool, a
+ * router or a security group may drop what the host's own firewall lets in. The firewall role verifies its rules with
+ * it. The server role tries the ports before a join, so that a closed one is named instead of a timeout minutes later.
  *
  * - TCP: the sender sees a connection, a refusal (the packet arrived, no program listens yet), or silence.
- * - UDP: the sender sees nothing. The connection tracking tables of both ends are compared: the kernel enters a flow at the
- *   receiver only when no filter there dropped its packet ({@link flows}, {@link udpArrival}).
+ * - UDP: the sender sees nothing. The connection tracking tables of both ends are compared: the kernel enters a flow at
+ *   the receiver only when no filter there dropped its packet ({@link flows}, {@link udpArrival}).
  */
 import { type Fact, fact, sh, shellFunction } from '../../engine/index.ts';
 
@@ -18,9 +18,9 @@ export interface Target {
 }
 
 /**
- * What became of an attempt. `open`: connected. `refused`: the host answered that nobody listens, so packets arrive. `dropped`:
- * no answer. `rejected`: something on the way, or the sender's own firewall, answered that it must not be. `sent`: a
- * datagram that nothing was heard of, which means nothing. `unknown`: the host has nothing to try it with.
+ * What became of an attempt. `open`: connected. `refused`: the host answered that nobody listens, so packets arrive.
+ * `dropped`: no answer. `rejected`: something on the way, or the sender's own firewall, answered that it must not be.
+ * `sent`: a datagram that nothing was heard of, which means nothing. `unknown`: the host has nothing to try it with.
  */
 export type ReachResult = 'open' | 'refused' | 'dropped' | 'rejected' | 'sent' | 'unknown';
 
@@ -31,7 +31,10 @@ export interface Reach extends Target {
   readonly said: string;
 }
 
-/** Seconds after which silence means that a packet was dropped: TCP repeats an unanswered SYN after one second, and again after two more. */
+/**
+ * Seconds after which silence means that a packet was dropped: TCP repeats an unanswered SYN after one second, and
+ * again after two more.
+ */
 const TIMEOUT = 3;
 
 /** `hw_said RESULT SAID`: prints the outcome of the attempt at `hw_to`. */
@@ -41,8 +44,9 @@ const said = shellFunction(
 );
 
 /**
- * `hw_reach PROTO ADDRESS PORT`: tries once, and prints `PROTO ADDRESS PORT RESULT SAID`, with what is there: bash, curl or nc for TCP, bash or nc for UDP. The payload
- * is two datagrams of one byte, too short to be a packet of VXLAN or WireGuard, so that who listens there ignores them.
+ * `hw_reach PROTO ADDRESS PORT`: tries once, and prints `PROTO ADDRESS PORT RESULT SAID`, with what is there: bash,
+ * curl or nc for TCP, bash or nc for UDP. The payload is two datagrams of one byte, too short to be a packet of VXLAN
+ * or WireGuard, so that who listens there ignores them.
  */
 export const hwReach = shellFunction(
   'hw_reach',
@@ -87,8 +91,8 @@ esac`,
 const AT_ONCE = 32;
 
 /**
- * Tries every target from the host that is asked, {@link AT_ONCE} at a time, each for {@link TIMEOUT} seconds at most. Sends
- * a few bytes and changes nothing. For the same targets the fact is the same, whoever declares it.
+ * Tries every target from the host that is asked, {@link AT_ONCE} at a time, each for {@link TIMEOUT} seconds at most.
+ * Sends a few bytes and changes nothing. For the same targets the fact is the same, whoever declares it.
  */
 export function reachable(targets: readonly Target[]): Fact<readonly Reach[]> {
   const words = targets.map(({ proto, address, port }) => `${proto} ${address} ${port}`);
@@ -137,7 +141,9 @@ export interface Flow {
 
 /** What {@link flows} finds. */
 export interface Flows {
-  /** Does the kernel track connections here, and can its table be read? With a stateful firewall or kube-proxy it does. */
+  /**
+   * Does the kernel track connections here, and can its table be read? With a stateful firewall or kube-proxy it does.
+   */
   readonly tracking: boolean;
   readonly flows: readonly Flow[];
 }
@@ -147,7 +153,8 @@ export function flows(ports: readonly number[]): Fact<Flows> {
   const pattern = `dport=(${ports.join('|')}) `;
   return fact({
     name: `flows to ${ports.map((port) => `${port}/udp`).join(', ')}`,
-    // The table may be long: only what matters travels. Our own SSH connection is an entry wherever connections are tracked.
+    // The table may be long: only what matters travels. Our own SSH connection is an entry wherever connections are
+    // tracked.
     script: sh`
 hw_conntrack() {
   if [ -r /proc/net/nf_conntrack ]; then
@@ -180,9 +187,9 @@ const FLOW = /udp +17 +(\d+) +src=(\S+) dst=(\S+) sport=(\d+) dport=(\d+)/g;
 const NEW_FLOWS = 3;
 
 /**
- * Did datagrams that were sent from `from` to `to` in an earlier stage, by {@link reachable}, arrive? The newest flows in the
- * sender's table are looked for in the receiver's. Where the sender tracks no connections, any flow that the receiver has is
- * believed, half a minute old at most. `unknown` where the receiver tracks none.
+ * Did datagrams that were sent from `from` to `to` in an earlier stage, by {@link reachable}, arrive? The newest flows
+ * in the sender's table are looked for in the receiver's. Where the sender tracks no connections, any flow that the
+ * receiver has is believed, half a minute old at most. `unknown` where the receiver tracks none.
  */
 export function udpArrival(
   { from, to, port }: { readonly from: string; readonly to: string; readonly port: number },

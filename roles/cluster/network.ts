@@ -32,8 +32,8 @@ export interface Network {
 }
 
 /**
- * `hw_ssh_connection`: prints SSH_CONNECTION of the login that this shell descends from. sudo drops the variable, so it is
- * read from the environment of the processes above.
+ * `hw_ssh_connection`: prints SSH_CONNECTION of the login that this shell descends from. sudo drops the variable, so it
+ * is read from the environment of the processes above.
  */
 const sshConnection = shellFunction(
   'hw_ssh_connection',
@@ -100,8 +100,8 @@ function parseNetwork(output: string): Network {
  *
  * 1. `node_ip`.
  * 2. `ansible_host`, where the host has that address on a network, or on the interface of the default route.
- * 3. The address of the default route's interface, as k3s itself chooses. One of /32 (a virtual IP may be there just now) is
- *    taken only where there is no other.
+ * 3. The address of the default route's interface, as k3s itself chooses. One of /32 (a virtual IP may be there just
+ *    now) is taken only where there is no other.
  * 4. The address our connection came in by.
  *
  * @throws UserError when there is none.
@@ -127,8 +127,8 @@ export function nodeIp(host: HostView, found: Network): string {
 }
 
 /**
- * The address that is known of a host before any fact: `node_ip`, else `ansible_host`, else its name. For questions that
- * name an address, which have to be put before any answer is there. {@link nodeIp} is the one to configure with.
+ * The address that is known of a host before any fact: `node_ip`, else `ansible_host`, else its name. For questions
+ * that name an address, which have to be put before any answer is there. {@link nodeIp} is the one to configure with.
  */
 export function knownAddress(host: HostView): string {
   const set = host.var('node_ip');
@@ -136,8 +136,8 @@ export function knownAddress(host: HostView): string {
 }
 
 /**
- * The addresses of `hosts`, by name, from what each answered. A host that could not be asked counts with its `node_ip`, or
- * with `ansible_host` where this is an address; without either it is missing.
+ * The addresses of `hosts`, by name, from what each answered. A host that could not be asked counts with its `node_ip`,
+ * or with `ansible_host` where this is an address; without either it is missing.
  */
 export function nodeIps(
   hosts: readonly HostView[],
@@ -162,8 +162,8 @@ export interface SourceAddress {
 }
 
 /**
- * Where a host's packets to `peers` would come from, by its own routing. A peer that the inventory knows by a name only is
- * looked up on the host; one that cannot be found there is left out.
+ * Where a host's packets to `peers` would come from, by its own routing. A peer that the inventory knows by a name only
+ * is looked up on the host; one that cannot be found there is left out.
  */
 export function sourceAddresses(peers: readonly HostView[]): Fact<readonly SourceAddress[]> {
   return fact({

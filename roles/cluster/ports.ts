@@ -1,6 +1,6 @@
 /**
- * Which node may reach which port, as data. The firewall's rules, their verification and the check before a join are made from
- * it. Sources: docs.k3s.io, "Inbound Rules for K3s Nodes"; kube-vip.io.
+ * Which node may reach which port, as data. The firewall's rules, their verification and the check before a join are
+ * made from it. Sources: docs.k3s.io, "Inbound Rules for K3s Nodes"; kube-vip.io.
  */
 import type { NodeKind } from './groups.ts';
 

@@ -10,9 +10,10 @@ export interface Machines {
 }
 
 /**
- * The other names of the inventory for the machine of `host`. A clone has the machine id of its original, and containers share
- * the boot id of their host; the same of both, with the same host name and addresses, is one machine. A name that did not
- * answer is compared by where we connect to: a run takes a machine's lock once, so its second name may be turned away.
+ * The other names of the inventory for the machine of `host`. A clone has the machine id of its original, and
+ * containers share the boot id of their host; the same of both, with the same host name and addresses, is one machine.
+ * A name that did not answer is compared by where we connect to: a run takes a machine's lock once, so its second name
+ * may be turned away.
  */
 export function otherNamesOf(host: HostView, nodes: readonly HostView[], machines: Machines): readonly string[] {
   const own = identityOf(host.name, machines);

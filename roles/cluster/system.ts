@@ -35,7 +35,9 @@ export interface System {
   readonly systemd: boolean;
   /** Its clock when it answered: seconds since 1970, UTC. */
   readonly clock: number;
-  /** Seconds by which its clock is ahead of the controller's, behind where negative; exact to the delay of the network. */
+  /**
+   * Seconds by which its clock is ahead of the controller's, behind where negative; exact to the delay of the network.
+   */
   readonly clockOffset: number;
 }
 

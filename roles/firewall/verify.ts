@@ -43,8 +43,8 @@ export function targetsAt(
 }
 
 /**
- * What a kind of node tries at all receivers. The targets are the same for every sender of that kind, whichever host asks, so
- * each sender is asked once and tries everything at once. It tries itself too, which proves nothing.
+ * What a kind of node tries at all receivers. The targets are the same for every sender of that kind, whichever host
+ * asks, so each sender is asked once and tries everything at once. It tries itself too, which proves nothing.
  */
 export function attempts(
   sender: NodeKind | 'node',
@@ -102,8 +102,9 @@ function outcomes({ from, to, tcp, flows, ips, flannelBackend }: Way): readonly 
 }
 
 /**
- * How a way is judged. `ruled`: the receiver's rules are in place, and what does not arrive fails it. `before`: they are not
- * (check mode, `--tags verify`), so packets tell how it is without them. `outside`: the receiver is not of this play.
+ * How a way is judged. `ruled`: the receiver's rules are in place, and what does not arrive fails it. `before`: they
+ * are not (check mode, `--tags verify`), so packets tell how it is without them. `outside`: the receiver is not of this
+ * play.
  */
 export type RulesState = 'ruled' | 'before' | 'outside';
 

@@ -1,4 +1,7 @@
-/** What `k3s-agent` does: installs the release, writes its settings, joins, and waits until a server calls the node ready. */
+/**
+ * What `k3s-agent` does: installs the release, writes its settings, joins, and waits until a server calls the node
+ * ready.
+ */
 import {
   fromEach,
   type HostView,
@@ -201,9 +204,9 @@ function viaOf(servers: readonly HostView[], states: ReadonlyMap<string, K3sStat
 }
 
 /**
- * The URL for `server:`. The virtual IP where there is one: it outlives any server. Else the address of a server; one that is
- * set already stays, so that no run restarts the agent because a server was away (the agent knows all servers once it has
- * joined).
+ * The URL for `server:`. The virtual IP where there is one: it outlives any server. Else the address of a server; one
+ * that is set already stays, so that no run restarts the agent because a server was away (the agent knows all servers
+ * once it has joined).
  */
 function joinUrl(
   vars: NodeVars,

@@ -1,6 +1,6 @@
 /**
- * Whether a server is a member, joins, or begins the cluster: decided from what is on every server's disk. Pure. It must never
- * begin a second cluster.
+ * Whether a server is a member, joins, or begins the cluster: decided from what is on every server's disk. Pure. It
+ * must never begin a second cluster.
  */
 import { hasCluster, type K3sState } from '../k3s/state.ts';
 

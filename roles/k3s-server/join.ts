@@ -60,7 +60,9 @@ function urlOf(server: HostView, ips: ReadonlyMap<string, string>): string {
   return `https://${ips.get(server.name) ?? server.address}:6443`;
 }
 
-/** Refuses a join where etcd still has this host as a voter: its data is lost, and only a person knows that for sure. */
+/**
+ * Refuses a join where etcd still has this host as a voter: its data is lost, and only a person knows that for sure.
+ */
 export function lostMember(decision: Decision, node: string, ip: string, members: MemberLists): readonly Task[] {
   if (decision.kind !== 'join') return [];
   const lost = [...members.values()]

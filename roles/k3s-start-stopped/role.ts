@@ -1,6 +1,7 @@
 /**
- * k3s-start-stopped: starts the stopped servers that are members of the cluster, all at once and without waiting. After a power
- * failure no server gets ready before a majority runs: starting them one by one, waiting for each, would never end.
+ * k3s-start-stopped: starts the stopped servers that are members of the cluster, all at once and without waiting. After
+ * a power failure no server gets ready before a majority runs: starting them one by one, waiting for each, would never
+ * end.
  */
 import { defineRole } from '../../engine/index.ts';
 

@@ -1,6 +1,6 @@
 /**
- * May a k3s that somebody else installed be taken over, or what is left of it? Its unit and config.yaml are replaced, so only
- * where no setting is lost or changed by that, and no node taken from another cluster. Pure.
+ * May a k3s that somebody else installed be taken over, or what is left of it? Its unit and config.yaml are replaced,
+ * so only where no setting is lost or changed by that, and no node taken from another cluster. Pure.
  */
 import { pass, refuse, type Verdict, warn } from '../../engine/index.ts';
 import { effectiveSettings, type NodeVars, type ServerVars } from './config.ts';

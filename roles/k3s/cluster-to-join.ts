@@ -3,8 +3,8 @@ import { type HostView, type Resource, sh } from '../../engine/index.ts';
 import { PERMANENT, waitFor } from '../../engine/resources/wait.ts';
 
 /**
- * For the nodes that join while no server has a cluster. Check mode goes on and lists what would be done; a real run fails here.
- * The first server has had its turn by now: it failed in this run, or the run leaves it out.
+ * For the nodes that join while no server has a cluster. Check mode goes on and lists what would be done; a real run
+ * fails here. The first server has had its turn by now: it failed in this run, or the run leaves it out.
  * @param beginner The server that begins the cluster.
  * @param runHosts The hosts of this run.
  */

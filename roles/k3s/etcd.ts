@@ -1,8 +1,8 @@
 /**
  * The members of etcd as etcd itself knows them. k3s has no etcdctl; etcd's own JSON gateway listens on 127.0.0.1:2382
  * (`listen-client-http-urls` in server/db/etcd/config) and takes k3s's client certificate. A linearizable list is the
- * leader's list. Node objects lag behind and keep `EtcdIsVoter=True` of a server that is gone (k3s-observed.md), so they are
- * only asked in addition.
+ * leader's list. Node objects lag behind and keep `EtcdIsVoter=True` of a server that is gone (k3s-observed.md), so
+ * they are only asked in addition.
  */
 import { type Fact, fact, type Resource, type Script, sh, shellFunction } from '../../engine/index.ts';
 import { waitFor } from '../../engine/resources/wait.ts';
@@ -31,8 +31,8 @@ curl -sS --fail-with-body -m 5 --cacert $hw_tls/server-ca.crt --cert $hw_tls/cli
 );
 
 /**
- * `hw_members yes|no`: a line per member, `ID NAME ADDRESS learner|voter`, NAME `-` where it is empty. With yes the answer
- * is the leader's, and there is none without quorum.
+ * `hw_members yes|no`: a line per member, `ID NAME ADDRESS learner|voter`, NAME `-` where it is empty. With yes the
+ * answer is the leader's, and there is none without quorum.
  */
 export const hwMembers = shellFunction(
   'hw_members',
@@ -50,8 +50,9 @@ done`,
 );
 
 /**
- * `hw_yield_leader`: where this member leads etcd, makes another voter the leader. A leader that stops does so by itself. Where
- * that fails, the others hold an election (5 s), and no request is answered meanwhile. A failure here is ignored.
+ * `hw_yield_leader`: where this member leads etcd, makes another voter the leader. A leader that stops does so by
+ * itself. Where that fails, the others hold an election (5 s), and no request is answered meanwhile. A failure here is
+ * ignored.
  */
 export const hwYieldLeader = shellFunction(
   'hw_yield_leader',
@@ -86,8 +87,8 @@ ${hwMembers} yes`,
 });
 
 /**
- * `hw_ready ADDRESS`: asks /readyz of an API server with the admin certificate of this host; neither /ping nor an anonymous 401
- * proves that it is ready. Prints the checks that fail.
+ * `hw_ready ADDRESS`: asks /readyz of an API server with the admin certificate of this host; neither /ping nor an
+ * anonymous 401 proves that it is ready. Prints the checks that fail.
  */
 export const hwReady = shellFunction(
   'hw_ready',
@@ -117,8 +118,8 @@ echo "$(printf '%s\n' "$hw_list" | grep -c .) members, all vote"`;
 }
 
 /**
- * A condition for a server: its API is ready, the leader lists it as a voter, and its Node says so too (the leader writes that
- * every 15 s; k3s-observed.md).
+ * A condition for a server: its API is ready, the leader lists it as a voter, and its Node says so too (the leader
+ * writes that every 15 s; k3s-observed.md).
  */
 export function isVoter(node: string, address: string): Script {
   return sh`
@@ -135,8 +136,8 @@ echo ${`${node} votes`}`;
 }
 
 /**
- * A condition for a server, before it is restarted: the others are a quorum. A server whose own etcd does not answer has
- * nothing to lose. Of two servers neither is a quorum, so there the other must only be ready.
+ * A condition for a server, before it is restarted: the others are a quorum. A server whose own etcd does not answer
+ * has nothing to lose. Of two servers neither is a quorum, so there the other must only be ready.
  */
 export function canBeSpared(address: string): Script {
   return sh`
@@ -157,8 +158,8 @@ echo "\${hw_ill}$hw_well of $((hw_n - 1)) other servers are ready, $hw_need need
 }
 
 /**
- * `hw_leftovers ADDRESS`: prints the ids of half-joined members at an address where no etcd runs. A learner whose peer port
- * is open is alive: it gets its data, and is promoted by the leader within 15 s.
+ * `hw_leftovers ADDRESS`: prints the ids of half-joined members at an address where no etcd runs. A learner whose peer
+ * port is open is alive: it gets its data, and is promoted by the leader within 15 s.
  */
 const hwLeftovers = shellFunction(
   'hw_leftovers',
@@ -170,8 +171,8 @@ case $(hw_reach tcp "$1" 2380) in *' open '*) ;; *) printf '%s\\n' "$hw_list" ;;
 );
 
 /**
- * No half-joined member at `address`: one that was added for a host that never came up with it. For the server that the host
- * joins through. A member that runs is never removed.
+ * No half-joined member at `address`: one that was added for a host that never came up with it. For the server that the
+ * host joins through. A member that runs is never removed.
  */
 export function noLeftoverAt(address: string): Resource {
   return {
@@ -189,8 +190,8 @@ done`,
 
 /**
  * Was the member of a server removed from etcd behind its back? Its data is of no use any more: k3s started on it stays
- * `activating` for ever (k3s-captures/71). True only where another server has the leader's list, and that has neither its
- * name nor its address.
+ * `activating` for ever (k3s-captures/71). True only where another server has the leader's list, and that has neither
+ * its name nor its address.
  */
 export function wasRemoved(
   own: { readonly server: string; readonly datastore: string; readonly member: string | undefined },

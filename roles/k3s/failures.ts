@@ -213,7 +213,10 @@ export function explainStart(log: string): Explanation | undefined {
 /** An extended regular expression of all failures. */
 export const knownFailures = startFailures.map(({ pattern }) => pattern).join('|');
 
-/** An extended regular expression of the log lines that may say why a unit does not start. No other line leaves the host. */
+/**
+ * An extended regular expression of the log lines that may say why a unit does not start. No other line leaves the
+ * host.
+ */
 export const relevantLines = [
   knownFailures,
   ...startFailures.flatMap(({ details }) => details ?? []),

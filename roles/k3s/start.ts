@@ -1,7 +1,7 @@
 /**
  * Starting and restarting k3s. `systemctl start` of a server blocks until etcd has a quorum, so units are started with
- * `--no-block` and watched until a deadline. A server is ready when /readyz says so to the admin certificate. A failure is
- * explained from the unit's log.
+ * `--no-block` and watched until a deadline. A server is ready when /readyz says so to the admin certificate. A failure
+ * is explained from the unit's log.
  */
 import { type Resource, type Script, sh, shellFunction } from '../../engine/index.ts';
 import { quote } from '../../engine/script.ts';
@@ -15,8 +15,8 @@ export interface StartOptions {
   /** Seconds until it must be ready. */
   readonly deadline: number;
   /**
-   * Stop the unit when it fails before it has data of its own. A failing join adds a half-joined member to etcd again and
-   * again, which keeps all others from joining.
+   * Stop the unit when it fails before it has data of its own. A failing join adds a half-joined member to etcd again
+   * and again, which keeps all others from joining.
    */
   readonly stopWhenJoinFails?: boolean;
 }
@@ -24,7 +24,10 @@ export interface StartOptions {
 /** The unit of a kind of node. */
 export const unitOf = (kind: 'server' | 'agent'): string => (kind === 'server' ? 'k3s' : 'k3s-agent');
 
-/** `hw_server_ready`: is the unit active and its API ready? `hw_agent_ready`: and its kubelet healthy? Print what is not. */
+/**
+ * `hw_server_ready`: is the unit active and its API ready? `hw_agent_ready`: and its kubelet healthy? Print what is
+ * not.
+ */
 const hwServerReady = shellFunction(
   'hw_server_ready',
   `
@@ -43,8 +46,8 @@ hw_text=$(curl -sS -m 3 http://127.0.0.1:10248/healthz 2>&1)
 const readyFunction = (kind: 'server' | 'agent') => (kind === 'server' ? hwServerReady : hwAgentReady);
 
 /**
- * `hw_watch UNIT READY DEADLINE SINCE OLD`: waits until READY holds for an invocation other than OLD. Ends at once when the log
- * since SINCE has a permanent failure. Prints what it sees; the relevant lines of the log go to stderr.
+ * `hw_watch UNIT READY DEADLINE SINCE OLD`: waits until READY holds for an invocation other than OLD. Ends at once when
+ * the log since SINCE has a permanent failure. Prints what it sees; the relevant lines of the log go to stderr.
  */
 const hwWatch = shellFunction(
   'hw_watch',
@@ -136,8 +139,8 @@ esac`,
 }
 
 /**
- * A join that goes on failing, stopped. One that has its data meanwhile is left to finish: stopped and removed from etcd, it
- * would have to be wiped.
+ * A join that goes on failing, stopped. One that has its data meanwhile is left to finish: stopped and removed from
+ * etcd, it would have to be wiped.
  */
 export function failingJoinStopped(): Resource {
   const unit = unitOf('server');
@@ -177,7 +180,10 @@ mv ${etcd} "${DATA}/server/db/etcd-backup-$(date +%s)"`,
 /** Seconds for what happens around a restart: the relay, and the hand-over of the leadership. */
 const RESTART_OVERHEAD = 180;
 
-/** For a handler: restarts k3s and waits until it is ready. Where this server has the virtual IP, another answers meanwhile. */
+/**
+ * For a handler: restarts k3s and waits until it is ready. Where this server has the virtual IP, another answers
+ * meanwhile.
+ */
 export function k3sRestarted(
   options: StartOptions,
   vip?: { readonly address: string; readonly node: string; readonly ip: string },

@@ -1,4 +1,6 @@
-/** What of k3s is on a host already: binary, unit, data, settings. Read before every decision; nothing here is changed. */
+/**
+ * What of k3s is on a host already: binary, unit, data, settings. Read before every decision; nothing here is changed.
+ */
 
 import { type Fact, fact, Script, sh } from '../../engine/index.ts';
 import { yaml } from '../../engine/lazy-packages.ts';
@@ -146,7 +148,9 @@ const SECRET_SETTINGS = 'token|agent-token|etcd-s3-access-key|etcd-s3-secret-key
 
 const FILE_SEPARATOR = '--- heartwood ---';
 
-/** What k3s on a host is set to, secrets left out: config.yaml, config.yaml.d, and the flags and variables of its unit. */
+/**
+ * What k3s on a host is set to, secrets left out: config.yaml, config.yaml.d, and the flags and variables of its unit.
+ */
 export const k3sSettings: Fact<Settings> = settingsFact('k3s settings', ['config.yaml', 'config.yaml.d/*.yaml']);
 
 /** The same without config.yaml.d: what is lost when config.yaml and the unit are written anew. */

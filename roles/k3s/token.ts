@@ -1,6 +1,6 @@
 /**
- * The cluster's token. It is made once, on the first server, readable by root only. The nodes that join read it from there, as a
- * Secret. It is in no argv, no environment and no log; config.yaml names its file.
+ * The cluster's token. It is made once, on the first server, readable by root only. The nodes that join read it from
+ * there, as a Secret. It is in no argv, no environment and no log; config.yaml names its file.
  */
 
 import { type Fact, fact, type HostView, type Resource, Secret, sh } from '../../engine/index.ts';
@@ -64,8 +64,8 @@ export interface TokenSources {
 }
 
 /**
- * The node's token file. The cluster's token wins over all: in its full form, by which a joining node checks the CA of the
- * server it talks to. A node that has the right password already keeps its file.
+ * The node's token file. The cluster's token wins over all: in its full form, by which a joining node checks the CA of
+ * the server it talks to. A node that has the right password already keeps its file.
  */
 export function tokenFile({ given, own, cluster, begins }: TokenSources): Resource {
   const known = cluster ? (own && sameToken(own, cluster) ? own : cluster) : (given ?? own);

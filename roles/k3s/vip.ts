@@ -1,9 +1,9 @@
 /**
  * The virtual IP of the API on a host: which host has it, and which one answers at it while that host restarts.
  *
- * Moving the address costs clients more than the restart does: the new holder does not know the open connections and resets
- * them. So the address stays. From before the restart until after it, new connections go on to another server. The kernel's
- * connection tracking keeps each connection where it began.
+ * Moving the address costs clients more than the restart does: the new holder does not know the open connections and
+ * resets them. So the address stays. From before the restart until after it, new connections go on to another server.
+ * The kernel's connection tracking keeps each connection where it began.
  */
 import { type Fact, fact, Script, sh, shellFunction } from '../../engine/index.ts';
 import { isInNetwork } from '../../engine/ip-address.ts';
@@ -39,8 +39,9 @@ curl -sS -f -m 3 --cacert $hw_tls/server-ca.crt --cert $hw_tls/client-admin.crt 
 );
 
 /**
- * `hw_keep_lease NODE SERVER`: renews the lease for this node's kube-vip, which follows this node's API and cannot do it
- * while k3s restarts. Where we are cut off, the lease runs out, and another server takes the address as after any loss.
+ * `hw_keep_lease NODE SERVER`: renews the lease for this node's kube-vip, which follows this node's API and cannot do
+ * it while k3s restarts. Where we are cut off, the lease runs out, and another server takes the address as after any
+ * loss.
  */
 const hwKeepLease = shellFunction(
   'hw_keep_lease',
@@ -87,8 +88,8 @@ const SETTLE = 60;
 const ANNOUNCE = 4;
 
 /**
- * Runs `restart`, which ends with 0 when k3s is ready again. Where this host has the address, another server answers at it
- * meanwhile. Where we are cut off, the host ends the relay by itself after `seconds`.
+ * Runs `restart`, which ends with 0 when k3s is ready again. Where this host has the address, another server answers at
+ * it meanwhile. Where we are cut off, the host ends the relay by itself after `seconds`.
  */
 export function withApiRelay(
   address: string,
@@ -163,7 +164,10 @@ export interface VipObservation {
   readonly macs: readonly string[];
 }
 
-/** Observes a virtual address. Any packet to it makes the kernel look up its link address; the answer is read afterwards. */
+/**
+ * Observes a virtual address. Any packet to it makes the kernel look up its link address; the answer is read
+ * afterwards.
+ */
 export function vipObservation(address: string): Fact<VipObservation> {
   return fact({
     name: 'virtual IP',

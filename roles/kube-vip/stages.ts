@@ -147,7 +147,9 @@ function modeVerdicts(vars: KubeVipVars, address: string, observations: VipObser
   ];
 }
 
-/** The API answers at the address, with a certificate that has it: asked by every server, since each goes another way. */
+/**
+ * The API answers at the address, with a certificate that has it: asked by every server, since each goes another way.
+ */
 export function apiAnswers(address: string, deadline: number): Task {
   const wait = waitFor({
     what: `the API to answer at ${address}`,

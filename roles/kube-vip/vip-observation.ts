@@ -1,4 +1,7 @@
-/** What the servers observe of the virtual address: which of them has it, whether a stranger has it, its interface. Pure. */
+/**
+ * What the servers observe of the virtual address: which of them has it, whether a stranger has it, its interface.
+ * Pure.
+ */
 import { pass, refuse, type Verdict, warn } from '../../engine/index.ts';
 import type { VipObservation } from '../k3s/vip.ts';
 
@@ -6,8 +9,8 @@ import type { VipObservation } from '../k3s/vip.ts';
 export type VipObservations = ReadonlyMap<string, VipObservation>;
 
 /**
- * Is the address free, or ours? `absent` are servers that could not be asked, and may have it; `expected`: the cluster has a
- * kube-vip already.
+ * Is the address free, or ours? `absent` are servers that could not be asked, and may have it; `expected`: the cluster
+ * has a kube-vip already.
  */
 export function freeVerdict(
   address: string,
@@ -54,8 +57,8 @@ export type Interface =
   | { readonly ok: false; readonly why: string };
 
 /**
- * The interface, by route: the one on whose network the address is. A DaemonSet has one environment for all servers, so where
- * the names differ kube-vip must choose by itself, which it does by the default route.
+ * The interface, by route: the one on whose network the address is. A DaemonSet has one environment for all servers, so
+ * where the names differ kube-vip must choose by itself, which it does by the default route.
  */
 export function interfaceFor(address: string, observations: VipObservations, set: string | undefined): Interface {
   if (set !== undefined) return { ok: true, iface: set, why: `kube_vip_interface is ${set}` };

@@ -17,7 +17,9 @@ export interface Addresses {
   readonly sources: readonly SourceAddress[];
 }
 
-/** Is the machine in the inventory under several names? The first of those that are checked says it, for all of them. */
+/**
+ * Is the machine in the inventory under several names? The first of those that are checked says it, for all of them.
+ */
 export function sameMachine(seen: Addresses): Verdict {
   const { host, nodes, checked, systems } = seen;
   const others = otherNamesOf(host, nodes, seen);
@@ -61,8 +63,8 @@ export function nodeAddress(seen: Addresses): Verdict {
 }
 
 /**
- * Do this host's packets come from its node address? A host with several addresses on one network sends from the first of
- * them, whatever it listens on: the firewalls of its peers and etcd would not know it.
+ * Do this host's packets come from its node address? A host with several addresses on one network sends from the first
+ * of them, whatever it listens on: the firewalls of its peers and etcd would not know it.
  */
 export function sourceAddress({ host, nodes, networks, sources }: Addresses): Verdict {
   const ips = nodeIps(nodes, networks);

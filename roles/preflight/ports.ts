@@ -11,8 +11,8 @@ export interface Listener {
 }
 
 /**
- * Every listener. From `ss`, with the programs' names; else from /proc, without. The kernel's own socket of a flannel interface
- * is left out: an earlier k3s left it, and the next one takes it over.
+ * Every listener. From `ss`, with the programs' names; else from /proc, without. The kernel's own socket of a flannel
+ * interface is left out: an earlier k3s left it, and the next one takes it over.
  */
 export const listeners: Fact<readonly Listener[]> = fact({
   name: 'listening ports',

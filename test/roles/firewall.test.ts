@@ -209,7 +209,9 @@ t.test('SSH comes before everything that could close it, and the firewall is tur
   t.equal(ids.at(-1), 'enabled');
 });
 
-/** `grep tuple /etc/ufw/user.rules /etc/ufw/user6.rules` of ufw 0.36.2 on Debian 12, after the commands of its comments. */
+/**
+ * `grep tuple /etc/ufw/user.rules /etc/ufw/user6.rules` of ufw 0.36.2 on Debian 12, after the commands of its comments.
+ */
 const CAPTURED = `installed
 enabled
 IPV6=yes

@@ -3,7 +3,10 @@ import { execFileSync } from 'node:child_process';
 import t from 'tap';
 import { explainStart, permanentFailures, relevantLines, startFailures } from '../../roles/k3s/failures.ts';
 
-/** What k3s said (k3s-captures 17, 18, 19, 21, 26, 27, 28, 34, 71), the failure that is meant, words of the cause we name. */
+/**
+ * What k3s said (k3s-captures 17, 18, 19, 21, 26, 27, 28, 34, 71), the failure that is meant, words of the cause we
+ * name.
+ */
 const captured: readonly (readonly [name: string, log: string, cause: RegExp])[] = [
   [
     'wrong token',

@@ -7,7 +7,10 @@ import { kubernetesObject } from '../../../engine/resources/kubernetes.ts';
 import { explainNotReady, remedyFor, workloadStatus } from '../../../engine/resources/workload-status.ts';
 import { sh } from '../../../engine/script.ts';
 
-/** Pods as the jsonpath prints them: name, node, phase, ready, then reason and message of init containers and of containers. */
+/**
+ * Pods as the jsonpath prints them: name, node, phase, ready, then reason and message of init containers and of
+ * containers.
+ */
 const pod = (...fields: readonly string[]): string =>
   [...fields, ...Array<string>(8 - fields.length).fill('')].join('\t');
 
