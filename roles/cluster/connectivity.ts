@@ -95,13 +95,14 @@ const AT_ONCE = 32;
  * Sends a few bytes and changes nothing. For the same targets the fact is the same, whoever declares it.
  */
 export function reachable(targets: readonly Target[]): Fact<readonly Reach[]> {
-  const words = targets.map(({ proto, address, port }) => `${proto} ${address} ${port}`);
+  const words = targets.map(({ proto, address, port }) => `${proto}/${address}/${port}`);
   return fact({
     name: 'reachable ports',
     script: sh`
 hw_i=0
 for hw_target in ${words}; do
-  ${hwReach} $hw_target &
+  hw_rest=\${hw_target#*/}
+  ${hwReach} "\${hw_target%%/*}" "\${hw_rest%/*}" "\${hw_rest#*/}" &
   hw_i=$((hw_i + 1))
   [ $((hw_i % ${AT_ONCE})) != 0 ] || wait
 done
