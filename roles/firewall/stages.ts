@@ -1,4 +1,4 @@
-/** What `firewall` does: rules computed from the inventory, ufw turned on, and every way tried with packets. */
+/** What `firewall` does: rules computed from the inventory, ufw turned on, and every path tried with packets. */
 import {
   type AskContext,
   type Fact,
@@ -48,20 +48,23 @@ const outside = (ask: Ask): readonly HostView[] =>
   nodesOf(ask).filter(({ name }) => !ask.playHosts.some((host) => host.name === name));
 
 /** What the rules of the host at hand are computed from. */
-interface Seen {
+interface RuleInputs {
   readonly networks: ReadonlyMap<string, Network>;
   readonly firewall: FirewallFound;
 }
 
 /** The host's own network; it is among those asked. */
-function ownNetwork({ host }: Ask, { networks }: Seen): Network {
+function ownNetwork({ host }: Ask, { networks }: RuleInputs): Network {
   const found = networks.get(host.name);
   if (!found) throw new UserError({ what: 'the host did not tell its addresses', host: host.name });
   return found;
 }
 
 /** All rules of the host at hand. */
-function wantedRules(ask: Ask, seen: Seen): { readonly ssh: readonly UfwRule[]; readonly cluster: readonly UfwRule[] } {
+function wantedRules(
+  ask: Ask,
+  seen: RuleInputs,
+): { readonly ssh: readonly UfwRule[]; readonly cluster: readonly UfwRule[] } {
   const { vars, host } = ask;
   const ips = nodeIps(nodesOf(ask), seen.networks);
   const peers = peersOf(others(ask, nodesOf(ask)), ips, seen.networks, vars.kube_vip_address);
@@ -150,7 +153,7 @@ export const stages: RoleStages<typeof firewallVars> = (stage) => [
     tasks: (context) => {
       const { facts, host, vars } = context;
       const { ssh, cluster } = wantedRules(context, facts);
-      const way = {
+      const path = {
         flows: facts.flows,
         ips: nodeIps(nodesOf(context), facts.networks),
         flannelBackend: vars.k3s_flannel_backend,
@@ -158,11 +161,11 @@ export const stages: RoleStages<typeof firewallVars> = (stage) => [
       const rulesState = isInPlace([...ssh, ...cluster], facts.firewall) ? 'ruled' : 'before';
       const incoming = others(context, nodesOf(context)).map((from) => {
         const tcp = facts.fromServers.get(from.name) ?? facts.fromAgents.get(from.name);
-        return packetTask({ ...way, from, to: host, tcp }, rulesState);
+        return packetTask({ ...path, from, to: host, tcp }, rulesState);
       });
       // The stage before has named a node that does not answer at all. Its ports would only look closed.
       const reached = outside(context).filter(({ name }) => facts.networks.has(name));
-      const outgoing = reached.map((to) => packetTask({ ...way, from: host, to, tcp: facts.out }, 'outside'));
+      const outgoing = reached.map((to) => packetTask({ ...path, from: host, to, tcp: facts.out }, 'outside'));
       return [...incoming, ...outgoing];
     },
   }),

@@ -73,7 +73,7 @@ function attemptedTargets(
 }
 
 /** What is known of the packets from one host to another. */
-export interface Way {
+export interface PacketPath {
   readonly from: HostView;
   readonly to: HostView;
   /** Outcomes of the TCP attempts; undefined where the sender could not be asked. */
@@ -84,8 +84,8 @@ export interface Way {
   readonly flannelBackend: string;
 }
 
-/** All there is to say about a way: attempts at every port, UDP's from the connection tracking of both ends. */
-function outcomes({ from, to, tcp, flows, ips, flannelBackend }: Way): readonly Reach[] {
+/** All there is to say about a path: attempts at every port, UDP's from the connection tracking of both ends. */
+function outcomes({ from, to, tcp, flows, ips, flannelBackend }: PacketPath): readonly Reach[] {
   const targets = targetsOf(from, to, flannelBackend);
   const [source, destination] = [ips.get(from.name), ips.get(to.name)];
   return targets.map((target): Reach => {
@@ -102,15 +102,15 @@ function outcomes({ from, to, tcp, flows, ips, flannelBackend }: Way): readonly 
 }
 
 /**
- * How a way is judged. `ruled`: the receiver's rules are in place, and what does not arrive fails it. `before`: they
+ * How a path is judged. `ruled`: the receiver's rules are in place, and what does not arrive fails it. `before`: they
  * are not (check mode, `--tags verify`), so packets tell how it is without them. `outside`: the receiver is not of this
  * play.
  */
 export type RulesState = 'ruled' | 'before' | 'outside';
 
-/** The verdict on one way. */
-export function packetTask(way: Way, rulesState: RulesState): Task {
-  const { from, to, tcp, ips } = way;
+/** The verdict on one path. */
+export function packetTask(path: PacketPath, rulesState: RulesState): Task {
+  const { from, to, tcp, ips } = path;
   const [address, real] = [knownAddress(to), ips.get(to.name)];
   const route = `packets from ${from.name} reach ${to.name}`;
   const verdict = ((): Verdict => {
@@ -123,7 +123,7 @@ export function packetTask(way: Way, rulesState: RulesState): Task {
       const hint = `node_ip: ${real} in host_vars/${to.name}.yml`;
       return warn('packets', { evidence: `${address} is not the node's address`, what, hint });
     }
-    const all = outcomes(way);
+    const all = outcomes(path);
     const blocked = all.filter(isBlocked);
     const unknown = all.filter(({ result }) => result === 'unknown');
     const arrived = all.filter((one) => !blocked.includes(one) && !unknown.includes(one));
@@ -143,7 +143,7 @@ export function packetTask(way: Way, rulesState: RulesState): Task {
   return task(`${route[0]?.toUpperCase()}${route.slice(1)}`, verdict, { tags: ['verify'] });
 }
 
-/** What to do about a closed way. */
+/** What to do about a closed path. */
 function remedy(from: HostView, to: HostView, rulesState: RulesState): string {
   if (rulesState === 'before') return `the rules of this role on ${to.name}: they are not in place there`;
   if (rulesState === 'outside') return `run the firewall role on ${to.name} too`;

@@ -25,7 +25,7 @@ import { adoptAgentVerdict, type ClusterToJoin } from '../k3s/adopt.ts';
 import { clusterToJoin } from '../k3s/cluster-to-join.ts';
 import { agentConfig, flannelIfaceOf, type NodeVars, unitFile } from '../k3s/config.ts';
 import { installTasks } from '../k3s/install.ts';
-import { askReleases, chosen, compareVersions, wantedVersion } from '../k3s/release.ts';
+import { askReleases, chosenRelease, compareVersions, wantedVersion } from '../k3s/release.ts';
 import { k3sRestarted, k3sStarted } from '../k3s/start.ts';
 import { hasCluster, isUp, type K3sState, k3sState, replacedSettings } from '../k3s/state.ts';
 import { clusterToken, firstToken, ownToken, tokenFile } from '../k3s/token.ts';
@@ -49,7 +49,7 @@ export const checks: RoleChecks<typeof vars> = (checks) =>
       releases: askReleases(serversOf(context), context.vars, true),
     }),
     verdicts: ({ facts, vars, ...context }) => {
-      const found = chosen(serversOf(context), facts.releases);
+      const found = chosenRelease(serversOf(context), facts.releases);
       const staying = new Map(
         [...facts.states].filter(([name]) => !context.runHosts.some((host) => host.name === name)),
       );
@@ -119,7 +119,7 @@ export const stages: RoleStages<typeof vars> = (stage) => [
         ...installTasks({
           vars,
           arch: facts.system.arch,
-          release: chosen(servers, facts.releases),
+          release: chosenRelease(servers, facts.releases),
           state: own,
           restart: notify,
         }),

@@ -18,7 +18,7 @@ export function decisionVerdict(decision: Decision): Verdict {
     case 'join':
       return pass(
         'split-brain',
-        `${decision.via} ${decision.there ? 'has a cluster' : 'begins the cluster'}: this one joins it`,
+        `${decision.via} ${decision.clusterExists ? 'has a cluster' : 'begins the cluster'}: this one joins it`,
       );
     case 'member':
       return pass('split-brain', 'has the data of the cluster');

@@ -25,8 +25,8 @@ export type Decision =
   | { readonly kind: 'member' }
   /** It begins a new cluster. */
   | { readonly kind: 'init' }
-  /** It joins through `via`. `there`: that server has a cluster already; else it is about to begin one. */
-  | { readonly kind: 'join'; readonly via: string; readonly there: boolean }
+  /** It joins through `via`. `clusterExists`: that server has a cluster already; else it is about to begin one. */
+  | { readonly kind: 'join'; readonly via: string; readonly clusterExists: boolean }
   | {
       readonly kind: 'refuse';
       readonly id: RefusalId;
@@ -62,7 +62,7 @@ export function decide(knowledge: ClusterState): Decision {
     return {
       kind: 'refuse',
       id: 'split-brain',
-      evidence: `its CA is ${short(own.ca)}, that of ${strangers.map((name) => `${name} ${short(states.get(name)?.ca)}`).join(', ')}`,
+      evidence: `its CA is ${shortHash(own.ca)}, that of ${strangers.map((name) => `${name} ${shortHash(states.get(name)?.ca)}`).join(', ')}`,
       what: `this server and ${strangers.join(', ')} are servers of different clusters`,
       hint:
         'decide which cluster is the right one; on the servers of the other: save what is needed, stop k3s, move ' +
@@ -73,7 +73,7 @@ export function decide(knowledge: ClusterState): Decision {
   // Through a server that runs, first of all the one it is set to join already.
   const running = withCluster.filter((name) => states.get(name)?.server === 'active');
   const [via] = running.length > 0 ? running : withCluster;
-  if (via !== undefined) return { kind: 'join', via, there: true };
+  if (via !== undefined) return { kind: 'join', via, clusterExists: true };
 
   const unjoinable = others.filter((name) => unjoinableStore(states.get(name)) !== undefined);
   const [foreign] = unjoinable;
@@ -101,7 +101,7 @@ export function decide(knowledge: ClusterState): Decision {
       final: false,
     };
   }
-  return first === self ? { kind: 'init' } : { kind: 'join', via: first, there: false };
+  return first === self ? { kind: 'init' } : { kind: 'join', via: first, clusterExists: false };
 }
 
 /** Datastores that no other server can join, and the way out of each. */
@@ -147,7 +147,7 @@ function refuseUnfit(own: ServerState): Decision | undefined {
   return undefined;
 }
 
-const short = (ca: string | undefined): string => `${(ca ?? 'unknown').slice(0, 12)}...`;
+const shortHash = (ca: string | undefined): string => `${(ca ?? 'unknown').slice(0, 12)}...`;
 
 /** How many of `count` servers may be lost with the rest still a majority. */
 export function tolerance(count: number): number {

@@ -24,7 +24,7 @@ import { clusterToJoin } from '../k3s/cluster-to-join.ts';
 import { effectiveSettings, flannelIfaceOf, type ServerVars, serverConfig, unitFile } from '../k3s/config.ts';
 import { canBeSpared, etcdMembers, wasRemoved } from '../k3s/etcd.ts';
 import { installTasks } from '../k3s/install.ts';
-import { askReleases, chosen, RELEASE_FILE, releaseFile } from '../k3s/release.ts';
+import { askReleases, chosenRelease, RELEASE_FILE, releaseFile } from '../k3s/release.ts';
 import { failingJoinStopped, k3sRestarted, k3sStarted, removedDataAside } from '../k3s/start.ts';
 import { isUp, k3sSettings, k3sState, replacedSettings, type Settings } from '../k3s/state.ts';
 import { clusterToken, firstToken, ownToken, sameToken, tokenFile } from '../k3s/token.ts';
@@ -45,7 +45,7 @@ type Context = AskContext<ServerVars>;
 export const checks: RoleChecks<typeof vars> = (checks) =>
   checks({
     facts: (context) => ({
-      ...shared(context),
+      ...sharedFacts(context),
       settings: replacedSettings,
       system,
       othersSettings: fromEach(othersOf(context), k3sSettings, 'omit'),
@@ -58,7 +58,7 @@ export const checks: RoleChecks<typeof vars> = (checks) =>
         const has = keeps && holdsCluster(facts.states, other.name) ? facts.othersSettings.get(other.name) : undefined;
         return [other.name, has ?? settingsIn(vars, other)];
       });
-      const found = chosen(serversOf(context), facts.releases);
+      const found = chosenRelease(serversOf(context), facts.releases);
       return [
         numberVerdict(serversOf(context).length),
         decisionVerdict(decision),
@@ -82,7 +82,7 @@ export const stages: RoleStages<typeof vars> = (stage) => [
   stage({
     name: 'server',
     facts: (context) => ({
-      ...shared(context),
+      ...sharedFacts(context),
       settings: replacedSettings,
       system,
       ownToken,
@@ -102,7 +102,7 @@ export const stages: RoleStages<typeof vars> = (stage) => [
       if (decision.kind === 'refuse') return [guard];
 
       const ips = nodeIps(servers, facts.networks);
-      const found = chosen(servers, facts.releases);
+      const found = chosenRelease(servers, facts.releases);
       const joins = decision.kind === 'join';
       // A failing join of an earlier run. One that has its data is a member.
       const failing = joins && isUp(own.server);
@@ -122,7 +122,7 @@ export const stages: RoleStages<typeof vars> = (stage) => [
       const adopt = adoptServerVerdict(own, facts.settings, vars);
       return [
         guard,
-        ...(decision.kind === 'join' && !decision.there
+        ...(decision.kind === 'join' && !decision.clusterExists
           ? [task('Make sure that there is a cluster to join', clusterToJoin(decision.via, context.runHosts), ALWAYS)]
           : []),
         task(
@@ -153,7 +153,9 @@ export const stages: RoleStages<typeof vars> = (stage) => [
         ...(found.ok && vars.k3s_binary === undefined
           ? [task('Record the release', file({ path: RELEASE_FILE, content: releaseFile(vars, found) }))]
           : []),
-        ...(decision.kind === 'join' && decision.there ? beforeJoin(decision.via, host, ip, servers, ips, vars) : []),
+        ...(decision.kind === 'join' && decision.clusterExists
+          ? beforeJoin(decision.via, host, ip, servers, ips, vars)
+          : []),
         task(
           joins ? 'Join the cluster' : 'Start k3s',
           k3sStarted({ kind: 'server', deadline: vars.k3s_start_timeout, stopWhenJoinFails: joins }),
@@ -191,7 +193,7 @@ export const stages: RoleStages<typeof vars> = (stage) => [
 ];
 
 /** The facts of both the checks and the stage. */
-function shared(context: Context) {
+function sharedFacts(context: Context) {
   const servers = serversOf(context);
   const first = servers[0]?.name === context.host.name;
   return {

@@ -141,7 +141,7 @@ export function releaseUrl(mirror: string, version: string, name: string): strin
 }
 
 /** The answer that counts: the first server's, in the inventory's order, that found one. */
-export function chosen(servers: readonly HostView[], found: ReadonlyMap<string, Release>): Release {
+export function chosenRelease(servers: readonly HostView[], found: ReadonlyMap<string, Release>): Release {
   const answers = servers.flatMap((server) => found.get(server.name) ?? []);
   return answers.find(({ ok }) => ok) ?? answers[0] ?? { ok: false, why: 'no server could be asked' };
 }

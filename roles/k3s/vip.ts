@@ -67,10 +67,13 @@ case $hw_at in ''|*.000000Z) return 1 ;; esac`,
 /** The chain that sends new connections on. It can be removed without knowing where they go. */
 const CHAIN = 'HEARTWOOD-RELAY';
 
-/** Rules of the relay, as `TABLE CHAIN MATCH`: {@link sends} send new connections on, {@link lets} let them pass. */
-const sends = (address: string) =>
+/**
+ * Rules of the relay, as `TABLE CHAIN MATCH`: {@link redirectRules} send new connections on, {@link allowRules} let
+ * them pass.
+ */
+const redirectRules = (address: string) =>
   ['PREROUTING', 'OUTPUT'].map((chain) => `nat ${chain} -d ${address} -p tcp --dport 6443 -j ${CHAIN}`);
-const lets = (address: string) => [
+const allowRules = (address: string) => [
   `nat POSTROUTING -p tcp -m conntrack --ctstate DNAT --ctorigdst ${address} --ctorigdstport 6443 -j MASQUERADE`,
   `filter FORWARD -p tcp -m conntrack --ctstate DNAT --ctorigdst ${address} --ctorigdstport 6443 -j ACCEPT`,
 ];
@@ -102,13 +105,13 @@ export function withApiRelay(
   const on = [
     `iptables -w -t nat -N ${CHAIN}`,
     `iptables -w -t nat -A ${CHAIN} -p tcp -j DNAT --to-destination "$hw_to:6443"`,
-    ...iptables('-I', [...lets(address), ...sends(address)]),
+    ...iptables('-I', [...allowRules(address), ...redirectRules(address)]),
     `ip addr replace ${address}/32 dev lo valid_lft ${seconds} preferred_lft ${seconds}`,
   ];
   const off = [
-    ...iptables('-D', sends(address)),
+    ...iptables('-D', redirectRules(address)),
     `sleep ${DRAIN}`,
-    ...iptables('-D', lets(address)),
+    ...iptables('-D', allowRules(address)),
     `iptables -w -t nat -F ${CHAIN}`,
     `iptables -w -t nat -X ${CHAIN}`,
     `ip addr del ${address}/32 dev lo`,

@@ -42,7 +42,7 @@ type Context = AskContext<KubeVipVars>;
 /** What must hold before anything is changed anywhere. */
 export const checks: RoleChecks<typeof vars> = (checks) =>
   checks({
-    facts: asked,
+    facts: sharedFacts,
     verdicts: ({ facts, vars, host, ...context }) => {
       const address = vars.kube_vip_address;
       if (address === undefined) return [];
@@ -64,7 +64,7 @@ export const checks: RoleChecks<typeof vars> = (checks) =>
 export const stages: RoleStages<typeof vars> = (stage) => [
   stage({
     name: 'apply',
-    facts: asked,
+    facts: sharedFacts,
     tasks: ({ facts, vars, host, ...context }) => {
       const address = vars.kube_vip_address;
       if (address === undefined) return [];
@@ -96,7 +96,7 @@ export const stages: RoleStages<typeof vars> = (stage) => [
   stage({
     name: 'verify',
     facts: (context) => ({
-      ...asked(context),
+      ...sharedFacts(context),
       own: k3sState,
     }),
     tasks: (context) => {
@@ -115,7 +115,7 @@ export const stages: RoleStages<typeof vars> = (stage) => [
 ];
 
 /** What every part of the role asks. */
-function asked(context: Context) {
+function sharedFacts(context: Context) {
   const servers = serversOf(context);
   const observation = vipObservation(context.vars.kube_vip_address ?? NONE);
   return {

@@ -41,7 +41,7 @@ export function clusterVerdicts(seen: ClusterView, drift: number): readonly Verd
 }
 
 /** The other nodes of which `of` says the same as of this host. Another name of this machine is no other node. */
-function alike(seen: ClusterView, of: (system: System) => string): readonly string[] {
+function sameAs(seen: ClusterView, of: (system: System) => string): readonly string[] {
   const own = seen.systems.get(seen.host.name);
   const mine = own === undefined ? '' : of(own);
   if (mine === '') return [];
@@ -56,7 +56,7 @@ const nodeName = ({ hostname: name }: System): string => name.toLowerCase();
 function hostname(seen: ClusterView): Verdict {
   const own = seen.systems.get(seen.host.name);
   const name = own ? nodeName(own) : '';
-  const others = alike(seen, nodeName);
+  const others = sameAs(seen, nodeName);
   const hint = `hostnamectl set-hostname ${seen.host.name}`;
   if (others.length > 0) {
     return refuse('hostname', {
@@ -81,7 +81,7 @@ function unique(
   { what, why, hint }: { readonly what: string; readonly why: string; readonly hint: string },
 ): Verdict {
   const own = seen.systems.get(seen.host.name);
-  const others = alike(seen, of);
+  const others = sameAs(seen, of);
   const evidence = (own && of(own)) || 'none';
   if (others.length === 0) return pass(id, evidence);
   return warn(id, { evidence, what: `${seen.host.name} has ${what} of ${others.join(', ')}: ${why}`, hint });

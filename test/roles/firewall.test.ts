@@ -425,7 +425,7 @@ t.test('what is tried depends on the context alone, not on what was asked before
 });
 
 t.test('a datagram has arrived when both tables have its flow', async (t) => {
-  const way = { from: '192.0.2.11', to: '192.0.2.13', port: 8472 };
+  const path = { from: '192.0.2.11', to: '192.0.2.13', port: 8472 };
   const cases: readonly [string, Flows | undefined, Flows | undefined, string][] = [
     ['on both', table(flow(4000, 29)), table(flow(4000, 28)), 'open'],
     ['only at the sender', table(flow(4000, 29)), table(), 'dropped'],
@@ -435,10 +435,10 @@ t.test('a datagram has arrived when both tables have its flow', async (t) => {
     ['the sender tracks nothing and nothing came', undefined, table(), 'dropped'],
     ['the receiver tracks nothing', table(flow(4000, 29)), { tracking: false, flows: [] }, 'unknown'],
   ];
-  for (const [name, sender, receiver, result] of cases) t.equal(udpArrival(way, sender, receiver), result, name);
+  for (const [name, sender, receiver, result] of cases) t.equal(udpArrival(path, sender, receiver), result, name);
 });
 
-t.test('flows are read from the kernel and from conntrack, the way of the first packet', async (t) => {
+t.test('flows are read from the kernel and from conntrack, the direction of the first packet', async (t) => {
   // Seen on Debian 12; the second as `conntrack -L` prints it.
   const stdout = `tracking
 ipv4     2 udp      17 26 src=10.89.2.11 dst=10.89.2.12 sport=60633 dport=8472 [UNREPLIED] src=10.89.2.12 dst=10.89.2.11 sport=8472 dport=60633 mark=0 zone=0 use=2
@@ -463,7 +463,7 @@ t.test('what is dropped is named by port, sender and receiver', async (t) => {
     said: '',
   });
   const tcp = [attempt(6443, 'open'), attempt(2379, 'refused'), attempt(2380, 'dropped'), attempt(10250, 'refused')];
-  const way = {
+  const path = {
     from,
     to,
     tcp,
@@ -474,22 +474,25 @@ t.test('what is dropped is named by port, sender and receiver', async (t) => {
     ips: new Map(inventory.map(({ name, address }) => [name, address])),
     flannelBackend: 'vxlan',
   };
-  t.match(packetTask(way, 'ruled').action, {
+  t.match(packetTask(path, 'ruled').action, {
     verdict: 'refuse',
     what: '2380/tcp from server-1 to server-3 is dropped',
     evidence: '6443/tcp, 2379/tcp, 10250/tcp and 8472/udp arrive',
   });
-  t.match(packetTask(way, 'outside').action, { verdict: 'warn' }, 'a host outside the play is only warned about');
-  t.match(packetTask(way, 'before').action, { verdict: 'warn', hint: /the rules of this role on server-3/ });
+  t.match(packetTask(path, 'outside').action, { verdict: 'warn' }, 'a host outside the play is only warned about');
+  t.match(packetTask(path, 'before').action, { verdict: 'warn', hint: /the rules of this role on server-3/ });
   const lost = new Map([
     ['server-1', table(flow(4000, 29))],
     ['server-3', table()],
   ]);
-  t.match(packetTask({ ...way, tcp: tcp.map((one) => ({ ...one, result: 'refused' })), flows: lost }, 'ruled').action, {
-    what: '8472/udp from server-1 to server-3 is dropped',
-  });
-  t.match(packetTask({ ...way, tcp: undefined }, 'ruled').action, { verdict: 'warn', evidence: 'no answer' });
-  t.match(packetTask({ ...way, ips: new Map([...way.ips, ['server-3', '10.0.0.3']]) }, 'ruled').action, {
+  t.match(
+    packetTask({ ...path, tcp: tcp.map((one) => ({ ...one, result: 'refused' })), flows: lost }, 'ruled').action,
+    {
+      what: '8472/udp from server-1 to server-3 is dropped',
+    },
+  );
+  t.match(packetTask({ ...path, tcp: undefined }, 'ruled').action, { verdict: 'warn', evidence: 'no answer' });
+  t.match(packetTask({ ...path, ips: new Map([...path.ips, ['server-3', '10.0.0.3']]) }, 'ruled').action, {
     verdict: 'warn',
     hint: 'node_ip: 10.0.0.3 in host_vars/server-3.yml',
   });

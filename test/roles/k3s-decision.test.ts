@@ -24,12 +24,12 @@ const all = (state: ServerState) => Object.fromEntries(servers.map((name) => [na
 
 t.test('on fresh hosts the first server begins, and the others join it', async (t) => {
   t.same(decided('server-1', all(empty)), { kind: 'init' });
-  t.same(decided('server-2', all(empty)), { kind: 'join', via: 'server-1', there: false });
+  t.same(decided('server-2', all(empty)), { kind: 'join', via: 'server-1', clusterExists: false });
 });
 
 t.test('a first server that lost its disk joins the others instead of beginning', async (t) => {
   const states = { 'server-1': empty, 'server-2': { ...member, server: 'inactive' as const }, 'server-3': member };
-  t.same(decided('server-1', states), { kind: 'join', via: 'server-3', there: true }, 'through one that runs');
+  t.same(decided('server-1', states), { kind: 'join', via: 'server-3', clusterExists: true }, 'through one that runs');
 });
 
 t.test('a member carries on, whether it runs or not', async (t) => {
@@ -51,7 +51,11 @@ t.test('no cluster is begun while a server cannot be asked, unless the user answ
     hint: /bring server-3 back/,
   });
   t.same(decided('server-1', states, true), { kind: 'init' });
-  t.same(decided('server-1', { ...states, 'server-2': member }), { kind: 'join', via: 'server-2', there: true });
+  t.same(decided('server-1', { ...states, 'server-2': member }), {
+    kind: 'join',
+    via: 'server-2',
+    clusterExists: true,
+  });
 });
 
 t.test('members of two clusters are refused, and both are named', async (t) => {
@@ -101,7 +105,7 @@ t.test('every decision is a verdict that a stage can hold', async (t) => {
   const decisions: readonly Decision[] = [
     { kind: 'init' },
     { kind: 'member' },
-    { kind: 'join', via: 'server-1', there: true },
+    { kind: 'join', via: 'server-1', clusterExists: true },
     { kind: 'refuse', id: 'split-brain', evidence: 'e', what: 'w', hint: 't', final: true },
   ];
   for (const decision of decisions) {
@@ -171,7 +175,7 @@ t.test('property: runs in any order, cut anywhere, with servers away, bring abou
         if (decision.kind === 'init') {
           clusters++;
           disks.set(self, { ...member, ca: `cluster-${clusters}` });
-        } else if (decision.kind === 'join' && decision.there) {
+        } else if (decision.kind === 'join' && decision.clusterExists) {
           disks.set(self, { ...member, ca: disks.get(decision.via)?.ca });
         }
       }

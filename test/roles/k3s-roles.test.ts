@@ -18,7 +18,7 @@ import { allVote, etcdMembers, hwMembers, noLeftoverAt, parseMembers } from '../
 import { badSettings, criticalDifferences, settingsFor } from '../../roles/k3s/flags.ts';
 import {
   askReleases,
-  chosen,
+  chosenRelease,
   compareVersions,
   parseRelease,
   type Release,
@@ -666,8 +666,8 @@ t.test('a release file read back says the same, and the first server that found 
     ['server-1', { ok: false, why: 'away' }],
     ['server-2', released],
   ]);
-  t.same(chosen(servers, found), released);
-  t.same(chosen(servers, new Map([['server-1', { ok: false, why: 'away' }]])), { ok: false, why: 'away' });
+  t.same(chosenRelease(servers, found), released);
+  t.same(chosenRelease(servers, new Map([['server-1', { ok: false, why: 'away' }]])), { ok: false, why: 'away' });
 });
 
 // --- what is sent ---
