@@ -1,6 +1,6 @@
 /**
- * Facts: what a role wants to know of a host before it decides. A fact is a script and a pure parser of what it printed; all
- * facts of a stage travel to a host in one script.
+ * Facts: what a role wants to know of a host before it decides. A fact is a script and a pure parser of what it
+ * printed; all facts of a stage travel to a host in one script.
  */
 import type { HostView } from './host-view.ts';
 import type { Script } from './script.ts';
@@ -11,15 +11,19 @@ export interface FactOutput {
   readonly stderr: string;
   readonly exitCode: number;
   /**
-   * The controller's clock when the script had ended, in seconds since 1970; late by what the network takes. With it a fact
-   * can tell how far a host's clock is off. Undefined where nothing was sent (tests).
+   * The controller's clock when the script had ended, in seconds since 1970; late by what the network takes. With it a
+   * fact can tell how far a host's clock is off. Undefined where nothing was sent (tests).
    */
   readonly at?: number | undefined;
 }
 
-/** Something a host can be asked. Two facts with the same script are asked once. */
+/**
+ * Something a host can be asked. Facts with the same script are asked once. Facts with the same script and the same
+ * name are one fact ({@link SameFacts}): a role may declare one anew for every host that asks, and its answer is parsed
+ * once.
+ */
 export interface Fact<T> {
-  /** Its name, for messages: `node ip`. */
+  /** Its name, for messages: `node ip`. Facts whose `parse` differs have different names. */
   readonly name: string;
   /** Reads only. */
   readonly script: Script;
@@ -65,3 +69,34 @@ export type FactAnswers<R extends FactRequests> = {
       ? T
       : never;
 };
+
+/**
+ * Finds facts that are the same. With 60 nodes that all ask each other, 3,600 answers would be parsed instead of 60:
+ * 0.8 s instead of 15 ms.
+ */
+export class SameFacts {
+  readonly #known = new Map<Fact<unknown>, Fact<unknown>>();
+  readonly #byText = new Map<string, Map<string, Fact<unknown>>>();
+
+  /** The first fact that was seen with this name and script. */
+  of(fact: Fact<unknown>): Fact<unknown> {
+    const known = this.#known.get(fact);
+    if (known) return known;
+    const named = this.#byText.get(fact.name) ?? new Map<string, Fact<unknown>>();
+    this.#byText.set(fact.name, named);
+    const text = textOf(fact.script);
+    const first = named.get(text) ?? fact;
+    named.set(text, first);
+    this.#known.set(fact, first);
+    return first;
+  }
+}
+
+const texts = new WeakMap<Script, string>();
+
+/** A script's text, put together once however many hosts are sent it. */
+export function textOf(script: Script): string {
+  const text = texts.get(script) ?? script.reveal();
+  texts.set(script, text);
+  return text;
+}

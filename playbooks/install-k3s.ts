@@ -1,8 +1,8 @@
 /**
- * From bare machines to a highly available k3s cluster, and from a running one to the settings that group_vars have. Run it as
- * often as you like.
+ * Makes a highly available k3s cluster of bare machines, and brings a running one to the settings in group_vars. Run it
+ * as often as you like.
  *
- *   npx tsx playbooks/install-k3s.ts -i hosts [--check --diff] [--limit node-2] [--tags firewall]
+ * npx tsx playbooks/install-k3s.ts -i hosts [--check --diff] [--limit node-2] [--tags firewall]
  */
 import { play, playbook } from '../engine/index.ts';
 import { firewall } from '../roles/firewall/role.ts';

@@ -5,6 +5,7 @@ import { Script, type ShellFunction, sh, shellFunction } from '../script.ts';
 import { MASK, mask, Secret, SecretText } from '../secret.ts';
 import { hwKv } from '../state.ts';
 import { type Names, validateOptions } from '../validate-options.ts';
+import { explainNotReady, reportNotReady, type Workload } from './workload-status.ts';
 
 /** Who the API server is told these fields belong to. */
 const FIELD_MANAGER = 'heartwood';
@@ -97,7 +98,7 @@ ${waitFor ? sh`if { ${ready(kubectl, objects, waitFor.condition, 0)}\n} >/dev/nu
     wanted: { applied: 'yes', ...(waitFor ? { ready: 'yes' } : {}) },
     change: () => sh`
 printf %s ${text} | LC_ALL=C ${kubectl} apply ${apply} -f - || exit
-${waitFor ? ready(kubectl, objects, waitFor.condition, waitFor.deadline) : sh``}`,
+${waitFor ? sh`{ ${ready(kubectl, objects, waitFor.condition, waitFor.deadline)}\n} || { hw_rc=$?; ${reportNotReady(kubectl, objects.map(workloadOf))}\nexit $hw_rc; }` : sh``}`,
     undo: { kind: 'none', why: 'the objects as they were are not kept' },
     timeout: (waitFor?.deadline ?? 0) + 120,
     detail: {
@@ -151,6 +152,20 @@ fi`,
   };
 }
 
+/** An object as one whose readiness is waited for. */
+function workloadOf({ kind, metadata, ['spec']: spec }: KubernetesManifest): Workload {
+  const { name, namespace } = metadata;
+  const labels = kind === 'Job' ? { 'job-name': name } : labelsIn(spec);
+  return { kind, name, namespace, podLabels: labels };
+}
+
+function labelsIn(spec: unknown): Readonly<Record<string, string>> {
+  const { selector } = (spec ?? {}) as {
+    readonly selector?: { readonly matchLabels?: Readonly<Record<string, string>> };
+  };
+  return selector?.matchLabels ?? {};
+}
+
 function target({ kind, apiVersion, metadata }: KubernetesManifest): readonly string[] {
   const [group] = apiVersion.includes('/') ? apiVersion.split('/') : [];
   const namespace = metadata.namespace === undefined ? [] : ['-n', metadata.namespace];
@@ -195,6 +210,8 @@ function withoutTemporaryPaths(diff: string): string {
 /** What kubectl's messages mean. */
 function explainKubernetes(id: string, { exitCode, stderr, stdout }: ChangeFailure): Explanation | undefined {
   const text = `${stderr}\n${stdout}`;
+  const notReady = explainNotReady(`${id} was applied, but is not ready in time`, stderr);
+  if (notReady) return notReady;
   if (exitCode === 127)
     return {
       what: 'there is no kubectl on this host',
@@ -222,7 +239,7 @@ function explainKubernetes(id: string, { exitCode, stderr, stdout }: ChangeFailu
   if (/timed out waiting/.test(text))
     return {
       what: `${id} was applied, but is not ready in time`,
-      hint: 'kubectl describe, and the events of its namespace',
+      hint: 'give it more time (deadline of waitFor), where it only needs longer',
     };
   if (/forbidden/i.test(text))
     return { what: `kubectl's user may not do that: ${/[^\n]*forbidden[^\n]*/i.exec(text)?.[0]?.trim()}` };

@@ -1,13 +1,13 @@
 /**
- * Do packets get through? Asked by sending some, since a rule's text proves nothing: another tool's table, a router or a cloud's
- * security group may drop what the host's own firewall lets in. The firewall role verifies with it; the server role asks before
- * a join, so that a closed port is named instead of ending as a timeout minutes later.
+ * Do packets get through? Some are sent to find out. The text of a rule proves nothing: the table of another tool, a
+ * router or a security group may drop what the host's own firewall lets in. The firewall role verifies its rules with
+ * it. The server role tries the ports before a join, so that a closed one is named instead of a timeout minutes later.
  *
- * TCP shows at the sender: a connection, a refusal (the packet arrived and nobody listens yet: as good), or silence. UDP does
- * not, so there the connection tracking tables of both ends are compared: the kernel enters a flow at the receiver only when
- * no filter there has dropped its packet ({@link flows}, {@link udpArrival}).
+ * - TCP: the sender sees a connection, a refusal (the packet arrived, no program listens yet), or silence.
+ * - UDP: the sender sees nothing. The connection tracking tables of both ends are compared: the kernel enters a flow at
+ *   the receiver only when no filter there dropped its packet ({@link flows}, {@link udpArrival}).
  */
-import { type Fact, fact, Script, sh, shellFunction } from '../../engine/index.ts';
+import { type Fact, fact, sh, shellFunction } from '../../engine/index.ts';
 
 /** A port at an address. */
 export interface Target {
@@ -18,9 +18,9 @@ export interface Target {
 }
 
 /**
- * What became of an attempt. `open`: connected. `refused`: the host answered that nobody listens, so packets arrive. `dropped`:
- * no answer. `rejected`: something on the way, or the sender's own firewall, answered that it must not be. `sent`: a
- * datagram that nothing was heard of, which means nothing. `unknown`: the host has nothing to try it with.
+ * What became of an attempt. `open`: connected. `refused`: the host answered that nobody listens, so packets arrive.
+ * `dropped`: no answer. `rejected`: something on the way, or the sender's own firewall, answered that it must not be.
+ * `sent`: a datagram that nothing was heard of, which means nothing. `unknown`: the host has nothing to try it with.
  */
 export type ReachResult = 'open' | 'refused' | 'dropped' | 'rejected' | 'sent' | 'unknown';
 
@@ -31,8 +31,11 @@ export interface Reach extends Target {
   readonly said: string;
 }
 
-/** Seconds after which silence means that a packet was dropped: TCP repeats an unanswered SYN after one second, and again after two more. */
-const PATIENCE = 3;
+/**
+ * Seconds after which silence means that a packet was dropped: TCP repeats an unanswered SYN after one second, and
+ * again after two more.
+ */
+const TIMEOUT = 3;
 
 /** `hw_said RESULT SAID`: prints the outcome of the attempt at `hw_to`. */
 const said = shellFunction(
@@ -41,8 +44,9 @@ const said = shellFunction(
 );
 
 /**
- * `hw_reach PROTO ADDRESS PORT`: tries once, and prints `PROTO ADDRESS PORT RESULT SAID`, with what is there: bash, curl or nc for TCP, bash or nc for UDP. The payload
- * is two datagrams of one byte, too short to be a packet of VXLAN or WireGuard, so that who listens there ignores them.
+ * `hw_reach PROTO ADDRESS PORT`: tries once, and prints `PROTO ADDRESS PORT RESULT SAID`, with what is there: bash,
+ * curl or nc for TCP, bash or nc for UDP. The payload is two datagrams of one byte, too short to be a packet of VXLAN
+ * or WireGuard, so that who listens there ignores them.
  */
 export const hwReach = shellFunction(
   'hw_reach',
@@ -65,12 +69,12 @@ if [ "$1" = udp ]; then
   return
 fi
 if command -v bash >/dev/null && command -v timeout >/dev/null; then
-  hw_out=$(timeout ${PATIENCE} bash -c 'exec 3<>"/dev/tcp/$0/$1"' "$2" "$3" 2>&1) || hw_rc=$?
+  hw_out=$(timeout ${TIMEOUT} bash -c 'exec 3<>"/dev/tcp/$0/$1"' "$2" "$3" 2>&1) || hw_rc=$?
 elif command -v curl >/dev/null; then
-  hw_out=$(curl -sv -o /dev/null --noproxy '*' --connect-timeout ${PATIENCE} -m ${PATIENCE} "http://$2:$3/" 2>&1) || hw_rc=$?
+  hw_out=$(curl -sv -o /dev/null --noproxy '*' --connect-timeout ${TIMEOUT} -m ${TIMEOUT} "http://$2:$3/" 2>&1) || hw_rc=$?
   case $hw_out in *'* Connected to'*) hw_rc=0 ;; *'efused'*) ;; *) [ $hw_rc != 28 ] || hw_rc=124 ;; esac
 elif command -v nc >/dev/null; then
-  hw_out=$(nc -w ${PATIENCE} "$2" "$3" </dev/null 2>&1) || hw_rc=$?
+  hw_out=$(nc -w ${TIMEOUT} "$2" "$3" </dev/null 2>&1) || hw_rc=$?
 else
   hw_said unknown 'neither bash, curl nor nc is there'; return
 fi
@@ -83,21 +87,26 @@ esac`,
   [said],
 );
 
-/** So many attempts are made at once: each is a program or two. */
+/** How many attempts run at the same time: each is a process or two. */
 const AT_ONCE = 32;
 
 /**
- * Tries every target from the host that is asked, {@link AT_ONCE} at once, each {@link PATIENCE} seconds at most. Sends a few bytes and
- * changes nothing. Two hosts that are asked the same targets are asked by the same script.
+ * Tries every target from the host that is asked, {@link AT_ONCE} at a time, each for {@link TIMEOUT} seconds at most.
+ * Sends a few bytes and changes nothing. For the same targets the fact is the same, whoever declares it.
  */
 export function reachable(targets: readonly Target[]): Fact<readonly Reach[]> {
-  const tries = targets.flatMap(({ proto, address, port }, i) => [
-    ...(i > 0 && i % AT_ONCE === 0 ? [sh`wait`] : []),
-    sh`${hwReach} ${proto} ${address} ${port} &`,
-  ]);
+  const words = targets.map(({ proto, address, port }) => `${proto}/${address}/${port}`);
   return fact({
-    name: `reach of ${targets.map(({ address, port, proto }) => `${address}:${port}/${proto}`).join(', ') || 'nothing'}`,
-    script: Script.join([...tries, sh`wait`]),
+    name: 'reachable ports',
+    script: sh`
+hw_i=0
+for hw_target in ${words}; do
+  hw_rest=\${hw_target#*/}
+  ${hwReach} "\${hw_target%%/*}" "\${hw_rest%/*}" "\${hw_rest#*/}" &
+  hw_i=$((hw_i + 1))
+  [ $((hw_i % ${AT_ONCE})) != 0 ] || wait
+done
+wait`,
     parse: ({ stdout }) => {
       const found = new Map(stdout.split('\n').map((line) => [line.split(' ').slice(0, 3).join(' '), line]));
       return targets.map((target): Reach => {
@@ -127,13 +136,15 @@ export interface Flow {
   readonly sourcePort: number;
   readonly destination: string;
   readonly port: number;
-  /** Seconds until the kernel forgets it; counts down from the flow's last packet. */
+  /** Seconds until the kernel drops the entry; counts down from the flow's last packet. */
   readonly remaining: number;
 }
 
 /** What {@link flows} finds. */
 export interface Flows {
-  /** Does the kernel track connections here, and can its table be read? With a stateful firewall or kube-proxy it does. */
+  /**
+   * Does the kernel track connections here, and can its table be read? With a stateful firewall or kube-proxy it does.
+   */
   readonly tracking: boolean;
   readonly flows: readonly Flow[];
 }
@@ -143,7 +154,8 @@ export function flows(ports: readonly number[]): Fact<Flows> {
   const pattern = `dport=(${ports.join('|')}) `;
   return fact({
     name: `flows to ${ports.map((port) => `${port}/udp`).join(', ')}`,
-    // The table may be long: only what matters travels. Our own SSH connection is an entry wherever connections are tracked.
+    // The table may be long: only what matters travels. Our own SSH connection is an entry wherever connections are
+    // tracked.
     script: sh`
 hw_conntrack() {
   if [ -r /proc/net/nf_conntrack ]; then
@@ -176,9 +188,9 @@ const FLOW = /udp +17 +(\d+) +src=(\S+) dst=(\S+) sport=(\d+) dport=(\d+)/g;
 const NEW_FLOWS = 3;
 
 /**
- * Did datagrams that were sent from `from` to `to` in an earlier stage, by {@link reachable}, arrive? The newest flows in the
- * sender's table are looked for in the receiver's. Where the sender tracks no connections, any flow that the receiver has is
- * believed, half a minute old at most. `unknown` where the receiver tracks none.
+ * Did datagrams that were sent from `from` to `to` in an earlier stage, by {@link reachable}, arrive? The newest flows
+ * in the sender's table are looked for in the receiver's. Where the sender tracks no connections, any flow that the
+ * receiver has is believed, half a minute old at most. `unknown` where the receiver tracks none.
  */
 export function udpArrival(
   { from, to, port }: { readonly from: string; readonly to: string; readonly port: number },
@@ -196,12 +208,12 @@ export function udpArrival(
   return came ? 'open' : 'dropped';
 }
 
-/** Is the way closed, as far as can be known? */
+/** Did the packet not arrive, as far as is known? */
 export function isBlocked({ result }: Pick<Reach, 'result'>): boolean {
   return result === 'dropped' || result === 'rejected';
 }
 
-/** The sentence that names a closed way: `2380/tcp from server-1 to server-3 is dropped`. */
+/** The sentence that names a closed port: `2380/tcp from server-1 to server-3 is dropped`. */
 export function blockedSentence(
   { port, proto, result, said }: Pick<Reach, 'port' | 'proto' | 'result' | 'said'>,
   from: string,

@@ -1,4 +1,7 @@
-/** Who is what in a cluster: the group names of k3s-ansible's inventories, so that an existing inventory works unchanged. */
+/**
+ * Who is what in a cluster: the group names of k3s-ansible's inventories, so that an existing inventory works
+ * unchanged.
+ */
 import type { AskContext, HostView } from '../../engine/index.ts';
 
 /** Hosts that run the control plane and etcd. */

@@ -32,8 +32,8 @@ export interface Network {
 }
 
 /**
- * `hw_ssh_connection`: prints SSH_CONNECTION of the login that this shell descends from. sudo drops the variable, so it is
- * read from the environment of the processes above.
+ * `hw_ssh_connection`: prints SSH_CONNECTION of the login that this shell descends from. sudo drops the variable, so it
+ * is read from the environment of the processes above.
  */
 const sshConnection = shellFunction(
   'hw_ssh_connection',
@@ -96,9 +96,14 @@ function parseNetwork(output: string): Network {
 }
 
 /**
- * The address of a host that its peers use: `node_ip` where it is set; else that of the default route's interface, as k3s
- * itself chooses; else the address our connection came in by. An address of /32 (a virtual IP may be there just now) is taken
- * only where there is no other.
+ * The address of a host that its peers use, the first of these that there is:
+ *
+ * 1. `node_ip`.
+ * 2. `ansible_host`, where the host has that address on a network, or on the interface of the default route.
+ * 3. The address of the default route's interface, as k3s itself chooses. One of /32 (a virtual IP may be there just
+ *    now) is taken only where there is no other.
+ * 4. The address our connection came in by.
+ *
  * @throws UserError when there is none.
  */
 export function nodeIp(host: HostView, found: Network): string {
@@ -106,7 +111,9 @@ export function nodeIp(host: HostView, found: Network): string {
   if (typeof set === 'string') return set;
   const { defaultRoute, addresses, ssh } = found;
   const onRoute = addresses.filter(({ iface }) => iface === defaultRoute?.iface);
+  const named = addresses.find(({ address }) => address === host.address);
   const chosen =
+    (named && (named.prefix < 32 || onRoute.includes(named)) ? named.address : undefined) ??
     defaultRoute?.source ??
     (onRoute.find(({ prefix }) => prefix < 32) ?? onRoute[0])?.address ??
     addresses.find(({ address }) => address === ssh?.server || address === host.address)?.address;
@@ -120,8 +127,8 @@ export function nodeIp(host: HostView, found: Network): string {
 }
 
 /**
- * The address that is known of a host before any fact: `node_ip`, else `ansible_host`, else its name. For questions that
- * name an address, which have to be put before any answer is there. {@link nodeIp} is the one to configure with.
+ * The address that is known of a host before any fact: `node_ip`, else `ansible_host`, else its name. For questions
+ * that name an address, which have to be put before any answer is there. {@link nodeIp} is the one to configure with.
  */
 export function knownAddress(host: HostView): string {
   const set = host.var('node_ip');
@@ -129,8 +136,8 @@ export function knownAddress(host: HostView): string {
 }
 
 /**
- * The addresses of `hosts`, by name, from what each answered. A host that could not be asked counts with its `node_ip`, or
- * with `ansible_host` where this is an address; without either it is missing.
+ * The addresses of `hosts`, by name, from what each answered. A host that could not be asked counts with its `node_ip`,
+ * or with `ansible_host` where this is an address; without either it is missing.
  */
 export function nodeIps(
   hosts: readonly HostView[],
@@ -145,4 +152,34 @@ export function nodeIps(
     else if (isIPv4(host.address)) ips.set(host.name, host.address);
   }
   return ips;
+}
+
+/** Which of a host's addresses its packets to another one come from. */
+export interface SourceAddress {
+  readonly destination: string;
+  /** Undefined where there is no route. */
+  readonly source: string | undefined;
+}
+
+/**
+ * Where a host's packets to `peers` would come from, by its own routing. A peer that the inventory knows by a name only
+ * is looked up on the host; one that cannot be found there is left out.
+ */
+export function sourceAddresses(peers: readonly HostView[]): Fact<readonly SourceAddress[]> {
+  return fact({
+    name: 'source addresses',
+    script: sh`
+for hw_peer in ${peers.map(knownAddress)}; do
+  case $hw_peer in
+    *[!0-9.]*) hw_peer=$(getent ahostsv4 "$hw_peer" 2>/dev/null | sed -n '1s/ .*//p') ;;
+  esac
+  [ -z "$hw_peer" ] || echo "$hw_peer $(ip -4 route get "$hw_peer" 2>/dev/null | sed -n 's/.* src \\([0-9.]*\\).*/\\1/p')"
+done`,
+    parse: ({ stdout }) =>
+      stdout.split('\n').flatMap((line) => {
+        const [destination = '', source = ''] = line.split(' ');
+        return destination === '' ? [] : [{ destination, source: source || undefined }];
+      }),
+    example: [],
+  });
 }

@@ -1,6 +1,6 @@
 /**
- * Who talks to whom in a k3s cluster, as data: the one place from which the firewall's rules, their verification and the
- * question before a join are made. Sources: docs.k3s.io, "Inbound Rules for K3s Nodes"; kube-vip.io.
+ * Which node may reach which port, as data. The firewall's rules, their verification and the check before a join are
+ * made from it. Sources: docs.k3s.io, "Inbound Rules for K3s Nodes"; kube-vip.io.
  */
 import type { NodeKind } from './groups.ts';
 
@@ -56,8 +56,8 @@ export function rowsTo(kind: NodeKind, shape: ClusterShape): readonly PortRow[] 
   return PORTS.filter(({ to, when }) => (to === 'node' || to === kind) && (when?.(shape) ?? true));
 }
 
-/** Is a node of this kind meant by the row's sender? */
-export function sendsAs(kind: NodeKind, from: Sender): boolean {
+/** Does the row's sender include nodes of this kind? `node` stands for what every node may do. */
+export function sendsAs(kind: NodeKind | 'node', from: Sender): boolean {
   return from === 'node' || from === kind;
 }
 

@@ -1,4 +1,4 @@
-/** What kind of machine a host is: asked once, by every role that wants to know. */
+/** What kind of machine a host is. */
 import { type Fact, fact, sh } from '../../engine/index.ts';
 import { hwKv, parseState } from '../../engine/state.ts';
 
@@ -35,7 +35,9 @@ export interface System {
   readonly systemd: boolean;
   /** Its clock when it answered: seconds since 1970, UTC. */
   readonly clock: number;
-  /** Seconds by which its clock is ahead of the controller's, behind where negative; exact to the delay of the network. */
+  /**
+   * Seconds by which its clock is ahead of the controller's, behind where negative; exact to the delay of the network.
+   */
   readonly clockOffset: number;
 }
 

@@ -10,9 +10,9 @@ export const clusterVars = {
     type: 'string',
     format: 'ipv4',
     description:
-      'The address of this host that the other nodes use: for etcd, the API and the pod network. Set it where the ' +
-      'address of the default route is not the one, for example on hosts with a private network of their own. ' +
-      'Default: the address of the interface of the default route.',
+      'The address of this host that the other nodes use: for etcd, the API and the pod network. Default: `ansible_host`, ' +
+      'where the host has that address; else the address of the interface of the default route. Set it where neither is ' +
+      'the one, for example where you connect by a VPN.',
     examples: ['192.168.2.11'],
   },
   k3s_cluster_cidr: {

@@ -1,4 +1,4 @@
-/** What would make the firewall fail or lie, known before anything is changed. Pure. */
+/** What would make the firewall fail or be incomplete, found before anything is changed. Pure. */
 import { type HostView, pass, refuse, type Verdict, warn } from '../../engine/index.ts';
 import type { Network } from '../cluster/network.ts';
 import type { FirewallFound } from './facts.ts';

@@ -1,4 +1,4 @@
-/** What a host has of firewalls: ufw's own rules as it keeps them, and whoever else may be filtering. */
+/** The firewalls of a host: ufw's own rules, and other programs that may filter. */
 import { type Fact, fact, sh } from '../../engine/index.ts';
 import type { UfwRule } from '../../engine/resources/ufw.ts';
 
@@ -28,7 +28,7 @@ export interface FirewallFound {
 /** Units that fill the kernel's filter tables on their own, and flush what others put there. */
 const OTHERS = ['firewalld.service', 'nftables.service', 'netfilter-persistent.service', 'shorewall.service'];
 
-/** Rules, policies and rivals, read from files: ufw itself is Python, and slow to start on a small board. */
+/** Rules, policies and other firewalls, read from files: ufw itself is Python, and slow to start on a small board. */
 export const firewallFound: Fact<FirewallFound> = fact({
   name: 'firewalls',
   script: sh`

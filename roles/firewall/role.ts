@@ -1,6 +1,6 @@
 /**
- * `firewall`: ufw on every host, with exactly those ports open that the cluster needs between its nodes, verified by packets.
- * See README.md.
+ * `firewall`: ufw on every host, with exactly those ports open that the cluster needs between its nodes, verified by
+ * packets. See README.md.
  */
 import { defineRole } from '../../engine/index.ts';
 import { firewallVars } from './vars.ts';

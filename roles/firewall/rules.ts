@@ -48,7 +48,8 @@ export function clusterRules(kind: NodeKind, peers: readonly Peer[], vars: Firew
   for (const row of rowsTo(kind, { flannelBackend: vars.k3s_flannel_backend })) {
     for (const { address, name } of sources(row, peers, vars)) rules.push(allow(row, address, name));
   }
-  // Forwarded packets: pods to anywhere; and with host-gw also nodes to pods, which come without the pod network's addresses.
+  // Forwarded packets: pods to anywhere; and with host-gw also nodes to pods, which come without the pod network's
+  // addresses.
   const route = { action: 'allow', route: true } as const;
   rules.push({ ...route, from: vars.k3s_cluster_cidr, comment: `${OWN}pods, forwarded` });
   if (vars.k3s_flannel_backend === 'host-gw') {

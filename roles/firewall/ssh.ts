@@ -6,17 +6,17 @@ import type { UfwRule } from '../../engine/resources/ufw.ts';
 import type { Network } from '../cluster/network.ts';
 
 /**
- * The ports SSH must stay open on: the one sshd listens on, as it sees our connection, and the one we connect to, which is
- * another where a router maps ports.
+ * The ports SSH must stay open on: the one sshd listens on, as it sees our connection, and the one we connect to, which
+ * is another where a router maps ports.
  */
 export function sshPorts(host: HostView, { ssh }: Network): readonly number[] {
   return [...new Set([ssh?.serverPort ?? host.port, host.port])];
 }
 
 /**
- * Who may use SSH: the address our connection comes from, as sshd sees it (a jump host's or a router's where one is between);
- * the whole network where the host is on the same one, so that a laptop with a new lease is not shut out; and the networks of
- * the administrators. Without an SSH connection (local transport), the host's own networks.
+ * Who may use SSH: the address our connection comes from, as sshd sees it (a jump host's or a router's where one is
+ * between); the whole network where the host is on the same one, so that a laptop with a new lease is not shut out; and
+ * the networks of the administrators. Without an SSH connection (local transport), the host's own networks.
  */
 export function sshSources({ ssh, addresses }: Network, adminNetworks: readonly string[]): readonly string[] {
   const near = addresses.filter(({ prefix }) => prefix < 32).map(networkOf);

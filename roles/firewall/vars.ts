@@ -13,7 +13,7 @@ const networks = (description: string, examples: readonly unknown[]) =>
     examples,
   }) as const;
 
-/** What `firewall` may be told. */
+/** The role's variables. */
 export const firewallVars = {
   properties: {
     node_ip: clusterVars.node_ip,

@@ -1,7 +1,11 @@
-/** What `k3s-agent` does: the release, its settings, a join, and the node ready by its server's word. */
+/**
+ * What `k3s-agent` does: installs the release, writes its settings, joins, and waits until a server calls the node
+ * ready.
+ */
 import {
   fromEach,
   type HostView,
+  isWaived,
   pass,
   type RoleChecks,
   type RoleStages,
@@ -15,20 +19,22 @@ import { apt } from '../../engine/resources/apt.ts';
 import { file } from '../../engine/resources/file.ts';
 import { waitFor } from '../../engine/resources/wait.ts';
 import { serversOf } from '../cluster/groups.ts';
-import { network, nodeIp, nodeIps } from '../cluster/network.ts';
+import { type Network, network, nodeIp, nodeIps } from '../cluster/network.ts';
 import { system } from '../cluster/system.ts';
+import { adoptAgentVerdict, type ClusterToJoin } from '../k3s/adopt.ts';
+import { clusterToJoin } from '../k3s/cluster-to-join.ts';
 import { agentConfig, flannelIfaceOf, type NodeVars, unitFile } from '../k3s/config.ts';
 import { installTasks } from '../k3s/install.ts';
-import { askReleases, chosen, compareVersions, wantedVersion } from '../k3s/release.ts';
+import { askReleases, chosenRelease, compareVersions, wantedVersion } from '../k3s/release.ts';
 import { k3sRestarted, k3sStarted } from '../k3s/start.ts';
-import { hasCluster, isUp, type K3sState, k3sState } from '../k3s/state.ts';
+import { hasCluster, isUp, type K3sState, k3sState, replacedSettings } from '../k3s/state.ts';
 import { clusterToken, firstToken, ownToken, tokenFile } from '../k3s/token.ts';
 import { filesVerdict, settingsVerdict } from '../k3s/verdicts.ts';
 import type { vars } from './vars.ts';
 
 const RESTART = 'restart k3s-agent';
 
-/** Guards are kept whichever part of the role is selected by tags. */
+/** Guards run whatever tags are selected. */
 const ALWAYS = { tags: ['always'] };
 
 /** What must hold before anything is changed anywhere. */
@@ -36,17 +42,20 @@ export const checks: RoleChecks<typeof vars> = (checks) =>
   checks({
     facts: (context) => ({
       own: k3sState,
+      settings: replacedSettings,
       system,
       states: fromEach(serversOf(context), k3sState, 'omit'),
+      networks: fromEach(serversOf(context), network, 'omit'),
       releases: askReleases(serversOf(context), context.vars, true),
     }),
     verdicts: ({ facts, vars, ...context }) => {
-      const found = chosen(serversOf(context), facts.releases);
+      const found = chosenRelease(serversOf(context), facts.releases);
       const staying = new Map(
         [...facts.states].filter(([name]) => !context.runHosts.some((host) => host.name === name)),
       );
       return [
         kindVerdict(facts.own),
+        adoptAgentVerdict(facts.own, facts.settings, vars, clusterOf(vars, serversOf(context), facts)),
         settingsVerdict(vars.k3s_config),
         filesVerdict(found, facts.system.arch, vars),
         skewVerdict(wantedVersion(found, vars), staying),
@@ -65,6 +74,7 @@ export const stages: RoleStages<typeof vars> = (stage) => [
     name: 'agent',
     facts: (context) => ({
       own: k3sState,
+      settings: replacedSettings,
       system,
       network,
       ownToken,
@@ -79,6 +89,7 @@ export const stages: RoleStages<typeof vars> = (stage) => [
       const servers = serversOf(context);
       const guard = task('Make sure that this host is no server', kindVerdict(own), ALWAYS);
       if (kindVerdict(own).verdict === 'refuse') return [guard];
+      const adopt = adoptAgentVerdict(own, facts.settings, vars, clusterOf(vars, servers, facts));
       const ips = nodeIps(servers, facts.networks);
       const ip = nodeIp(host, facts.network);
       const via = viaOf(servers, facts.states);
@@ -94,16 +105,25 @@ export const stages: RoleStages<typeof vars> = (stage) => [
         cluster: firstToken(servers, facts.tokens),
         begins: false,
       });
+      const exists = [...facts.states.values()].some(hasCluster);
       return [
         guard,
+        ...(exists
+          ? []
+          : [task('Make sure that there is a cluster to join', clusterToJoin(via.name, context.runHosts), ALWAYS)]),
+        task(
+          'Make sure that no setting of an existing k3s is lost',
+          isWaived(host, adopt.id) ? pass(adopt.id, 'waived') : adopt,
+          ALWAYS,
+        ),
         ...installTasks({
           vars,
           arch: facts.system.arch,
-          release: chosen(servers, facts.releases),
+          release: chosenRelease(servers, facts.releases),
           state: own,
           restart: notify,
         }),
-        task('Keep the token, for root only', token, { ...notify, tags: ['config'] }),
+        task('Write the token, for root only', token, { ...notify, tags: ['config'] }),
         task('Write config.yaml', file({ path: '/etc/rancher/k3s/config.yaml', content: config, mode: '0600' }), {
           ...notify,
           tags: ['config'],
@@ -125,6 +145,24 @@ export const stages: RoleStages<typeof vars> = (stage) => [
     }),
   }),
 ];
+
+/** The cluster to join, as the servers know it. */
+function clusterOf(
+  vars: NodeVars,
+  servers: readonly HostView[],
+  {
+    states,
+    networks,
+  }: { readonly states: ReadonlyMap<string, K3sState>; readonly networks: ReadonlyMap<string, Network> },
+): ClusterToJoin {
+  const ips = nodeIps(servers, networks);
+  const names = servers.flatMap(({ name, address }) => [name, address, ...[ips.get(name) ?? []].flat()]);
+  const all = vars.kube_vip_address === undefined ? names : [...names, vars.kube_vip_address];
+  return {
+    ca: servers.flatMap(({ name }) => states.get(name)?.ca ?? [])[0],
+    urls: new Set(all.map((name) => `https://${name}:6443`)),
+  };
+}
 
 function kindVerdict(own: K3sState): Verdict {
   if (!isUp(own.server) && !hasCluster(own)) return pass('k3s-kind', 'no server of k3s is here');
@@ -166,9 +204,9 @@ function viaOf(servers: readonly HostView[], states: ReadonlyMap<string, K3sStat
 }
 
 /**
- * The URL for `server:`. The virtual IP where there is one: it outlives any server. Else the address of a server; one that is
- * set already stays, so that no run restarts the agent because a server was away (the agent knows all servers once it has
- * joined).
+ * The URL for `server:`. The virtual IP where there is one: it outlives any server. Else the address of a server; one
+ * that is set already stays, so that no run restarts the agent because a server was away (the agent knows all servers
+ * once it has joined).
  */
 function joinUrl(
   vars: NodeVars,
@@ -184,7 +222,7 @@ function joinUrl(
   return known && current !== undefined ? current : `https://${ips.get(via.name) ?? via.address}:6443`;
 }
 
-/** The Node is Ready, by its server's word. */
+/** Waits until a server calls the node ready. */
 function nodeReady(node: string, deadline: number) {
   return waitFor({
     what: `node ${node} to be ready`,

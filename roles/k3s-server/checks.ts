@@ -1,10 +1,10 @@
-/** What must be true of a server before anything is changed anywhere, from its facts. Pure. */
+/** Checks of a server before anything is changed anywhere, from its facts. Pure. */
 import { pass, refuse, type Verdict, warn } from '../../engine/index.ts';
-import { effectiveSettings, type ServerVars } from '../k3s/config.ts';
-import { criticalDifferences, normal } from '../k3s/flags.ts';
+import type { ServerVars } from '../k3s/config.ts';
+import { criticalDifferences } from '../k3s/flags.ts';
 import { noRelease } from '../k3s/install.ts';
 import { compareVersions, type Release, skipsMinor, wantedVersion } from '../k3s/release.ts';
-import { hasCluster, type K3sState, type Settings } from '../k3s/state.ts';
+import type { K3sState, Settings } from '../k3s/state.ts';
 import type { Decision } from './decision.ts';
 import { quorumWords } from './decision.ts';
 
@@ -13,24 +13,24 @@ export function decisionVerdict(decision: Decision): Verdict {
   switch (decision.kind) {
     case 'refuse':
       return refuse(decision.id, decision);
-    case 'begin':
+    case 'init':
       return pass('split-brain', 'no server has a cluster: this one begins it');
     case 'join':
       return pass(
         'split-brain',
-        `${decision.via} ${decision.there ? 'has a cluster' : 'begins the cluster'}: this one joins it`,
+        `${decision.via} ${decision.clusterExists ? 'has a cluster' : 'begins the cluster'}: this one joins it`,
       );
-    case 'carry on':
+    case 'member':
       return pass('split-brain', 'has the data of the cluster');
   }
 }
 
-/** Is the number of servers a sensible one? States the arithmetic before any server is touched. */
+/** Is the number of servers a sensible one? Says how many may be lost, before any server is changed. */
 export function numberVerdict(count: number): Verdict {
   if (count % 2 === 1) return pass('server-count', quorumWords(count));
   return warn('server-count', {
     evidence: quorumWords(count),
-    what: `an even number of servers bears no more losses than ${count - 1}, and has one more to lose`,
+    what: `an even number of servers can lose no more than ${count - 1} servers can, and one more may fail`,
     expected: '1, 3, 5 or 7 servers',
   });
 }
@@ -67,7 +67,7 @@ export function versionVerdict(state: K3sState, release: Release, vars: ServerVa
   const pushed = vars.k3s_binary !== undefined;
   if (!pushed && !release.ok) {
     const finding = { evidence: vars.k3s_mirror, ...noRelease(vars, release.why) };
-    // A minimal host gets curl first; then the same is asked again, before anything else.
+    // A minimal host gets curl first; then the release is looked up again, before anything else.
     return release.why.includes('neither curl nor wget')
       ? warn('k3s-release', finding)
       : refuse('k3s-release', finding);
@@ -91,52 +91,4 @@ export function versionVerdict(state: K3sState, release: Release, vars: ServerVa
     });
   }
   return pass('k3s-release', chosen);
-}
-
-/** Settings of an existing k3s that we set by other means, or that mean nothing once it runs. */
-const NOT_COMPARED = new Set([
-  'server',
-  'cluster-init',
-  'token-file',
-  'node-ip',
-  'node-name',
-  'config',
-  'url',
-  'cluster-dns',
-]);
-
-/**
- * May a k3s that somebody else installed be taken over? Its unit and config.yaml are replaced, so only where no setting would
- * be lost or changed by it.
- */
-export function adoptVerdict(state: K3sState, found: Settings, vars: ServerVars): Verdict {
-  if (state.ours || (state.server === 'absent' && !hasCluster(state)))
-    return pass('k3s-adopt', 'nothing of others is here');
-  const wanted = effectiveSettings(vars);
-  const lost = Object.entries(found).flatMap(([flag, value]) => {
-    if (NOT_COMPARED.has(flag)) return [];
-    if (flag === 'tls-san') {
-      const names = new Set([wanted[flag]].flat().map(String));
-      const missing = [value].flat().filter((name) => !names.has(String(name)));
-      return missing.length > 0 ? [`k3s_tls_san: [${missing.join(', ')}]`] : [];
-    }
-    const there = normal(flag, value);
-    return wanted[flag] !== undefined && normal(flag, wanted[flag]) === there ? [] : [`${flag}: ${there}`];
-  });
-  const critical = criticalDifferences(wanted, found).filter(
-    ({ flag }) => !lost.some((text) => text.startsWith(`${flag}:`)),
-  );
-  const all = [...lost, ...critical.map(({ flag, there }) => `${flag}: ${there}`)];
-  if (all.length === 0) {
-    return warn('k3s-adopt', {
-      evidence: `k3s ${state.version ?? ''}, installed by others, with the settings that group_vars have`,
-      what: 'its unit and config.yaml are taken over; its data is kept',
-    });
-  }
-  return refuse('k3s-adopt', {
-    evidence: all.join('; '),
-    what: 'k3s was installed here by others, with settings that would be lost',
-    expected: 'an existing k3s whose every setting is in group_vars too',
-    hint: `put them into k3s_config (tls-san into k3s_tls_san, networks into k3s_cluster_cidr and k3s_service_cidr), then run again`,
-  });
 }

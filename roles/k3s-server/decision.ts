@@ -1,47 +1,47 @@
 /**
- * Begin a cluster, join one, or carry on: decided from what is on every server's disk. Pure. The one thing it must never do is
- * begin a second cluster beside one that is there.
+ * Whether a server is a member, joins, or begins the cluster: decided from what is on every server's disk. Pure. It
+ * must never begin a second cluster.
  */
 import { hasCluster, type K3sState } from '../k3s/state.ts';
 
-/** The part of a server's state that decides. */
+/** The part of a server's state that the decision needs. */
 export type ServerState = Pick<K3sState, 'datastore' | 'removed' | 'ca' | 'server' | 'agent' | 'joins'>;
 
-/** What is known. */
-export interface Knowledge {
+/** What is known of the servers. */
+export interface ClusterState {
   /** The server at hand. */
   readonly self: string;
   /** Every server of the inventory, in its order. */
   readonly servers: readonly string[];
-  /** What each has; a server that could not be asked is missing. */
+  /** The state of each; a server that could not be asked is missing. */
   readonly states: ReadonlyMap<string, ServerState>;
-  /** The user says that servers that can't be asked have no cluster. */
+  /** The user vouches that servers that could not be asked have no cluster. */
   readonly trustAbsent: boolean;
 }
 
 /** What to do with a server. */
 export type Decision =
   /** It has the cluster's data and starts as it is. */
-  | { readonly kind: 'carry on' }
+  | { readonly kind: 'member' }
   /** It begins a new cluster. */
-  | { readonly kind: 'begin' }
-  /** It joins through `via`. `there`: that server has a cluster already; else it is about to begin one. */
-  | { readonly kind: 'join'; readonly via: string; readonly there: boolean }
+  | { readonly kind: 'init' }
+  /** It joins through `via`. `clusterExists`: that server has a cluster already; else it is about to begin one. */
+  | { readonly kind: 'join'; readonly via: string; readonly clusterExists: boolean }
   | {
       readonly kind: 'refuse';
       readonly id: RefusalId;
       readonly evidence: string;
       readonly what: string;
       readonly hint: string;
-      /** What is on the disks is the reason: no word of the user's changes that. */
+      /** The data on the disks is the reason: it cannot be waived. */
       readonly final: boolean;
     };
 
-/** Names of refusals, by which those are waived that can be. */
+/** Names of refusals, by which they are waived. */
 export type RefusalId = 'k3s-datastore' | 'k3s-kind' | 'split-brain';
 
 /** Decides. */
-export function decide(knowledge: Knowledge): Decision {
+export function decide(knowledge: ClusterState): Decision {
   const { self, servers, states, trustAbsent } = knowledge;
   const own = states.get(self);
   if (!own) throw new Error(`decide: the state of ${self} itself is missing`);
@@ -58,11 +58,11 @@ export function decide(knowledge: Knowledge): Decision {
       const ca = states.get(name)?.ca;
       return ca !== undefined && own.ca !== undefined && ca !== own.ca;
     });
-    if (strangers.length === 0) return { kind: 'carry on' };
+    if (strangers.length === 0) return { kind: 'member' };
     return {
       kind: 'refuse',
       id: 'split-brain',
-      evidence: `its CA is ${short(own.ca)}, that of ${strangers.map((name) => `${name} ${short(states.get(name)?.ca)}`).join(', ')}`,
+      evidence: `its CA is ${shortHash(own.ca)}, that of ${strangers.map((name) => `${name} ${shortHash(states.get(name)?.ca)}`).join(', ')}`,
       what: `this server and ${strangers.join(', ')} are servers of different clusters`,
       hint:
         'decide which cluster is the right one; on the servers of the other: save what is needed, stop k3s, move ' +
@@ -73,7 +73,7 @@ export function decide(knowledge: Knowledge): Decision {
   // Through a server that runs, first of all the one it is set to join already.
   const running = withCluster.filter((name) => states.get(name)?.server === 'active');
   const [via] = running.length > 0 ? running : withCluster;
-  if (via !== undefined) return { kind: 'join', via, there: true };
+  if (via !== undefined) return { kind: 'join', via, clusterExists: true };
 
   const unjoinable = others.filter((name) => unjoinableStore(states.get(name)) !== undefined);
   const [foreign] = unjoinable;
@@ -101,10 +101,10 @@ export function decide(knowledge: Knowledge): Decision {
       final: false,
     };
   }
-  return first === self ? { kind: 'begin' } : { kind: 'join', via: first, there: false };
+  return first === self ? { kind: 'init' } : { kind: 'join', via: first, clusterExists: false };
 }
 
-/** Datastores that hold a cluster of one server, as far as this role is concerned, and the way out of each. */
+/** Datastores that no other server can join, and the way out of each. */
 const STORES = {
   sqlite: {
     name: 'sqlite',
@@ -147,14 +147,14 @@ function refuseUnfit(own: ServerState): Decision | undefined {
   return undefined;
 }
 
-const short = (ca: string | undefined): string => `${(ca ?? 'unknown').slice(0, 12)}...`;
+const shortHash = (ca: string | undefined): string => `${(ca ?? 'unknown').slice(0, 12)}...`;
 
-/** How many servers of `count` may be lost with the rest still a majority. */
+/** How many of `count` servers may be lost with the rest still a majority. */
 export function tolerance(count: number): number {
   return Math.max(0, Math.ceil(count / 2) - 1);
 }
 
-/** Quorum arithmetic in words, for people to read before a server is touched. */
+/** The quorum of `count` servers, in words. */
 export function quorumWords(count: number): string {
   const lost = tolerance(count);
   const servers = count === 1 ? '1 server' : `${count} servers`;

@@ -8,7 +8,6 @@ import {
   type RoleChecks,
   type RoleStages,
   refuse,
-  type Task,
   task,
   UserError,
 } from '../../engine/index.ts';
@@ -18,30 +17,26 @@ import { unit } from '../../engine/resources/systemd.ts';
 import { waitFor } from '../../engine/resources/wait.ts';
 import { serversOf } from '../cluster/groups.ts';
 import { type Network, network, nodeIp, nodeIps } from '../cluster/network.ts';
+import { isSameLogin } from '../cluster/same-machine.ts';
 import { system } from '../cluster/system.ts';
+import { adoptServerVerdict } from '../k3s/adopt.ts';
+import { clusterToJoin } from '../k3s/cluster-to-join.ts';
 import { effectiveSettings, flannelIfaceOf, type ServerVars, serverConfig, unitFile } from '../k3s/config.ts';
-import { allVote, canBeSpared, type EtcdMember, etcdMembers, isVoter, noLeftoverAt, portsOpen } from '../k3s/etcd.ts';
+import { canBeSpared, etcdMembers, wasRemoved } from '../k3s/etcd.ts';
 import { installTasks } from '../k3s/install.ts';
-import { askReleases, chosen, RELEASE_FILE, releaseFile } from '../k3s/release.ts';
-import { k3sRestarted, k3sStarted } from '../k3s/start.ts';
-import {
-  hasCluster,
-  isUp,
-  type K3sState,
-  k3sSettings,
-  k3sState,
-  replacedSettings,
-  type Settings,
-} from '../k3s/state.ts';
+import { askReleases, chosenRelease, RELEASE_FILE, releaseFile } from '../k3s/release.ts';
+import { failingJoinStopped, k3sRestarted, k3sStarted, removedDataAside } from '../k3s/start.ts';
+import { isUp, k3sSettings, k3sState, replacedSettings, type Settings } from '../k3s/state.ts';
 import { clusterToken, firstToken, ownToken, sameToken, tokenFile } from '../k3s/token.ts';
 import { filesVerdict, settingsVerdict } from '../k3s/verdicts.ts';
-import { adoptVerdict, decisionVerdict, flagsVerdict, numberVerdict, versionVerdict } from './checks.ts';
+import { decisionVerdict, flagsVerdict, numberVerdict, versionVerdict } from './checks.ts';
 import { type Decision, decide } from './decision.ts';
+import { beforeJoin, holdsCluster, joinUrl, listsOf, lostMember, type States, votes } from './join.ts';
 import type { vars } from './vars.ts';
 
 const RESTART = 'restart k3s';
 
-/** Guards are kept whichever part of the role is selected by tags. */
+/** Guards run whatever tags are selected. */
 const ALWAYS = { tags: ['always'] };
 
 type Context = AskContext<ServerVars>;
@@ -50,7 +45,7 @@ type Context = AskContext<ServerVars>;
 export const checks: RoleChecks<typeof vars> = (checks) =>
   checks({
     facts: (context) => ({
-      ...shared(context),
+      ...sharedFacts(context),
       settings: replacedSettings,
       system,
       othersSettings: fromEach(othersOf(context), k3sSettings, 'omit'),
@@ -58,16 +53,16 @@ export const checks: RoleChecks<typeof vars> = (checks) =>
     verdicts: ({ facts, vars, host, ...context }) => {
       const decision = decideFor(context, host, facts.states);
       const others = othersOf({ ...context, host }).map((other): [string, Settings] => {
-        // A server that this run leaves alone keeps what it has.
+        // A server that this run leaves out keeps its settings.
         const keeps = decision.kind === 'join' && !context.runHosts.some(({ name }) => name === other.name);
         const has = keeps && holdsCluster(facts.states, other.name) ? facts.othersSettings.get(other.name) : undefined;
         return [other.name, has ?? settingsIn(vars, other)];
       });
-      const found = chosen(serversOf(context), facts.releases);
+      const found = chosenRelease(serversOf(context), facts.releases);
       return [
         numberVerdict(serversOf(context).length),
         decisionVerdict(decision),
-        adoptVerdict(facts.own, facts.settings, vars),
+        adoptServerVerdict(facts.own, facts.settings, vars),
         settingsVerdict(vars.k3s_config),
         flagsVerdict(effectiveSettings(vars), new Map(others)),
         versionVerdict(facts.own, found, vars),
@@ -87,7 +82,7 @@ export const stages: RoleStages<typeof vars> = (stage) => [
   stage({
     name: 'server',
     facts: (context) => ({
-      ...shared(context),
+      ...sharedFacts(context),
       settings: replacedSettings,
       system,
       ownToken,
@@ -98,33 +93,38 @@ export const stages: RoleStages<typeof vars> = (stage) => [
 
     tasks: ({ facts, vars, host, ...context }) => {
       const servers = serversOf(context);
-      const decision = decideFor(context, host, facts.states);
+      const ip = ipOf(host, facts.networks);
+      const removed = wasRemoved(facts.own, ip, listsOf(facts.own, facts.states, facts.members));
+      const own = removed ? { ...facts.own, removed } : facts.own;
+      const states = new Map(facts.states).set(host.name, own);
+      const decision = decideFor(context, host, states);
       const guard = task('Make sure that there is one cluster', decisionVerdict(decision), ALWAYS);
       if (decision.kind === 'refuse') return [guard];
 
-      const { own } = facts;
       const ips = nodeIps(servers, facts.networks);
-      const ip = ipOf(host, facts.networks);
-      const found = chosen(servers, facts.releases);
+      const found = chosenRelease(servers, facts.releases);
       const joins = decision.kind === 'join';
-      // A join that goes on failing from an earlier run; one that has got its data is a member, and left to start.
+      // A failing join of an earlier run. One that has its data is a member.
       const failing = joins && isUp(own.server);
       const notify = isUp(own.server) && !failing ? { notify: RESTART } : {};
       const config = serverConfig(vars, {
         nodeIp: ip,
-        join: joinUrl(decision, own.joins, host, servers, ips, facts.states, vars.kube_vip_address),
+        join: joinUrl(decision, own.joins, host, servers, ips, states, vars.kube_vip_address),
         flannelIface: flannelIfaceOf(ip, facts.networks.get(host.name)),
       });
       const token = tokenFile({
         given: vars.k3s_token,
         own: facts.ownToken,
         cluster: firstToken(servers, facts.tokens),
-        begins: decision.kind === 'begin',
+        begins: decision.kind === 'init',
       });
-      const withCluster = new Map([...facts.othersSettings].filter(([name]) => holdsCluster(facts.states, name)));
-      const adopt = adoptVerdict(own, facts.settings, vars);
+      const withCluster = new Map([...facts.othersSettings].filter(([name]) => holdsCluster(states, name)));
+      const adopt = adoptServerVerdict(own, facts.settings, vars);
       return [
         guard,
+        ...(decision.kind === 'join' && !decision.clusterExists
+          ? [task('Make sure that there is a cluster to join', clusterToJoin(decision.via, context.runHosts), ALWAYS)]
+          : []),
         task(
           'Make sure that no setting of an existing k3s is lost',
           isWaived(host, adopt.id) ? pass(adopt.id, 'waived') : adopt,
@@ -136,9 +136,12 @@ export const stages: RoleStages<typeof vars> = (stage) => [
         }),
         task('Compare the token with the cluster', tokenVerdict(vars, host, servers, facts.tokens), ALWAYS),
         ...lostMember(decision, own.node, ip, facts.members),
+        task('Stop the failing join', own.removed ? unit('k3s', { active: false }) : failingJoinStopped(), {
+          when: failing,
+        }),
+        ...(removed ? [task('Move the data of the removed member aside', removedDataAside())] : []),
         ...installTasks({ vars, arch: facts.system.arch, release: found, state: own, restart: notify }),
-        task('Stop the join that goes on failing', unit('k3s', { active: false }), { when: failing }),
-        task('Keep the token, for root only', token, { tags: ['config'] }),
+        task('Write the token, for root only', token, { tags: ['config'] }),
         task('Write config.yaml', file({ path: '/etc/rancher/k3s/config.yaml', content: config, mode: '0600' }), {
           ...notify,
           tags: ['config'],
@@ -148,9 +151,11 @@ export const stages: RoleStages<typeof vars> = (stage) => [
           tags: ['config'],
         }),
         ...(found.ok && vars.k3s_binary === undefined
-          ? [task('Remember the release', file({ path: RELEASE_FILE, content: releaseFile(vars, found) }))]
+          ? [task('Record the release', file({ path: RELEASE_FILE, content: releaseFile(vars, found) }))]
           : []),
-        ...(decision.kind === 'join' && decision.there ? beforeJoin(decision.via, host, ip, servers, ips, vars) : []),
+        ...(decision.kind === 'join' && decision.clusterExists
+          ? beforeJoin(decision.via, host, ip, servers, ips, vars)
+          : []),
         task(
           joins ? 'Join the cluster' : 'Start k3s',
           k3sStarted({ kind: 'server', deadline: vars.k3s_start_timeout, stopWhenJoinFails: joins }),
@@ -187,8 +192,8 @@ export const stages: RoleStages<typeof vars> = (stage) => [
   }),
 ];
 
-/** What both the checks and the stage ask. */
-function shared(context: Context) {
+/** The facts of both the checks and the stage. */
+function sharedFacts(context: Context) {
   const servers = serversOf(context);
   const first = servers[0]?.name === context.host.name;
   return {
@@ -200,15 +205,20 @@ function shared(context: Context) {
 }
 
 type Groups = Pick<Context, 'group'>;
-type States = ReadonlyMap<string, K3sState>;
 
 function othersOf(context: Groups & Pick<Context, 'host'>): readonly HostView[] {
   return serversOf(context).filter(({ name }) => name !== context.host.name);
 }
 
 function decideFor(context: Groups, host: HostView, states: States): Decision {
-  const servers = serversOf(context).map(({ name }) => name);
-  return decide({ self: host.name, servers, states, trustAbsent: isWaived(host, 'split-brain') });
+  const servers = serversOf(context);
+  // A second name of a server that answered hides no other cluster. The role preflight says that it is one.
+  const answered = servers.filter(({ name }) => states.has(name));
+  const others = servers.filter(
+    (server) => states.has(server.name) || !answered.some((one) => isSameLogin(one, server)),
+  );
+  const names = others.map(({ name }) => name);
+  return decide({ self: host.name, servers: names, states, trustAbsent: isWaived(host, 'split-brain') });
 }
 
 /** The settings that another server of the inventory will have, as far as its own variables make a difference. */
@@ -245,106 +255,8 @@ function tokenVerdict(
   });
 }
 
-function holdsCluster(states: States, name: string): boolean {
-  const state = states.get(name);
-  return state !== undefined && hasCluster(state);
-}
-
 function ipOf(host: HostView, networks: ReadonlyMap<string, Network>): string {
   const found = networks.get(host.name);
   if (!found) throw new UserError({ what: 'its network could not be read', host: host.name });
   return nodeIp(host, found);
-}
-
-/**
- * The URL for `server:`. What is set already stays as long as it names another server of the inventory, so that no run
- * restarts a server because another one was away. A member ignores it, but for renewing its certificates.
- */
-function joinUrl(
-  decision: Exclude<Decision, { kind: 'refuse' }>,
-  current: string | undefined,
-  host: HostView,
-  servers: readonly HostView[],
-  ips: ReadonlyMap<string, string>,
-  states: States,
-  vip: string | undefined,
-): string | undefined {
-  if (decision.kind === 'begin') return undefined;
-  const names = (server: HostView): boolean =>
-    [ips.get(server.name), server.name, server.address].some((name) => current === `https://${name}:6443`);
-  const others = servers.filter(({ name }) => name !== host.name);
-  if (decision.kind === 'carry on') {
-    if (current === undefined) return undefined;
-    if (others.some(names) || current === `https://${vip}:6443`) return current;
-    const other = others.find(({ name }) => holdsCluster(states, name));
-    return other && urlOf(other, ips);
-  }
-  const set = others.find(names);
-  if (set && states.get(set.name)?.server === 'active' && holdsCluster(states, set.name)) return current;
-  const via = others.find(({ name }) => name === decision.via);
-  return via && urlOf(via, ips);
-}
-
-function urlOf(server: HostView, ips: ReadonlyMap<string, string>): string {
-  return `https://${ips.get(server.name) ?? server.address}:6443`;
-}
-
-/** Refuses a join where etcd still has this host as a voter: its data is lost, and only a person knows that for sure. */
-function lostMember(
-  decision: Decision,
-  node: string,
-  ip: string,
-  members: ReadonlyMap<string, readonly EtcdMember[] | undefined>,
-): readonly Task[] {
-  if (decision.kind !== 'join') return [];
-  const lost = [...members.values()]
-    .flatMap((list) => list ?? [])
-    .find(({ address, learner }) => address === ip && !learner);
-  if (!lost) return [];
-  const verdict = refuse('lost-member', {
-    evidence: `${lost.name} at ${ip}`,
-    what: `etcd has this host as a voter (${lost.name}), and the host does not have its data`,
-    hint: `if its disk is lost for good: \`k3s kubectl delete node ${node}\` on ${decision.via} removes the member, then run again`,
-  });
-  return [task('Make sure that etcd does not know this host from before', verdict, ALWAYS)];
-}
-
-/** What must hold on the way to, and at, the server that is joined through. */
-function beforeJoin(
-  viaName: string,
-  host: HostView,
-  ip: string,
-  servers: readonly HostView[],
-  ips: ReadonlyMap<string, string>,
-  vars: ServerVars,
-): readonly Task[] {
-  const via = servers.find(({ name }) => name === viaName);
-  if (!via) return [];
-  const tags = { tags: ['start'] };
-  return [
-    task(
-      'Reach the server to join',
-      portsOpen(host.name, via.name, ips.get(via.name) ?? via.address, [6443, 2379, 2380]),
-      tags,
-    ),
-    task('Be reached from the server to join', portsOpen(via.name, host.name, ip, [2379, 2380]), {
-      ...tags,
-      delegateTo: via,
-    }),
-    task("Remove this host's own half-joined member", noLeftoverAt(ip), { ...tags, delegateTo: via }),
-    task(
-      'Wait until all members of etcd vote',
-      waitFor({
-        what: 'every member of etcd to vote',
-        script: allVote(),
-        deadline: vars.k3s_start_timeout,
-        every: 2,
-      }),
-      { ...tags, delegateTo: via },
-    ),
-  ];
-}
-
-function votes(node: string, ip: string, deadline: number) {
-  return waitFor({ what: `${node} to be a voter of etcd`, script: isVoter(node, ip), deadline, every: 2 });
 }

@@ -1,7 +1,7 @@
 /**
- * k3s-start-stopped: starts the servers that are members of the cluster already and are stopped, all at once and without waiting. After
- * a loss of power no server gets ready before a majority runs, so to start them one after the other, waiting for each, would
- * wait for ever.
+ * k3s-start-stopped: starts the stopped servers that are members of the cluster, all at once and without waiting. After
+ * a power failure no server gets ready before a majority runs: starting them one by one, waiting for each, would never
+ * end.
  */
 import { defineRole } from '../../engine/index.ts';
 

@@ -6,7 +6,7 @@ import { hasCluster, k3sState } from '../k3s/state.ts';
 /** What it does. */
 export const stages: RoleStages<VarsSchema> = (stage) => [
   stage({
-    name: 'wake',
+    name: 'start',
     facts: () => ({ own: k3sState }),
     tasks: ({ facts: { own } }) => [
       task('Start a member that is stopped', unit('k3s', { active: true, noBlock: true }), {

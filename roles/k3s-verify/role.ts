@@ -1,4 +1,7 @@
-/** k3s-verify: the cluster as it should be at the end: every node ready, every server a voter and nobody else. Changes nothing. */
+/**
+ * k3s-verify: checks the finished cluster: every node is ready, and the voters are exactly the servers. Changes
+ * nothing.
+ */
 import { defineRole } from '../../engine/index.ts';
 import { vars } from './vars.ts';
 

@@ -51,18 +51,19 @@ function allReady(nodes: readonly string[], deadline: number) {
     deadline,
     every: 2,
     script: sh`
-hw_list=$(/usr/local/bin/k3s kubectl get nodes -o ${'jsonpath={range .items[*]}{.metadata.name} {.status.conditions[?(@.type=="Ready")].status} {.metadata.labels.kubernetes\\.io/arch}{"\\n"}{end}'} 2>&1) || {
+hw_list=$(/usr/local/bin/k3s kubectl get nodes -o ${'jsonpath={range .items[*]}{.metadata.name} {.status.conditions[?(@.type=="Ready")].status} {.metadata.labels.kubernetes\\.io/arch} {.status.conditions[?(@.type=="Ready")].message}{"\\n"}{end}'} 2>&1) || {
   printf '%s\n' "$hw_list" | tail -n 1; exit 1; }
 hw_bad=
 for hw_node in ${nodes}; do
-  case $(printf '%s\n' "$hw_list" | sed -n "s/^$hw_node //p") in
+  hw_found=$(printf '%s\n' "$hw_list" | sed -n "s/^$hw_node //p")
+  case $hw_found in
     'True '*) ;;
     '') hw_bad="$hw_bad$hw_node is no node of the cluster; " ;;
-    *) hw_bad="$hw_bad$hw_node is not ready; " ;;
+    *) hw_bad="$hw_bad$hw_node is not ready (\${hw_found#* * }); " ;;
   esac
 done
 [ -z "$hw_bad" ] || { echo "$hw_bad"; exit 1; }
-printf '%s\n' "$hw_list" | while read -r hw_node hw_ready hw_arch; do printf '%s (%s) ' "$hw_node" "$hw_arch"; done; echo`,
+printf '%s\n' "$hw_list" | while read -r hw_node hw_ready hw_arch hw_message; do printf '%s (%s) ' "$hw_node" "$hw_arch"; done; echo`,
   });
 }
 

@@ -1,8 +1,8 @@
 /**
  * The members of etcd as etcd itself knows them. k3s has no etcdctl; etcd's own JSON gateway listens on 127.0.0.1:2382
  * (`listen-client-http-urls` in server/db/etcd/config) and takes k3s's client certificate. A linearizable list is the
- * leader's list. Node objects lag behind and keep `EtcdIsVoter=True` of a server that is gone (k3s-observed.md), so they are
- * only asked in addition.
+ * leader's list. Node objects lag behind and keep `EtcdIsVoter=True` of a server that is gone (k3s-observed.md), so
+ * they are only asked in addition.
  */
 import { type Fact, fact, type Resource, type Script, sh, shellFunction } from '../../engine/index.ts';
 import { waitFor } from '../../engine/resources/wait.ts';
@@ -31,8 +31,8 @@ curl -sS --fail-with-body -m 5 --cacert $hw_tls/server-ca.crt --cert $hw_tls/cli
 );
 
 /**
- * `hw_members yes|no`: a line per member, `ID NAME ADDRESS learner|voter`, NAME `-` where it is empty. With yes the answer
- * is the leader's, and there is none without quorum.
+ * `hw_members yes|no`: a line per member, `ID NAME ADDRESS learner|voter`, NAME `-` where it is empty. With yes the
+ * answer is the leader's, and there is none without quorum.
  */
 export const hwMembers = shellFunction(
   'hw_members',
@@ -50,8 +50,9 @@ done`,
 );
 
 /**
- * `hw_yield_leader`: where this member leads etcd, lets another voter lead. A leader that stops hands its office on by itself,
- * yet when that fails the others wait out an election (5 s) in which nothing is answered. Failing here is no failure.
+ * `hw_yield_leader`: where this member leads etcd, makes another voter the leader. A leader that stops does so by
+ * itself. Where that fails, the others hold an election (5 s), and no request is answered meanwhile. A failure here is
+ * ignored.
  */
 export const hwYieldLeader = shellFunction(
   'hw_yield_leader',
@@ -86,8 +87,8 @@ ${hwMembers} yes`,
 });
 
 /**
- * `hw_ready ADDRESS`: asks /readyz of an API server with the admin certificate of this host; neither /ping nor an anonymous 401
- * proves that it is ready. Prints what is not.
+ * `hw_ready ADDRESS`: asks /readyz of an API server with the admin certificate of this host; neither /ping nor an
+ * anonymous 401 proves that it is ready. Prints the checks that fail.
  */
 export const hwReady = shellFunction(
   'hw_ready',
@@ -102,8 +103,7 @@ return 1`,
 );
 
 /**
- * A condition for a server, for a wait: every member of etcd has come up and votes. `except` is an address whose learner is
- * none of our concern.
+ * A condition for a wait on a server: every member of etcd has come up and votes, but for one at the address `except`.
  */
 export function allVote(except = ''): Script {
   return sh`
@@ -118,8 +118,8 @@ echo "$(printf '%s\n' "$hw_list" | grep -c .) members, all vote"`;
 }
 
 /**
- * A condition for a server: its API is ready, the leader lists it as a voter, and its Node says so too (the leader writes that
- * every 15 s; k3s-observed.md).
+ * A condition for a server: its API is ready, the leader lists it as a voter, and its Node says so too (the leader
+ * writes that every 15 s; k3s-observed.md).
  */
 export function isVoter(node: string, address: string): Script {
   return sh`
@@ -136,8 +136,8 @@ echo ${`${node} votes`}`;
 }
 
 /**
- * A condition for a server, before it is restarted: what would be left is a quorum. A server whose own etcd does not answer has
- * nothing to lose. With two servers there is no majority without either, so there the other must only be well.
+ * A condition for a server, before it is restarted: the others are a quorum. A server whose own etcd does not answer
+ * has nothing to lose. Of two servers neither is a quorum, so there the other must only be ready.
  */
 export function canBeSpared(address: string): Script {
   return sh`
@@ -158,22 +158,49 @@ echo "\${hw_ill}$hw_well of $((hw_n - 1)) other servers are ready, $hw_need need
 }
 
 /**
- * No half-joined member at `address`: one that was added for a host that never came up with it. For the server that the host
- * joins through, and only where the host has no etcd data of its own and does not run.
+ * `hw_leftovers ADDRESS`: prints the ids of half-joined members at an address where no etcd runs. A learner whose peer
+ * port is open is alive: it gets its data, and is promoted by the leader within 15 s.
+ */
+const hwLeftovers = shellFunction(
+  'hw_leftovers',
+  `
+hw_list=$(hw_members yes 2>/dev/null | sed -n "s/^\\([0-9]*\\) [^ ]* $(printf %s "$1" | sed 's/\\./\\\\./g') learner$/\\1/p")
+[ -n "$hw_list" ] || return 0
+case $(hw_reach tcp "$1" 2380) in *' open '*) ;; *) printf '%s\\n' "$hw_list" ;; esac`,
+  [hwMembers, hwReach],
+);
+
+/**
+ * No half-joined member at `address`: one that was added for a host that never came up with it. For the server that the
+ * host joins through. A member that runs is never removed.
  */
 export function noLeftoverAt(address: string): Resource {
-  const find = sh`${hwMembers} yes 2>/dev/null | sed -n ${`s/^\\([0-9]*\\) [^ ]* ${address.replaceAll('.', '\\.')} learner$/\\1/p`}`;
   return {
     kind: 'etcd-member',
     id: `none left over at ${address}`,
-    probe: sh`hw_left=$(${find}); echo "leftover=\${hw_left:-none}"`,
+    probe: sh`hw_left=$(${hwLeftovers} ${address} | tr "\\n" " "); echo "leftover=\${hw_left:-none}"`,
     wanted: { leftover: 'none' },
     change: () => sh`
-for hw_left in $(${find}); do
+for hw_left in $(${hwLeftovers} ${address}); do
   ${hwEtcd} cluster/member/remove "{\\"ID\\":\\"$hw_left\\"}" || exit
 done`,
     undo: { kind: 'none', why: 'the member never was one' },
   };
+}
+
+/**
+ * Was the member of a server removed from etcd behind its back? Its data is of no use any more: k3s started on it stays
+ * `activating` for ever (k3s-captures/71). True only where another server has the leader's list, and that has neither
+ * its name nor its address.
+ */
+export function wasRemoved(
+  own: { readonly server: string; readonly datastore: string; readonly member: string | undefined },
+  address: string,
+  lists: readonly (readonly EtcdMember[] | undefined)[],
+): boolean {
+  const list = lists.find((each) => each !== undefined && each.length > 0);
+  if (!list || own.datastore !== 'etcd' || own.member === undefined || own.server === 'active') return false;
+  return list.every((member) => member.name !== own.member && member.address !== address);
 }
 
 /** The ports between this host (called `from`) and `to` are not dropped on the way. */
@@ -185,7 +212,7 @@ export function portsOpen(from: string, to: string, address: string, ports: read
 hw_all=$(for hw_port in ${ports}; do ${hwReach} tcp ${address} $hw_port & done; wait)
 hw_bad=
 for hw_port in ${ports}; do
-  # Refused is as good: the packet arrived, and nobody listens yet.
+  # A refusal is proof too: the packet arrived, and no program listens yet.
   case $(printf '%s\n' "$hw_all" | grep -F ${`tcp ${address} `}"$hw_port ") in
     *" $hw_port dropped"* | *" $hw_port rejected"*) hw_bad="\${hw_bad:+$hw_bad, }$hw_port/tcp" ;;
   esac

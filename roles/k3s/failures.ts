@@ -13,12 +13,15 @@ export interface StartFailure {
   readonly pattern: string;
   /** Further lines that {@link what} reads, in the same subset: only lines that some pattern matches leave the host. */
   readonly details?: string;
-  /** True where trying again cannot help: waiting ends at once. k3s itself tries again every 5 s, for ever. */
+  /** True where another try cannot help: waiting ends at once. k3s itself tries again every 5 s, for ever. */
   readonly permanent: boolean;
   /** The cause, as one sentence; gets what the pattern's groups matched. */
   what(groups: readonly string[], log: string): string;
   readonly hint: string;
 }
+
+/** What k3s says, at level=info, before it waits for ever on the data of a removed member. One more start rejoins. */
+export const REJOIN = 'please restart k3s to rejoin the cluster';
 
 /** Every known failure. The first that matches the log is meant. */
 export const startFailures: readonly StartFailure[] = [
@@ -104,12 +107,19 @@ export const startFailures: readonly StartFailure[] = [
     hint: 'finish or stop the join of the other server; etcd drops a member that never came up after 5 minutes, then run again',
   },
   {
+    name: 'removed member',
+    pattern: REJOIN,
+    permanent: false,
+    what: () => 'this server was removed from etcd, and k3s must be started once more to rejoin',
+    hint: 'run again: the next start of k3s moves the data of the removed member aside and joins anew',
+  },
+  {
     name: 'other cluster',
     pattern: 'cluster ID mismatch',
     permanent: false,
     what: () => 'the etcd data on this host belongs to another cluster than its peers',
     hint:
-      'after a restore or cluster reset the other servers must forget their data: stop k3s here, move ' +
+      'after a restore or cluster reset the other servers must drop their data: stop k3s here, move ' +
       '/var/lib/rancher/k3s/server/db away, and run again',
   },
   {
@@ -189,7 +199,7 @@ function flagOfMismatch(name: string): string {
 
 /** The cause and remedy in a unit's log, or undefined when it says nothing we know. */
 export function explainStart(log: string): Explanation | undefined {
-  // The latest words count: an earlier start may have failed for a reason that is mended by now.
+  // The latest words count: the reason of an earlier failure may be gone by now.
   let best: { at: number; failure: StartFailure; groups: readonly string[] } | undefined;
   for (const failure of startFailures) {
     for (const match of log.matchAll(new RegExp(failure.pattern, 'g'))) {
@@ -200,18 +210,21 @@ export function explainStart(log: string): Explanation | undefined {
   return best && { what: best.failure.what(best.groups, log), hint: best.failure.hint };
 }
 
-/** One extended regular expression of all failures. */
+/** An extended regular expression of all failures. */
 export const knownFailures = startFailures.map(({ pattern }) => pattern).join('|');
 
-/** One of all lines of a unit's log that may say why it does not start. */
-export const tellingLines = [
+/**
+ * An extended regular expression of the log lines that may say why a unit does not start. No other line leaves the
+ * host.
+ */
+export const relevantLines = [
   knownFailures,
   ...startFailures.flatMap(({ details }) => details ?? []),
   'level=fatal',
   'Shutdown request received',
 ].join('|');
 
-/** One extended regular expression of all failures that time does not mend, for the host to stop waiting by. */
+/** An extended regular expression of all permanent failures: where the log matches, the host stops waiting. */
 export const permanentFailures = startFailures
   .filter(({ permanent }) => permanent)
   .map(({ pattern }) => pattern)

@@ -1,6 +1,6 @@
 /**
- * The settings of k3s (`k3s server --help`, v1.36): which an agent knows too, which must be the same on all servers, which we
- * set ourselves.
+ * The settings of k3s (`k3s server --help`, v1.36): which an agent knows too, which must be the same on all servers,
+ * which we set ourselves.
  */
 import { didYouMean } from '../../engine/errors.ts';
 import { listOf, type Settings } from './state.ts';
@@ -56,8 +56,8 @@ const OURS: Readonly<Record<string, string>> = {
 };
 
 /**
- * What must be the same on all servers, with k3s's defaults (k3s-ha-facts.md, section 2). The value is what an unset one
- * counts as.
+ * What must be the same on all servers, with k3s's defaults (k3s-ha-facts.md, section 2). The value is what an unset
+ * one counts as.
  */
 export const criticalFlags: Readonly<Record<string, unknown>> = {
   'agent-token-file': '',
@@ -95,7 +95,9 @@ export interface BadSetting {
   readonly hint: string;
 }
 
-/** Keys of `k3s_config` that k3s does not know (a server would ignore them silently), or that are not the user's to set. */
+/**
+ * Keys of `k3s_config` that k3s does not know (a server would ignore them silently), or that are not the user's to set.
+ */
 export function badSettings(config: Settings): readonly BadSetting[] {
   return Object.keys(config).flatMap((key): BadSetting[] => {
     const instead = OURS[bare(key)];

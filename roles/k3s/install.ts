@@ -1,4 +1,4 @@
-/** The tasks that bring k3s onto a node without starting it: binary, images, links. */
+/** The tasks that install k3s on a node without starting it: binary, images, links. */
 import { type Resource, refuse, sh, type Task, type TaskOptions, task, UserError } from '../../engine/index.ts';
 import { copy } from '../../engine/resources/copy.ts';
 import { directory } from '../../engine/resources/directory.ts';
@@ -20,7 +20,7 @@ export interface InstallContext {
   readonly arch: Architecture;
   readonly release: Release;
   readonly state: K3sState;
-  /** How tasks that a running k3s must take up are scheduled: their handler. */
+  /** The handler of changes that a running k3s needs a restart for. */
   readonly restart: Pick<TaskOptions, 'notify'>;
 }
 
@@ -39,8 +39,8 @@ export function installTasks(context: InstallContext): readonly Task[] {
   return [
     task('Install the k3s binary', binary(context, arch), { ...restart, tags: ['binary'] }),
     ...LINKS.map((name) =>
-      task(`Call k3s as ${name} too`, link({ path: `/usr/local/bin/${name}`, target: 'k3s' }), {
-        // As the official installer does: a command of the host's own is left alone.
+      task(`Link ${name} to k3s`, link({ path: `/usr/local/bin/${name}`, target: 'k3s' }), {
+        // As the official installer does: a command that the host has already stays.
         when: !state.taken.includes(name),
         tags: ['binary'],
       }),
@@ -65,7 +65,7 @@ function binary({ vars, release, restart: _, ...rest }: InstallContext, arch: ke
       path: BINARY,
       from: vars.k3s_binary.replaceAll('{suffix}', suffix),
       mode: '0755',
-      // A file does not tell its version from here: it may be for another architecture.
+      // The version of the file is not known here: it may be for another architecture.
       validate: (candidate) => sh`
 hw_is=$(${candidate} --version 2>&1 | sed -n '1s/^k3s version \([^ ]*\).*/\1/p')
 [ "$hw_is" = ${vars.k3s_version} ] || {

@@ -41,7 +41,10 @@ export interface ReleaseChoice {
   readonly k3s_mirror: string;
 }
 
-/** `hw_get URL`: prints what is there, all or nothing. `hw_location URL`: prints where it redirects to. With curl or wget. */
+/**
+ * `hw_get URL`: prints what is there, all or nothing. `hw_location URL`: prints where it redirects to. With curl or
+ * wget.
+ */
 const hwGet = shellFunction(
   'hw_get',
   `
@@ -59,8 +62,8 @@ else echo 'there is neither curl nor wget yet' >&2; return 127; fi`,
 );
 
 /**
- * The release, as one host finds it. `follow`: where a channel is chosen and this host has resolved it before, that is the
- * answer, even if the channel has moved since; so one server resolves a channel, and all others get the same.
+ * The release, as one host finds it. `follow`: where a channel is chosen and this host has resolved it before, that is
+ * the answer, even if the channel has moved since; so one server resolves a channel, and all others get the same.
  */
 export function release(choice: ReleaseChoice, follow: boolean): Fact<Release> {
   const { k3s_channel: channel = '', k3s_channel_url, k3s_mirror } = choice;
@@ -138,7 +141,7 @@ export function releaseUrl(mirror: string, version: string, name: string): strin
 }
 
 /** The answer that counts: the first server's, in the inventory's order, that found one. */
-export function chosen(servers: readonly HostView[], found: ReadonlyMap<string, Release>): Release {
+export function chosenRelease(servers: readonly HostView[], found: ReadonlyMap<string, Release>): Release {
   const answers = servers.flatMap((server) => found.get(server.name) ?? []);
   return answers.find(({ ok }) => ok) ?? answers[0] ?? { ok: false, why: 'no server could be asked' };
 }

@@ -1,13 +1,13 @@
 /**
  * Starting and restarting k3s. `systemctl start` of a server blocks until etcd has a quorum, so units are started with
- * `--no-block` and watched under a deadline of our own; ready is what /readyz says to the admin certificate; and when it fails,
- * the unit's own last words are translated.
+ * `--no-block` and watched until a deadline. A server is ready when /readyz says so to the admin certificate. A failure
+ * is explained from the unit's log.
  */
 import { type Resource, type Script, sh, shellFunction } from '../../engine/index.ts';
 import { quote } from '../../engine/script.ts';
 import { DATA, hwReady, hwYieldLeader } from './etcd.ts';
-import { explainStart, knownFailures, permanentFailures, tellingLines } from './failures.ts';
-import { relayed } from './vip.ts';
+import { explainStart, knownFailures, permanentFailures, REJOIN, relevantLines } from './failures.ts';
+import { withApiRelay } from './vip.ts';
 
 /** Which unit, and how long it may take. */
 export interface StartOptions {
@@ -15,8 +15,8 @@ export interface StartOptions {
   /** Seconds until it must be ready. */
   readonly deadline: number;
   /**
-   * Stop the unit when it fails before it has data of its own: a join that goes on failing adds a half-joined member to etcd
-   * again and again, which keeps all others from joining.
+   * Stop the unit when it fails before it has data of its own. A failing join adds a half-joined member to etcd again
+   * and again, which keeps all others from joining.
    */
   readonly stopWhenJoinFails?: boolean;
 }
@@ -24,7 +24,10 @@ export interface StartOptions {
 /** The unit of a kind of node. */
 export const unitOf = (kind: 'server' | 'agent'): string => (kind === 'server' ? 'k3s' : 'k3s-agent');
 
-/** `hw_server_ready`: is the unit active and its API ready? `hw_agent_ready`: and its kubelet healthy? Print what is not. */
+/**
+ * `hw_server_ready`: is the unit active and its API ready? `hw_agent_ready`: and its kubelet healthy? Print what is
+ * not.
+ */
 const hwServerReady = shellFunction(
   'hw_server_ready',
   `
@@ -43,16 +46,16 @@ hw_text=$(curl -sS -m 3 http://127.0.0.1:10248/healthz 2>&1)
 const readyFunction = (kind: 'server' | 'agent') => (kind === 'server' ? hwServerReady : hwAgentReady);
 
 /**
- * `hw_watch UNIT READY DEADLINE SINCE OLD`: waits until READY holds for an invocation other than OLD. Ends at once when the log
- * since SINCE has words that time does not mend. Prints what it sees; the telling lines of the log go to stderr.
+ * `hw_watch UNIT READY DEADLINE SINCE OLD`: waits until READY holds for an invocation other than OLD. Ends at once when
+ * the log since SINCE has a permanent failure. Prints what it sees; the relevant lines of the log go to stderr.
  */
 const hwWatch = shellFunction(
   'hw_watch',
   `
-hw_telling=${quote(tellingLines)}
+hw_relevant=${quote(relevantLines)}
 hw_permanent=${quote(permanentFailures)}
 hw_known=${quote(knownFailures)}
-read -r hw_now hw_rest </proc/uptime; hw_start=\${hw_now%.*} hw_said= hw_last=0
+read -r hw_now hw_rest </proc/uptime; hw_start=\${hw_now%.*} hw_said= hw_last=0 hw_again=
 while :; do
   hw_text=$($2 2>&1); hw_rc=$?; hw_seen=$(printf '%s\\n' "$hw_text" | tail -n 1)
   if [ $hw_rc = 0 ] && [ "$(systemctl show -p InvocationID --value -- $1.service)" = "$5" ]; then hw_rc=1 hw_seen='still stopping'; fi
@@ -61,9 +64,13 @@ while :; do
   if [ "$hw_seen" != "$hw_said" ] || [ $((hw_waited - hw_last)) -ge 15 ]; then
     echo "last seen after $hw_waited s: $hw_seen"; hw_said=$hw_seen hw_last=$hw_waited
   fi
-  hw_log=$(journalctl -u $1.service --since "@$4" -o cat --no-pager 2>/dev/null | grep -E "$hw_telling" | cut -c1-700 | tail -n 30)
+  hw_log=$(journalctl -u $1.service --since "@$4" -o cat --no-pager 2>/dev/null | grep -E "$hw_relevant" | cut -c1-700 | tail -n 30)
   if printf '%s\\n' "$hw_log" | grep -q -E "$hw_permanent"; then break; fi
-  # Words that nobody knows, said again and again, will not change either.
+  if [ -z "$hw_again" ] && printf '%s\\n' "$hw_log" | grep -q -F ${quote(REJOIN)}; then
+    echo 'it was removed from etcd: k3s is started once more to rejoin'
+    hw_again=yes; systemctl restart --no-block $1.service
+  fi
+  # An unknown failure that is logged again and again is permanent too.
   hw_words=$(printf '%s\\n' "$hw_log" | grep level=fatal | grep -v -E "$hw_known" | sed 's/^time="[^"]*" //' | tail -n 5)
   if [ "$(printf '%s\\n' "$hw_words" | grep -c .)" = 5 ] && [ "$(printf '%s\\n' "$hw_words" | sort -u | grep -c .)" = 1 ]; then
     echo 'hw: failed five times with the same words' >&2; break
@@ -131,16 +138,58 @@ esac`,
   };
 }
 
-/** Seconds that what belongs to a restart takes beyond the restart itself. */
-const AROUND = 180;
+/**
+ * A join that goes on failing, stopped. One that has its data meanwhile is left to finish: stopped and removed from
+ * etcd, it would have to be wiped.
+ */
+export function failingJoinStopped(): Resource {
+  const unit = unitOf('server');
+  const hasData = sh`[ -d ${DATA}/server/db/etcd/member/wal ]`;
+  return {
+    kind: 'k3s',
+    id: 'no failing join',
+    probe: sh`
+case $(systemctl show -p ActiveState --value -- ${unit}.service) in
+  active|activating|reloading) if ${hasData}; then echo failing=no; else echo failing=yes; fi ;;
+  *) echo failing=no ;;
+esac`,
+    wanted: { failing: 'no' },
+    change: () => sh`
+systemctl stop ${unit}.service || exit
+! ${hasData} || systemctl start --no-block ${unit}.service`,
+    undo: { kind: 'none', why: 'the join did not come to an end' },
+  };
+}
 
-/** For a handler: k3s restarted and ready again. Where this server has the virtual IP, another one answers at it meanwhile. */
+/** The etcd data of a removed member, out of the way: where k3s itself puts it when it finds its own tombstone. */
+export function removedDataAside(): Resource {
+  const etcd = `${DATA}/server/db/etcd`;
+  return {
+    kind: 'k3s',
+    id: 'no data of a removed member',
+    probe: sh`
+if [ -d ${etcd}/member/wal ] && [ ! -e ${etcd}/tombstone ]; then echo data=present; else echo data=absent; fi`,
+    wanted: { data: 'absent' },
+    change: () => sh`
+! systemctl -q is-active ${unitOf('server')}.service || { echo 'k3s runs' >&2; exit 1; }
+mv ${etcd} "${DATA}/server/db/etcd-backup-$(date +%s)"`,
+    undo: { kind: 'none', why: 'etcd does not know this member any more' },
+  };
+}
+
+/** Seconds for what happens around a restart: the relay, and the hand-over of the leadership. */
+const RESTART_OVERHEAD = 180;
+
+/**
+ * For a handler: restarts k3s and waits until it is ready. Where this server has the virtual IP, another answers
+ * meanwhile.
+ */
 export function k3sRestarted(
   options: StartOptions,
   vip?: { readonly address: string; readonly node: string; readonly ip: string },
 ): Resource {
   const unit = unitOf(options.kind);
-  const timeout = options.deadline + AROUND;
+  const timeout = options.deadline + RESTART_OVERHEAD;
   const restart = sh`
 ${options.kind === 'server' ? hwYieldLeader : sh`:`}
 ${watched(
@@ -154,7 +203,7 @@ systemctl daemon-reload && systemctl restart --no-block ${unit}.service || exit`
     id: `restart ${unit}`,
     probe: sh``,
     wanted: {},
-    change: () => (vip ? relayed(vip.address, vip, timeout, restart) : restart),
+    change: () => (vip ? withApiRelay(vip.address, vip, timeout, restart) : restart),
     undo: { kind: 'none', why: 'a restart cannot be taken back' },
     verify: 'exit code',
     timeout,

@@ -1,4 +1,6 @@
-/** What of k3s is on a host already: binary, unit, data, settings. Read before every decision; nothing here is changed. */
+/**
+ * What of k3s is on a host already: binary, unit, data, settings. Read before every decision; nothing here is changed.
+ */
 
 import { type Fact, fact, Script, sh } from '../../engine/index.ts';
 import { yaml } from '../../engine/lazy-packages.ts';
@@ -18,13 +20,19 @@ export interface K3sState {
   readonly datastore: Datastore;
   /** True where the server was removed from its cluster: its etcd data goes at the next start, and it joins anew. */
   readonly removed: boolean;
+  /** The name of its etcd member, `server-1-91e52f96`; undefined where it never had one. */
+  readonly member: string | undefined;
   /** sha256 of the CA that signs the servers' certificates: tells one cluster from another. Undefined without one. */
   readonly ca: string | undefined;
   /** systemd's ActiveState of k3s.service and k3s-agent.service; `absent` where there is no such unit. */
   readonly server: UnitState;
   readonly agent: UnitState;
-  /** Is the unit that is there written by us? */
+  /** Is the unit that is there written by us? True where there is none. */
   readonly ours: boolean;
+  /** Whose config.yaml is there? */
+  readonly config: 'none' | 'ours' | 'foreign';
+  /** sha256 of the CA of the cluster that this host is, or was, an agent of. Undefined where it never was one. */
+  readonly agentCa: string | undefined;
   /** The name of the node: what config says, or the host name, in lower case as k3s has it. */
   readonly node: string;
   /** Where config.yaml says to join; undefined where it does not. */
@@ -54,6 +62,7 @@ elif { hw_config; hw_unit k3s; } | grep -q -e 'datastore-endpoint' -e 'K3S_DATAS
 elif [ -e $hw_db/state.db ]; then echo datastore=sqlite
 else echo datastore=none; fi
 [ -e $hw_db/etcd/tombstone ] && echo removed=yes
+[ -s $hw_db/etcd/name ] && echo "member=$(head -n 1 $hw_db/etcd/name)"
 [ -e ${DATA}/server/tls/server-ca.crt ] && echo "ca=$(sha256sum <${DATA}/server/tls/server-ca.crt | cut -d' ' -f1)"
 for hw_name in k3s k3s-agent; do
   hw_shown=$(systemctl show -p LoadState,ActiveState -- $hw_name.service 2>/dev/null)
@@ -70,6 +79,11 @@ for hw_name in k3s k3s-agent; do
   case $hw_line in ${MARK}*) ;; *) hw_ours=no ;; esac
 done
 echo ours=$hw_ours
+if [ -e /etc/rancher/k3s/config.yaml ]; then
+  hw_line=; IFS= read -r hw_line </etc/rancher/k3s/config.yaml
+  case $hw_line in ${MARK}*) echo config=ours ;; *) echo config=foreign ;; esac
+fi
+[ -e ${DATA}/agent/server-ca.crt ] && echo "agent_ca=$(sha256sum <${DATA}/agent/server-ca.crt | cut -d' ' -f1)"
 hw_node=$(hw_setting node-name)
 ${hwKv} node "$(printf %s "\${hw_node:-$(uname -n)}" | tr '[:upper:]' '[:lower:]')"
 ${hwKv} joins "$(hw_setting server)"
@@ -87,10 +101,13 @@ echo complete=yes`,
       version: state['version'] || undefined,
       datastore: (state['datastore'] ?? 'none') as Datastore,
       removed: state['removed'] === 'yes',
+      member: state['member'] || undefined,
       ca: state['ca'],
       server: (state['unit.k3s'] ?? 'absent') as UnitState,
       agent: (state['unit.k3s-agent'] ?? 'absent') as UnitState,
       ours: state['ours'] !== 'no',
+      config: (state['config'] ?? 'none') as K3sState['config'],
+      agentCa: state['agent_ca'],
       node: state['node'] ?? '',
       joins: state['joins'] || undefined,
       taken: LINKS.filter((name) => state[`taken.${name}`] === 'yes'),
@@ -100,10 +117,13 @@ echo complete=yes`,
     version: undefined,
     datastore: 'none',
     removed: false,
+    member: undefined,
     ca: undefined,
     server: 'absent',
     agent: 'absent',
     ours: true,
+    config: 'none',
+    agentCa: undefined,
     node: 'node-1',
     joins: undefined,
     taken: [],
@@ -128,7 +148,9 @@ const SECRET_SETTINGS = 'token|agent-token|etcd-s3-access-key|etcd-s3-secret-key
 
 const FILE_SEPARATOR = '--- heartwood ---';
 
-/** What k3s on a host is set to, secrets left out: config.yaml, config.yaml.d, and the flags and variables of its unit. */
+/**
+ * What k3s on a host is set to, secrets left out: config.yaml, config.yaml.d, and the flags and variables of its unit.
+ */
 export const k3sSettings: Fact<Settings> = settingsFact('k3s settings', ['config.yaml', 'config.yaml.d/*.yaml']);
 
 /** The same without config.yaml.d: what is lost when config.yaml and the unit are written anew. */

@@ -1,6 +1,6 @@
 /**
- * The cluster's token: made once, on the first server, kept root-only, read from there by the nodes that join, as a Secret. It
- * is in no argv, no environment and no log; config.yaml names the file it is in.
+ * The cluster's token. It is made once, on the first server, readable by root only. The nodes that join read it from
+ * there, as a Secret. It is in no argv, no environment and no log; config.yaml names its file.
  */
 
 import { type Fact, fact, type HostView, type Resource, Secret, sh } from '../../engine/index.ts';
@@ -25,7 +25,7 @@ function secretFile(name: string, path: string): Fact<Secret | undefined> {
       if (exitCode !== 0) throw new Error(`${path} could not be read`);
       const token = stdout.trim();
       if (!token) return undefined;
-      // The password alone is the secret, wherever it shows.
+      // The password alone is masked too, wherever it appears.
       new Secret(passwordOf(token));
       return new Secret(token);
     },
@@ -52,7 +52,7 @@ export function firstToken(
 }
 
 /** What is known when a node's token is decided. */
-export interface TokenKnowledge {
+export interface TokenSources {
   /** `k3s_token`. */
   readonly given: Secret | undefined;
   /** What the node has already. */
@@ -64,10 +64,10 @@ export interface TokenKnowledge {
 }
 
 /**
- * The node's token file. The cluster's token wins over all: in its full form, by which a joining node checks the CA of the
- * server it talks to. A node that has the right password already keeps its file.
+ * The node's token file. The cluster's token wins over all: in its full form, by which a joining node checks the CA of
+ * the server it talks to. A node that has the right password already keeps its file.
  */
-export function tokenFile({ given, own, cluster, begins }: TokenKnowledge): Resource {
+export function tokenFile({ given, own, cluster, begins }: TokenSources): Resource {
   const known = cluster ? (own && sameToken(own, cluster) ? own : cluster) : (given ?? own);
   if (known) return file({ path: TOKEN_FILE, content: new Secret(`${known.reveal()}\n`), mode: '0600' });
   if (begins) {
@@ -81,16 +81,16 @@ head -c 16 /dev/urandom | od -An -v -tx1 | tr -d ' \\n' >$hw_new && echo >>$hw_n
     );
   }
   return unavailable(
-    sh`echo 'no server of the inventory has a cluster to join' >&2; exit 1`,
+    sh`echo 'no server that was reached has the token of a cluster' >&2; exit 1`,
     { id: 'token of the cluster', creates: TOKEN_FILE },
     {
-      what: 'no server of the inventory has a cluster to join yet',
-      hint: 'run without --limit, so that the first server begins one',
+      what: 'no server that was reached has the token of a cluster',
+      hint: 'bring the servers back, then run again',
     },
   );
 }
 
-/** A task that cannot be carried out yet: check mode lists it, a real run fails here and says why. */
+/** A task that cannot be done yet: check mode lists it, a real run fails here and says why. */
 export function unavailable(
   script: Parameters<typeof command>[0],
   options: CommandOptions,

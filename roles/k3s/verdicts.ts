@@ -19,7 +19,10 @@ export function settingsVerdict(config: Settings): Verdict {
   });
 }
 
-/** Has the release the files for this architecture, by its lists of checksums? A mirror may have some architectures only. */
+/**
+ * Has the release the files for this architecture, by its lists of checksums? A mirror may have some architectures
+ * only.
+ */
 export function filesVerdict(release: Release, arch: Architecture, vars: NodeVars): Verdict {
   if (!release.ok || arch === 'other' || vars.k3s_binary !== undefined) return pass('k3s-files', 'not looked for');
   const names = [`k3s${releaseNames[arch].suffix}`, ...(vars.k3s_airgap_images ? [imagesName(arch)] : [])];

@@ -1,10 +1,9 @@
 /**
- * The virtual IP of the API on a host: who has it, and who answers at it while its holder restarts.
+ * The virtual IP of the API on a host: which host has it, and which one answers at it while that host restarts.
  *
- * Moving the address for a restart costs clients more than the restart does: what is in flight at that moment is reset, since
- * the new holder knows nothing of those connections. So the address stays, and new connections to it are passed on to another
- * server from before the restart until after it. The kernel's connection tracking keeps each connection where it began: those
- * of before end here before k3s stops, those of the time between end there.
+ * Moving the address costs clients more than the restart does: the new holder does not know the open connections and
+ * resets them. So the address stays. From before the restart until after it, new connections go on to another server.
+ * The kernel's connection tracking keeps each connection where it began.
  */
 import { type Fact, fact, Script, sh, shellFunction } from '../../engine/index.ts';
 import { isInNetwork } from '../../engine/ip-address.ts';
@@ -17,7 +16,7 @@ export const KUBE_VIP = 'kube-vip-ds';
 /** The lease by which kube-vip's pods agree who has the address: kube-vip's own default name. */
 export const LEASE = 'plndr-cp-lock';
 
-/** `hw_has_vip ADDRESS`: has kube-vip put the address on this host? (Not on loopback: that is {@link relayed}'s.) */
+/** `hw_has_vip ADDRESS`: has kube-vip put the address on this host? On loopback it is {@link withApiRelay}'s. */
 export const hwHasVip = shellFunction('hw_has_vip', `ip -4 -o addr show | grep -v ' lo ' | grep -qF " $1/"`);
 
 /** `hw_other_server IP`: prints the address of a server that is ready, not the one at IP. */
@@ -40,8 +39,9 @@ curl -sS -f -m 3 --cacert $hw_tls/server-ca.crt --cert $hw_tls/client-admin.crt 
 );
 
 /**
- * `hw_keep_lease NODE SERVER`: renews the lease on behalf of this node's kube-vip, which follows this node's own API and so
- * can't while k3s restarts. Should we be cut off, it runs out by itself, and another server takes the address as after any loss.
+ * `hw_keep_lease NODE SERVER`: renews the lease for this node's kube-vip, which follows this node's API and cannot do
+ * it while k3s restarts. Where we are cut off, the lease runs out, and another server takes the address as after any
+ * loss.
  */
 const hwKeepLease = shellFunction(
   'hw_keep_lease',
@@ -55,7 +55,7 @@ done`,
   [hwLease],
 );
 
-/** `hw_renews`: does kube-vip renew the lease by itself again, through this host's API? Times of ours end in .000000. */
+/** `hw_renews`: does kube-vip renew the lease again, through this host's API? Times that we wrote end in .000000. */
 const hwRenews = shellFunction(
   'hw_renews',
   `
@@ -64,13 +64,16 @@ case $hw_at in ''|*.000000Z) return 1 ;; esac`,
   [hwLease],
 );
 
-/** Where new connections to the address are sent on. A chain of its own, so that it goes without knowing where to. */
+/** The chain that sends new connections on. It can be removed without knowing where they go. */
 const CHAIN = 'HEARTWOOD-RELAY';
 
-/** Rules of the relay, as `TABLE CHAIN MATCH`: those that send new connections on, and those that let them pass. */
-const sends = (address: string) =>
+/**
+ * Rules of the relay, as `TABLE CHAIN MATCH`: {@link redirectRules} send new connections on, {@link allowRules} let
+ * them pass.
+ */
+const redirectRules = (address: string) =>
   ['PREROUTING', 'OUTPUT'].map((chain) => `nat ${chain} -d ${address} -p tcp --dport 6443 -j ${CHAIN}`);
-const lets = (address: string) => [
+const allowRules = (address: string) => [
   `nat POSTROUTING -p tcp -m conntrack --ctstate DNAT --ctorigdst ${address} --ctorigdstport 6443 -j MASQUERADE`,
   `filter FORWARD -p tcp -m conntrack --ctstate DNAT --ctorigdst ${address} --ctorigdstport 6443 -j ACCEPT`,
 ];
@@ -78,20 +81,20 @@ const lets = (address: string) => [
 const iptables = (verb: '-I' | '-D', rules: readonly string[]): string[] =>
   rules.map((rule) => rule.replace(/^(\S+) (\S+)/, `iptables -w -t $1 ${verb} $2`));
 
-/** Seconds that connections have to end that are open when new ones begin to go elsewhere, or cease to. */
+/** Seconds for open connections to end, after new ones go elsewhere and again after they come back. */
 const DRAIN = 2;
 
-/** Seconds that kube-vip has to be back after the restart, or another server to take the address where k3s is not. */
+/** Seconds for kube-vip to be back after the restart; where k3s is not back, for another server to take the address. */
 const SETTLE = 60;
 
 /** Seconds between two announcements of the address by kube-vip (its vip_arpRate), and one more. */
 const ANNOUNCE = 4;
 
 /**
- * `restart`, a script that ends with 0 when k3s is ready again; where this host has the address, with another server answering
- * at it meanwhile. The host ends the relay by itself after `seconds`, should we be cut off.
+ * Runs `restart`, which ends with 0 when k3s is ready again. Where this host has the address, another server answers at
+ * it meanwhile. Where we are cut off, the host ends the relay by itself after `seconds`.
  */
-export function relayed(
+export function withApiRelay(
   address: string,
   self: { readonly node: string; readonly ip: string },
   seconds: number,
@@ -102,13 +105,13 @@ export function relayed(
   const on = [
     `iptables -w -t nat -N ${CHAIN}`,
     `iptables -w -t nat -A ${CHAIN} -p tcp -j DNAT --to-destination "$hw_to:6443"`,
-    ...iptables('-I', [...lets(address), ...sends(address)]),
+    ...iptables('-I', [...allowRules(address), ...redirectRules(address)]),
     `ip addr replace ${address}/32 dev lo valid_lft ${seconds} preferred_lft ${seconds}`,
   ];
   const off = [
-    ...iptables('-D', sends(address)),
+    ...iptables('-D', redirectRules(address)),
     `sleep ${DRAIN}`,
-    ...iptables('-D', lets(address)),
+    ...iptables('-D', allowRules(address)),
     `iptables -w -t nat -F ${CHAIN}`,
     `iptables -w -t nat -X ${CHAIN}`,
     `ip addr del ${address}/32 dev lo`,
@@ -151,12 +154,12 @@ ${disarmRevert(id)}
 exit $hw_rc`;
 }
 
-/** Does this host have the address, and who answers for it on the network? */
+/** What a host sees of the virtual address. */
 export interface VipObservation {
   readonly holds: boolean;
   /** Interfaces on whose own network the address is. */
   readonly ifaces: readonly string[];
-  /** The interface of the default route, which kube-vip takes when it is told none. */
+  /** The interface of the default route, which kube-vip takes by default. */
   readonly defaultIface: string | undefined;
   /** The link address that answers for it, lower case; undefined where nobody does. */
   readonly answeredBy: string | undefined;
@@ -164,7 +167,10 @@ export interface VipObservation {
   readonly macs: readonly string[];
 }
 
-/** What a host sees of a virtual address. Any packet to it makes the kernel ask for its link address; the answer is kept. */
+/**
+ * Observes a virtual address. Any packet to it makes the kernel look up its link address; the answer is read
+ * afterwards.
+ */
 export function vipObservation(address: string): Fact<VipObservation> {
   return fact({
     name: 'virtual IP',
@@ -176,7 +182,7 @@ fi
 ip -4 -o addr show | sed 's/^[0-9]*: \\([^ ]*\\) *inet \\([0-9.\\/]*\\).*/addr \\1 \\2/'
 ip -4 route show default | sed -n 's/.* dev \\([^ ]*\\).*/default \\1/p' | head -n 1
 ip -o link show | sed -n 's,.*link/ether \\([^ ]*\\).*,mac \\1,p'`,
-    parse: ({ stdout }) => parseSight(address, stdout),
+    parse: ({ stdout }) => parseObservation(address, stdout),
     example: {
       holds: false,
       ifaces: ['eth0'],
@@ -187,7 +193,7 @@ ip -o link show | sed -n 's,.*link/ether \\([^ ]*\\).*,mac \\1,p'`,
   });
 }
 
-function parseSight(address: string, output: string): VipObservation {
+function parseObservation(address: string, output: string): VipObservation {
   const lines = output.split('\n').map((line) => line.split(' '));
   const after = (word: string): string | undefined => lines.find(([kind]) => kind === word)?.[1];
   const ifaces = lines.flatMap(([kind, iface = '', cidr = '']) =>

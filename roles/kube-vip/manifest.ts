@@ -1,4 +1,7 @@
-/** kube-vip's objects, from variables: rendered from templates/kube-vip, read back as YAML. Pure but for reading the templates. */
+/**
+ * kube-vip's objects, from variables: rendered from templates/kube-vip, read back as YAML. Pure but for reading the
+ * templates.
+ */
 
 import { type Infer, UserError } from '../../engine/index.ts';
 import { yaml } from '../../engine/lazy-packages.ts';

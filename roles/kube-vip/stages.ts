@@ -14,6 +14,7 @@ import {
 } from '../../engine/index.ts';
 import { kubernetesObject } from '../../engine/resources/kubernetes.ts';
 import { waitFor } from '../../engine/resources/wait.ts';
+import { remedyFor, workloadStatus } from '../../engine/resources/workload-status.ts';
 import { nodesOf, serversOf } from '../cluster/groups.ts';
 import { network, nodeIps } from '../cluster/network.ts';
 import { DATA, hwReady } from '../k3s/etcd.ts';
@@ -28,25 +29,33 @@ const KUBECTL = sh`/usr/local/bin/k3s kubectl`;
 /** An address for documentation, where the variable is unset and nothing is asked in earnest. */
 const NONE = '192.0.2.254';
 
+/** The pods that hold the address. */
+const WORKLOAD = {
+  kind: 'DaemonSet',
+  name: KUBE_VIP,
+  namespace: 'kube-system',
+  podLabels: { 'app.kubernetes.io/name': KUBE_VIP },
+};
+
 type Context = AskContext<KubeVipVars>;
 
 /** What must hold before anything is changed anywhere. */
 export const checks: RoleChecks<typeof vars> = (checks) =>
   checks({
-    facts: asked,
+    facts: sharedFacts,
     verdicts: ({ facts, vars, host, ...context }) => {
       const address = vars.kube_vip_address;
       if (address === undefined) return [];
-      const absent = serversOf(context).filter(({ name }) => !facts.sights.has(name));
+      const absent = serversOf(context).filter(({ name }) => !facts.observations.has(name));
       const nodes = nodeIps(nodesOf(context), facts.networks);
       return [
         freeVerdict(
           address,
-          facts.sights,
+          facts.observations,
           absent.map(({ name }) => name),
           nodes,
         ),
-        ...modeVerdicts(vars, address, facts.sights),
+        ...modeVerdicts(vars, address, facts.observations),
       ];
     },
   });
@@ -55,17 +64,17 @@ export const checks: RoleChecks<typeof vars> = (checks) =>
 export const stages: RoleStages<typeof vars> = (stage) => [
   stage({
     name: 'apply',
-    facts: asked,
+    facts: sharedFacts,
     tasks: ({ facts, vars, host, ...context }) => {
       const address = vars.kube_vip_address;
       if (address === undefined) return [];
-      const verdicts = modeVerdicts(vars, address, facts.sights);
+      const verdicts = modeVerdicts(vars, address, facts.observations);
       const bad = verdicts.find(({ verdict }) => verdict === 'refuse');
       if (bad) return [task('Choose the interface', bad)];
-      const found = interfaceFor(address, facts.sights, vars.kube_vip_interface);
+      const found = interfaceFor(address, facts.observations, vars.kube_vip_interface);
       const iface = found.ok ? found.iface : undefined;
       const applier = serversOf(context).find(({ name }) => isRunning(facts.states.get(name))) ?? host;
-      // A server that is away keeps its pod from getting ready; whether the address answers is asked below in any case.
+      // The pod of a server that is away cannot get ready. Whether the address answers is checked below in any case.
       const complete = serversOf(context).every(({ name }) => isRunning(facts.states.get(name)));
       const wait = { waitFor: { condition: 'rolled out', deadline: vars.kube_vip_timeout } };
       const objects = manifest(vars, address, iface);
@@ -75,11 +84,11 @@ export const stages: RoleStages<typeof vars> = (stage) => [
           pass('vip-lease', vars.kube_vip_mode === 'arp' ? leaseCost(vars.kube_vip_lease) : 'bgp'),
         ),
         task('Apply kube-vip', kubernetesObject({ manifest: objects, kubectl: KUBECTL, ...(complete ? wait : {}) }), {
-          // On one server that runs, whichever was asked for by --limit: its API is everybody's.
+          // On one server that runs, whichever was asked for by --limit: its API is allHosts's.
           delegateTo: applier,
           runOnce: true,
         }),
-        ...(vars.kube_vip_mode === 'arp' ? answers(address, vars.kube_vip_timeout) : []),
+        ...(vars.kube_vip_mode === 'arp' ? [apiAnswers(address, vars.kube_vip_timeout)] : []),
       ];
     },
   }),
@@ -87,17 +96,17 @@ export const stages: RoleStages<typeof vars> = (stage) => [
   stage({
     name: 'verify',
     facts: (context) => ({
-      ...asked(context),
+      ...sharedFacts(context),
       own: k3sState,
     }),
     tasks: (context) => {
       const { facts, vars } = context;
       const address = vars.kube_vip_address;
       if (address === undefined || vars.kube_vip_mode !== 'arp') return [];
-      const silent = serversOf(context).flatMap(({ name }) => (facts.sights.has(name) ? [] : [name]));
+      const silent = serversOf(context).flatMap(({ name }) => (facts.observations.has(name) ? [] : [name]));
       const running = [...facts.states.values()].some(isRunning);
       return [
-        task('Count the servers that have the address', holderVerdict(address, facts.sights, running, silent), {
+        task('Count the servers that have the address', holderVerdict(address, facts.observations, running, silent), {
           runOnce: true,
         }),
       ];
@@ -106,11 +115,11 @@ export const stages: RoleStages<typeof vars> = (stage) => [
 ];
 
 /** What every part of the role asks. */
-function asked(context: Context) {
+function sharedFacts(context: Context) {
   const servers = serversOf(context);
-  const sight = vipObservation(context.vars.kube_vip_address ?? NONE);
+  const observation = vipObservation(context.vars.kube_vip_address ?? NONE);
   return {
-    sights: fromEach(context.vars.kube_vip_address === undefined ? [] : servers, sight, 'omit'),
+    observations: fromEach(context.vars.kube_vip_address === undefined ? [] : servers, observation, 'omit'),
     networks: fromEach(context.vars.kube_vip_address === undefined ? [] : nodesOf(context), network, 'omit'),
     states: fromEach(context.vars.kube_vip_address === undefined ? [] : servers, k3sState, 'omit'),
   };
@@ -120,10 +129,10 @@ function isRunning(state: K3sState | undefined): boolean {
   return state?.server === 'active' && hasCluster(state);
 }
 
-function modeVerdicts(vars: KubeVipVars, address: string, sights: VipObservations): readonly Verdict[] {
+function modeVerdicts(vars: KubeVipVars, address: string, observations: VipObservations): readonly Verdict[] {
   if (vars.kube_vip_mode === 'arp') {
     return [
-      interfaceVerdict(interfaceFor(address, sights, vars.kube_vip_interface)),
+      interfaceVerdict(interfaceFor(address, observations, vars.kube_vip_interface)),
       pass('vip-lease', leaseCost(vars.kube_vip_lease)),
     ];
   }
@@ -138,8 +147,10 @@ function modeVerdicts(vars: KubeVipVars, address: string, sights: VipObservation
   ];
 }
 
-/** The API answers at the address, with a certificate that has it: asked by every server, since each goes another way. */
-function answers(address: string, deadline: number): readonly Task[] {
+/**
+ * The API answers at the address, with a certificate that has it: asked by every server, since each goes another way.
+ */
+export function apiAnswers(address: string, deadline: number): Task {
   const wait = waitFor({
     what: `the API to answer at ${address}`,
     deadline,
@@ -149,8 +160,8 @@ case $hw_rc in
   0) ${hwReady} ${address} || exit 1; if ${hwHasVip} ${address}; then echo 'ok, this server has it'; else echo ok; fi; exit 0 ;;
   60|51) echo "the certificate of the API does not have the address: $hw_text"; exit 1 ;;
 esac
-printf '%s\n' "$hw_text" | tail -n 1
-${KUBECTL} -n kube-system get pods -l ${`app.kubernetes.io/name=${KUBE_VIP}`} -o ${'jsonpath={range .items[*]}{.spec.nodeName}: {.status.phase} {.status.containerStatuses[0].state.waiting.reason}; {end}'} 2>/dev/null
+hw_pods=$(${workloadStatus(KUBECTL, [WORKLOAD])})
+printf '%s%s\n' "$(printf '%s\n' "$hw_text" | tail -n 1)" "$(printf '%s\n' "$hw_pods" | sed 's/^./; &/' | tr -d '\n')"
 exit 1`,
   });
   const explain: typeof wait.explain = (failure) => {
@@ -159,10 +170,10 @@ exit 1`,
     const certificate = failure.stderr.includes('does not have the address');
     const hint = certificate
       ? 'k3s has kube_vip_address in its tls-san (run the role k3s-server), yet an old certificate: `k3s certificate rotate`, server by server'
-      : `k3s kubectl -n kube-system logs -l app.kubernetes.io/name=${KUBE_VIP}`;
+      : (remedyFor(failure.stderr) ?? `k3s kubectl -n kube-system logs -l app.kubernetes.io/name=${KUBE_VIP}`);
     return { ...said, hint };
   };
-  return [task('Wait until the API answers at the address', { ...wait, explain })];
+  return task('Wait until the API answers at the address', { ...wait, explain });
 }
 
 /**
@@ -171,24 +182,24 @@ exit 1`,
  */
 export function holderVerdict(
   address: string,
-  sights: VipObservations,
+  observations: VipObservations,
   running: boolean,
   silent: readonly string[] = [],
 ): Verdict {
-  const holders = holdersOf(sights);
+  const holders = holdersOf(observations);
   if (holders.length === 1) return pass('vip-holder', `${address} is on ${holders[0]}, and on no other server`);
   if (holders.length === 0 && !running) {
     return warn('vip-holder', { evidence: 'no cluster runs yet', what: 'nobody has the address so far' });
   }
   if (holders.length === 0 && silent.length > 0) {
     return warn('vip-holder', {
-      evidence: `none of ${[...sights.keys()].join(', ')}`,
+      evidence: `none of ${[...observations.keys()].join(', ')}`,
       what: `whether a server has ${address} is not known: ${silent.join(', ')} could not be asked`,
-      hint: `mend ${silent.join(', ')} and run again`,
+      hint: `bring ${silent.join(', ')} back and run again`,
     });
   }
   return refuse('vip-holder', {
-    evidence: holders.length === 0 ? `none of ${[...sights.keys()].join(', ')}` : holders.join(', '),
+    evidence: holders.length === 0 ? `none of ${[...observations.keys()].join(', ')}` : holders.join(', '),
     what: holders.length === 0 ? `no server has ${address}` : `${address} is on more than one server`,
     expected: 'exactly one',
     hint:

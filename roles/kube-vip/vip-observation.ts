@@ -1,17 +1,20 @@
-/** What the servers together see of the virtual address: who has it, whether a stranger has it, which interface it belongs to. Pure. */
+/**
+ * What the servers observe of the virtual address: which of them has it, whether a stranger has it, its interface.
+ * Pure.
+ */
 import { pass, refuse, type Verdict, warn } from '../../engine/index.ts';
 import type { VipObservation } from '../k3s/vip.ts';
 
-/** Sights by server. */
+/** Observations by server. */
 export type VipObservations = ReadonlyMap<string, VipObservation>;
 
 /**
- * Is the address free, or ours? `absent` are servers that could not be asked, and may have it; `expected`: the cluster has a
- * kube-vip already.
+ * Is the address free, or ours? `absent` are servers that could not be asked, and may have it; `expected`: the cluster
+ * has a kube-vip already.
  */
 export function freeVerdict(
   address: string,
-  sights: VipObservations,
+  observations: VipObservations,
   absent: readonly string[],
   nodes: ReadonlyMap<string, string>,
 ): Verdict {
@@ -24,12 +27,12 @@ export function freeVerdict(
       expected: 'an address in the network of the servers that nobody has',
     });
   }
-  const holders = holdersOf(sights);
+  const holders = holdersOf(observations);
   if (holders.length > 0) return pass(id, `${holders.join(', ')} of ours has ${address}`);
-  const answers = [...sights].flatMap(([name, { answeredBy }]) => (answeredBy ? [{ name, answeredBy }] : []));
+  const answers = [...observations].flatMap(([name, { answeredBy }]) => (answeredBy ? [{ name, answeredBy }] : []));
   const [stranger] = answers;
   if (!stranger) return pass(id, `nobody answers for ${address}`);
-  const owner = [...sights].find(([, { macs }]) => macs.includes(stranger.answeredBy))?.[0];
+  const owner = [...observations].find(([, { macs }]) => macs.includes(stranger.answeredBy))?.[0];
   if (owner) return pass(id, `${owner} of ours answered for ${address} just now`);
   const evidence = `${stranger.answeredBy} answers for ${address}, as ${stranger.name} sees it`;
   if (absent.length > 0) {
@@ -44,8 +47,8 @@ export function freeVerdict(
 }
 
 /** Servers that have the address, by name. */
-export function holdersOf(sights: VipObservations): readonly string[] {
-  return [...sights].flatMap(([name, { holds }]) => (holds ? [name] : []));
+export function holdersOf(observations: VipObservations): readonly string[] {
+  return [...observations].flatMap(([name, { holds }]) => (holds ? [name] : []));
 }
 
 /** Which interface to tell kube-vip, one for all servers; undefined: none, its own choice is right everywhere. */
@@ -54,21 +57,21 @@ export type Interface =
   | { readonly ok: false; readonly why: string };
 
 /**
- * The interface, by route: the one on whose network the address is. A DaemonSet has one environment for all servers, so where
- * the names differ kube-vip must choose by itself, which it does by the default route.
+ * The interface, by route: the one on whose network the address is. A DaemonSet has one environment for all servers, so
+ * where the names differ kube-vip must choose by itself, which it does by the default route.
  */
-export function interfaceFor(address: string, sights: VipObservations, set: string | undefined): Interface {
+export function interfaceFor(address: string, observations: VipObservations, set: string | undefined): Interface {
   if (set !== undefined) return { ok: true, iface: set, why: `kube_vip_interface is ${set}` };
-  const none = [...sights].filter(([, { ifaces }]) => ifaces.length === 0).map(([name]) => name);
+  const none = [...observations].filter(([, { ifaces }]) => ifaces.length === 0).map(([name]) => name);
   if (none.length > 0) return { ok: false, why: `${address} is in no network of ${none.join(', ')}` };
-  const several = [...sights].find(([, { ifaces }]) => ifaces.length > 1);
+  const several = [...observations].find(([, { ifaces }]) => ifaces.length > 1);
   if (several)
     return { ok: false, why: `${address} is in the network of ${several[1].ifaces.join(' and ')} on ${several[0]}` };
-  const names = new Set([...sights.values()].flatMap(({ ifaces }) => ifaces));
+  const names = new Set([...observations.values()].flatMap(({ ifaces }) => ifaces));
   const [iface] = names;
   if (names.size <= 1) return { ok: true, iface, why: `${address} is in the network of ${iface ?? 'no server yet'}` };
-  const list = [...sights].map(([name, { ifaces }]) => `${ifaces[0]} on ${name}`).join(', ');
-  const byDefault = [...sights.values()].every(({ ifaces, defaultIface }) => ifaces[0] === defaultIface);
+  const list = [...observations].map(([name, { ifaces }]) => `${ifaces[0]} on ${name}`).join(', ');
+  const byDefault = [...observations.values()].every(({ ifaces, defaultIface }) => ifaces[0] === defaultIface);
   if (byDefault)
     return { ok: true, iface: undefined, why: `${list}: each has the default route, which kube-vip goes by` };
   return { ok: false, why: `the network of ${address} is on ${list}, and not always where the default route is` };
@@ -79,7 +82,7 @@ export function interfaceVerdict(found: Interface): Verdict {
   if (found.ok) return pass('vip-interface', found.why);
   return refuse('vip-interface', {
     evidence: found.why,
-    what: 'no interface fits all servers, and kube-vip is told one for all',
+    what: 'no interface fits all servers, and kube-vip takes one name for all',
     hint: 'an address in the network of the servers; or the same interface names everywhere; or kube_vip_interface',
   });
 }

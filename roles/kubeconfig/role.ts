@@ -1,4 +1,6 @@
-/** kubeconfig: the cluster's admin kubeconfig, written on the controller: a play for `localhost`, without becoming root. */
+/**
+ * kubeconfig: the cluster's admin kubeconfig, written on the controller: a play for `localhost`, without becoming root.
+ */
 import { defineRole } from '../../engine/index.ts';
 import { vars } from './vars.ts';
 

@@ -87,7 +87,9 @@ export const stages: RoleStages<typeof vars> = (stage) => [
   }),
 ];
 
-/** Where to write it: the variable is the cluster's (group_vars/k3s_cluster.yml), and localhost is not in that group. */
+/**
+ * Where to write it: the variable is the cluster's (group_vars/k3s_cluster.yml), and localhost is not in that group.
+ */
 function wantedPath(
   context: Pick<AskContext<{ readonly k3s_fetch_kubeconfig?: string | undefined }>, 'vars' | 'group'>,
 ) {

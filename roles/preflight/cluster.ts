@@ -1,19 +1,14 @@
-/** Verdicts on a machine among the others: names, addresses, clocks, architectures, and what etcd knows of it. Pure. */
-import { type HostView, pass, refuse, type Verdict, warn } from '../../engine/index.ts';
+/** Verdicts on a machine among the others: names, clocks, architectures, and what etcd knows of it. Pure. */
+import { pass, refuse, type Verdict, warn } from '../../engine/index.ts';
 import { nodeKind } from '../cluster/groups.ts';
-import { type Network, nodeIps } from '../cluster/network.ts';
+import { nodeIps } from '../cluster/network.ts';
+import { otherNamesOf } from '../cluster/same-machine.ts';
 import type { System } from '../cluster/system.ts';
 import type { Prerequisites } from './facts.ts';
+import { type Addresses, nodeAddress, sameMachine, sourceAddress } from './node-address.ts';
 
 /** The machine at hand among all nodes that answered. */
-export interface Neighbours {
-  readonly host: HostView;
-  /** Every node of the inventory. */
-  readonly nodes: readonly HostView[];
-  /** Those that are checked in this run, by name: what is wrong with them alone is said of them alone. */
-  readonly checked: ReadonlySet<string>;
-  readonly systems: ReadonlyMap<string, System>;
-  readonly networks: ReadonlyMap<string, Network>;
+export interface ClusterView extends Addresses {
   /** Of this host. */
   readonly found: Prerequisites;
   /** Of the servers that answered. */
@@ -21,8 +16,9 @@ export interface Neighbours {
 }
 
 /** All of them. `drift` in seconds. */
-export function clusterVerdicts(seen: Neighbours, drift: number): readonly Verdict[] {
+export function clusterVerdicts(seen: ClusterView, drift: number): readonly Verdict[] {
   return [
+    sameMachine(seen),
     hostname(seen),
     unique(seen, 'machine-id', ({ machineId }) => machineId, {
       what: 'the machine id',
@@ -34,7 +30,8 @@ export function clusterVerdicts(seen: Neighbours, drift: number): readonly Verdi
       why: 'what identifies machines by it takes them for one',
       hint: 'give the virtual machine a UUID of its own; nothing can be done about boards that share one',
     }),
-    address(seen),
+    nodeAddress(seen),
+    sourceAddress(seen),
     clock(seen, drift),
     architectures(seen),
     etcdAddress(seen),
@@ -43,21 +40,23 @@ export function clusterVerdicts(seen: Neighbours, drift: number): readonly Verdi
   ];
 }
 
-/** The other nodes of which `of` says the same as of this host. */
-function alike<T>(seen: Neighbours, values: ReadonlyMap<string, T>, of: (value: T) => string): readonly string[] {
-  const own = values.get(seen.host.name);
+/** The other nodes of which `of` says the same as of this host. Another name of this machine is no other node. */
+function sameAs(seen: ClusterView, of: (system: System) => string): readonly string[] {
+  const own = seen.systems.get(seen.host.name);
   const mine = own === undefined ? '' : of(own);
   if (mine === '') return [];
-  return [...values].filter(([name, value]) => name !== seen.host.name && of(value) === mine).map(([name]) => name);
+  const twins = otherNamesOf(seen.host, seen.nodes, seen);
+  const found = [...seen.systems].filter(([name, value]) => name !== seen.host.name && of(value) === mine);
+  return found.map(([name]) => name).filter((name) => !twins.includes(name));
 }
 
 /** The name that the node gets: k3s has host names in lower case. */
 const nodeName = ({ hostname: name }: System): string => name.toLowerCase();
 
-function hostname(seen: Neighbours): Verdict {
+function hostname(seen: ClusterView): Verdict {
   const own = seen.systems.get(seen.host.name);
   const name = own ? nodeName(own) : '';
-  const others = alike(seen, seen.systems, nodeName);
+  const others = sameAs(seen, nodeName);
   const hint = `hostnamectl set-hostname ${seen.host.name}`;
   if (others.length > 0) {
     return refuse('hostname', {
@@ -76,31 +75,19 @@ function hostname(seen: Neighbours): Verdict {
 }
 
 function unique(
-  seen: Neighbours,
+  seen: ClusterView,
   id: string,
   of: (system: System) => string,
   { what, why, hint }: { readonly what: string; readonly why: string; readonly hint: string },
 ): Verdict {
   const own = seen.systems.get(seen.host.name);
-  const others = alike(seen, seen.systems, of);
+  const others = sameAs(seen, of);
   const evidence = (own && of(own)) || 'none';
   if (others.length === 0) return pass(id, evidence);
   return warn(id, { evidence, what: `${seen.host.name} has ${what} of ${others.join(', ')}: ${why}`, hint });
 }
 
-function address(seen: Neighbours): Verdict {
-  const ips = nodeIps(seen.nodes, seen.networks);
-  const own = ips.get(seen.host.name) ?? '';
-  const others = alike(seen, ips, (ip) => ip);
-  if (others.length === 0) return pass('node-ip', own);
-  return refuse('node-ip', {
-    evidence: own,
-    what: `${[seen.host.name, ...others].join(' and ')} would use the same address, ${own}, for each other`,
-    hint: 'node_ip for each of them, in host_vars: its address on the network they share',
-  });
-}
-
-function clock(seen: Neighbours, drift: number): Verdict {
+function clock(seen: ClusterView, drift: number): Verdict {
   const own = seen.systems.get(seen.host.name)?.clockOffset ?? 0;
   const words = (seconds: number): string => `${Math.abs(seconds).toFixed(1)} s ${seconds < 0 ? 'behind' : 'ahead of'}`;
   const evidence = `${words(own)} this machine's clock`;
@@ -124,7 +111,7 @@ function clock(seen: Neighbours, drift: number): Verdict {
   return refuse('clock', { evidence: list, what: `${seen.host.name}'s clock is ${list}`, expected, hint });
 }
 
-function architectures({ host, nodes, systems }: Neighbours): Verdict {
+function architectures({ host, nodes, systems }: ClusterView): Verdict {
   const own = systems.get(host.name)?.arch ?? 'other';
   const amd64 = nodes.filter(({ name }) => systems.get(name)?.arch === 'amd64').map(({ name }) => name);
   const evidence = [...new Set([...systems.values()].map(({ arch }) => arch))].join(', ');
@@ -137,7 +124,7 @@ function architectures({ host, nodes, systems }: Neighbours): Verdict {
   });
 }
 
-function etcdAddress(seen: Neighbours): Verdict {
+function etcdAddress(seen: ClusterView): Verdict {
   const member = seen.found.etcdAddress;
   if (member === undefined) return pass('etcd-address', 'no etcd here');
   const own = nodeIps(seen.nodes, seen.networks).get(seen.host.name);
@@ -151,16 +138,16 @@ function etcdAddress(seen: Neighbours): Verdict {
   });
 }
 
-function learner({ host, found }: Neighbours): Verdict {
+function learner({ host, found }: ClusterView): Verdict {
   if (!found.learner) return pass('learner', found.learner === undefined ? 'no etcd answers here' : 'a voter');
   return warn('learner', {
     evidence: 'etcd_server_is_learner 1',
-    what: `${host.name}'s etcd is a learner still: it joined just now, or it has stalled; meanwhile nobody else can join`,
+    what: `${host.name}'s etcd is a learner still: it joined just now, or it has stalled; meanwhile no other server can join`,
     hint: 'wait a minute; if it stays so, look for a closed 2380/tcp (the firewall role says by packets) and run again',
   });
 }
 
-function nodePassword({ host, systems, found, servers }: Neighbours): Verdict {
+function nodePassword({ host, systems, found, servers }: ClusterView): Verdict {
   const system = systems.get(host.name);
   const name = system && nodeName(system);
   if (found.nodePassword || found.k3s) return pass('node-password', 'there');

@@ -1,4 +1,4 @@
-/** What a host must have for k3s, looked up without changing anything. Works in minimal hosts: what a tool would tell and isn't there is undefined. */
+/** What k3s needs of a host. Changes nothing. In a minimal host, what a missing tool would find out is undefined. */
 import { type Fact, fact, sh } from '../../engine/index.ts';
 import { hwKv, parseState } from '../../engine/state.ts';
 
@@ -10,7 +10,7 @@ export interface Prerequisites {
   readonly memoryCgroup: boolean;
   /** The boot loader's file of kernel parameters on a Raspberry Pi, and how many lines it has; undefined elsewhere. */
   readonly cmdline: { readonly path: string; readonly lines: number } | undefined;
-  /** Can the kernel do VXLAN: built in or loaded, as a module at hand, or not? */
+  /** Does the kernel have VXLAN: built in or loaded, as a module, or not? */
   readonly vxlan: 'there' | 'module' | 'missing' | 'unknown';
   /** Version of the host's iptables, `1.8.9`; undefined without one: k3s brings its own. */
   readonly iptables: string | undefined;
@@ -18,7 +18,7 @@ export interface Prerequisites {
   readonly forward: { readonly policy: string; readonly podsAllowed: boolean } | undefined;
   /** Devices and files that it swaps to. */
   readonly swap: readonly string[];
-  /** Does it keep its clock by a time server: yes, no, or can't be told. */
+  /** Is its clock kept by a time server? Undefined where it is not known. */
   readonly synchronised: boolean | undefined;
   readonly rtc: boolean;
   /** Kind of container, when it is one: its clock and kernel are the machine's. */
@@ -27,7 +27,7 @@ export interface Prerequisites {
   readonly apt: boolean;
   /** Which k3s runs: its ports are its own. */
   readonly k3s: 'server' | 'agent' | undefined;
-  /** Is k3s on its way up, by itself after a boot or in vain again and again? Then some of its ports may be its own. */
+  /** Is k3s starting, or failing to start again and again? Then some of the ports may be its own. */
   readonly starting: boolean;
   /** The address under which its etcd is a member; undefined without etcd data. */
   readonly etcdAddress: string | undefined;
@@ -40,7 +40,7 @@ export interface Prerequisites {
 }
 
 /** Seconds to wait for an answer of the host's own etcd or API. */
-const PATIENCE = 5;
+const TIMEOUT = 5;
 
 /** All of {@link Prerequisites}. */
 export function prerequisites(dataDir: string, podNetwork: string): Fact<Prerequisites> {
@@ -69,14 +69,14 @@ fi
 
 if command -v iptables >/dev/null; then
   ${hwKv} iptables "$(iptables --version 2>/dev/null)"
-  hw_rules=$(iptables -w ${PATIENCE} -S 2>/dev/null)
+  hw_rules=$(iptables -w ${TIMEOUT} -S 2>/dev/null)
   ${hwKv} forward "$(printf '%s\\n' "$hw_rules" | sed -n 's/^-P FORWARD //p')"
   case $hw_rules in *' -s '${podNetwork}*' -j ACCEPT'*) echo pods_allowed=yes ;; esac
 fi
 ${hwKv} swap "$(sed -n '2,$s/[[:space:]].*//p' /proc/swaps 2>/dev/null | tr '\\n' ' ')"
 
 hw_synchronised=
-if command -v timedatectl >/dev/null; then hw_synchronised=$(timeout ${PATIENCE} timedatectl show -p NTPSynchronized --value 2>/dev/null); fi
+if command -v timedatectl >/dev/null; then hw_synchronised=$(timeout ${TIMEOUT} timedatectl show -p NTPSynchronized --value 2>/dev/null); fi
 if [ "$hw_synchronised" != yes ] && command -v chronyc >/dev/null; then
   case $(chronyc -n tracking 2>/dev/null) in *'Leap status     : Normal'*) hw_synchronised=yes ;; esac
 fi
@@ -94,11 +94,11 @@ hw_etcd=/var/lib/rancher/k3s/server/db/etcd
 if [ -f $hw_etcd/config ]; then
   ${hwKv} etcd "$(sed -n 's/^initial-advertise-peer-urls: *//p' $hw_etcd/config)"
   command -v curl >/dev/null &&
-    ${hwKv} learner "$(curl -s -m ${PATIENCE} http://127.0.0.1:2381/metrics | sed -n 's/^etcd_server_is_learner //p')"
+    ${hwKv} learner "$(curl -s -m ${TIMEOUT} http://127.0.0.1:2381/metrics | sed -n 's/^etcd_server_is_learner //p')"
 fi
 if [ -f /etc/rancher/node/password ]; then echo node_password=yes; fi
 if systemctl -q is-active k3s 2>/dev/null && [ -x /usr/local/bin/k3s ]; then
-  ${hwKv} nodes "$(timeout ${PATIENCE} /usr/local/bin/k3s kubectl get nodes -o name 2>/dev/null | sed 's,^node/,,' | tr '\\n' ' ')"
+  ${hwKv} nodes "$(timeout ${TIMEOUT} /usr/local/bin/k3s kubectl get nodes -o name 2>/dev/null | sed 's,^node/,,' | tr '\\n' ' ')"
 fi
 :`,
     parse: ({ stdout }) => parsePrerequisites(stdout),

@@ -1,4 +1,4 @@
-/** Who listens on the ports that k3s is going to need. */
+/** Which programs listen on the ports that k3s needs. */
 import { type Fact, fact, sh } from '../../engine/index.ts';
 import type { NodeKind } from '../cluster/groups.ts';
 
@@ -6,13 +6,13 @@ import type { NodeKind } from '../cluster/groups.ts';
 export interface Listener {
   readonly proto: 'tcp' | 'udp';
   readonly port: number;
-  /** Name of the program; empty where it can't be told. */
+  /** Name of the program; empty where it is not known. */
   readonly program: string;
 }
 
 /**
- * Every listener. From `ss`, with the programs' names; else from /proc, without. The kernel's own socket of a flannel interface
- * is left out: an earlier k3s left it, and the next one takes it over.
+ * Every listener. From `ss`, with the programs' names; else from /proc, without. The kernel's own socket of a flannel
+ * interface is left out: an earlier k3s left it, and the next one takes it over.
  */
 export const listeners: Fact<readonly Listener[]> = fact({
   name: 'listening ports',

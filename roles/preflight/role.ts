@@ -1,4 +1,4 @@
-/** `preflight`: what must be true of the machines before anything is changed on any of them. Changes nothing. See README.md. */
+/** `preflight`: checks the machines before anything is changed on any of them. See README.md. */
 import { defineRole } from '../../engine/index.ts';
 import { preflightVars } from './vars.ts';
 

@@ -1,7 +1,7 @@
 /** What `preflight` looks at: checks only, on all hosts before the first play. */
 import { fromEach, type RoleChecks, type RoleStages, refuse } from '../../engine/index.ts';
 import { nodeKind, nodesOf, serversOf } from '../cluster/groups.ts';
-import { network } from '../cluster/network.ts';
+import { network, sourceAddresses } from '../cluster/network.ts';
 import { system } from '../cluster/system.ts';
 import { clusterVerdicts } from './cluster.ts';
 import { prerequisites } from './facts.ts';
@@ -18,6 +18,7 @@ export const checks: RoleChecks<typeof preflightVars> = (checks) =>
         // First, so that its clock is read when the answer is near.
         systems: fromEach(nodesOf(ask), system, 'omit'),
         networks: fromEach(nodesOf(ask), network, 'omit'),
+        sources: sourceAddresses(nodesOf(ask)),
         found,
         servers: fromEach(serversOf(ask), found, 'omit'),
         system,

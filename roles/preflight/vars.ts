@@ -1,4 +1,4 @@
-/** What preflight demands. */
+/** The variables of preflight. */
 import type { VarsSchema } from '../../engine/index.ts';
 import { clusterVars } from '../cluster/vars.ts';
 

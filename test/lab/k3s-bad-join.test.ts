@@ -70,10 +70,39 @@ t.test('a disk that is filled up meanwhile', async (t) => {
   );
 });
 
+t.test('the first server fails before its turn: nothing is installed on the others, and they say so', async (t) => {
+  one.restore();
+  await one.read("printf '#!/bin/sh\\nexit 1\\n' >/usr/local/sbin/ufw && chmod +x /usr/local/sbin/ufw");
+  t.teardown(() => one.read('rm -f /usr/local/sbin/ufw'));
+  const { code, stdout } = await install();
+  t.equal(code, 2, stdout);
+  t.match(
+    stdout,
+    /failed {2}server-2 {2}Make sure that there is a cluster to join[\s\S]*server-1 was to begin it, and failed in this run\n {6}try: fix what failed on server-1/,
+  );
+  t.notMatch(stdout, /without --limit/);
+  t.equal(
+    (await two.exec('ls /usr/local/bin /etc/rancher/k3s/*.yaml /etc/systemd/system/k3s* 2>/dev/null')).stdout,
+    '/usr/local/bin:\n',
+  );
+});
+
 t.test('with the mirror and the disk mended the same run begins the cluster', async (t) => {
   const begun = await install('--limit', 'server-1');
   t.equal(begun.code, 0, begun.stdout + begun.stderr);
   t.strictSame(await voters(one), ['server-1']);
+});
+
+t.test('kube-vip whose image cannot be had: the pod, its node and its last event are named', async (t) => {
+  await fails(
+    t,
+    install('--limit', 'server-1', ...set({ kube_vip_image: 'registry.invalid/kube-vip', kube_vip_timeout: 20 })),
+    2,
+    /failed {2}server-1 {2}Wait until the API answers at the address[\s\S]*; kube-vip-ds-\w+ on server-1: \w+.*; last event: \w+: /,
+    /\n {6}try: the node has no such image/,
+  );
+  const mended = await install('--limit', 'server-1');
+  t.equal(mended.code, 0, mended.stdout + mended.stderr);
 });
 
 t.test('a token that is not the cluster’s, and flags that are not: no server is touched', async (t) => {

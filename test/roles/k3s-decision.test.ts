@@ -23,18 +23,18 @@ function decided(self: string, states: Readonly<Record<string, ServerState>>, tr
 const all = (state: ServerState) => Object.fromEntries(servers.map((name) => [name, state]));
 
 t.test('on fresh hosts the first server begins, and the others join it', async (t) => {
-  t.same(decided('server-1', all(empty)), { kind: 'begin' });
-  t.same(decided('server-2', all(empty)), { kind: 'join', via: 'server-1', there: false });
+  t.same(decided('server-1', all(empty)), { kind: 'init' });
+  t.same(decided('server-2', all(empty)), { kind: 'join', via: 'server-1', clusterExists: false });
 });
 
 t.test('a first server that lost its disk joins the others instead of beginning', async (t) => {
   const states = { 'server-1': empty, 'server-2': { ...member, server: 'inactive' as const }, 'server-3': member };
-  t.same(decided('server-1', states), { kind: 'join', via: 'server-3', there: true }, 'through one that runs');
+  t.same(decided('server-1', states), { kind: 'join', via: 'server-3', clusterExists: true }, 'through one that runs');
 });
 
 t.test('a member carries on, whether it runs or not', async (t) => {
-  t.same(decided('server-2', all(member)), { kind: 'carry on' });
-  t.same(decided('server-2', all({ ...member, server: 'inactive' })), { kind: 'carry on' });
+  t.same(decided('server-2', all(member)), { kind: 'member' });
+  t.same(decided('server-2', all({ ...member, server: 'inactive' })), { kind: 'member' });
 });
 
 t.test('a server that was removed from the cluster joins it anew', async (t) => {
@@ -50,8 +50,12 @@ t.test('no cluster is begun while a server cannot be asked, unless the user answ
     what: /whether server-3 has a cluster/,
     hint: /bring server-3 back/,
   });
-  t.same(decided('server-1', states, true), { kind: 'begin' });
-  t.same(decided('server-1', { ...states, 'server-2': member }), { kind: 'join', via: 'server-2', there: true });
+  t.same(decided('server-1', states, true), { kind: 'init' });
+  t.same(decided('server-1', { ...states, 'server-2': member }), {
+    kind: 'join',
+    via: 'server-2',
+    clusterExists: true,
+  });
 });
 
 t.test('members of two clusters are refused, and both are named', async (t) => {
@@ -87,7 +91,7 @@ t.test(
           hint: /^on server-3: migrate /,
         });
       }
-      t.same(decided('server-1', states, true), { kind: 'begin' });
+      t.same(decided('server-1', states, true), { kind: 'init' });
       t.same(
         decided('server-1', { ...states, 'server-2': member }).kind,
         'join',
@@ -99,9 +103,9 @@ t.test(
 
 t.test('every decision is a verdict that a stage can hold', async (t) => {
   const decisions: readonly Decision[] = [
-    { kind: 'begin' },
-    { kind: 'carry on' },
-    { kind: 'join', via: 'server-1', there: true },
+    { kind: 'init' },
+    { kind: 'member' },
+    { kind: 'join', via: 'server-1', clusterExists: true },
     { kind: 'refuse', id: 'split-brain', evidence: 'e', what: 'w', hint: 't', final: true },
   ];
   for (const decision of decisions) {
@@ -143,7 +147,7 @@ t.test('property: at any moment at most one server may begin, and none where the
           const seen = new Map(
             names.flatMap((name, j) => (j === i || up[j] ? [[name, states[j] ?? empty] as const] : [])),
           );
-          return decide({ self, servers: names, states: seen, trustAbsent: false }).kind === 'begin';
+          return decide({ self, servers: names, states: seen, trustAbsent: false }).kind === 'init';
         });
         return begins.length <= (states.some(holds) ? 0 : 1);
       },
@@ -168,10 +172,10 @@ t.test('property: runs in any order, cut anywhere, with servers away, bring abou
         const decision = decide({ self, servers: names, states: seen, trustAbsent: false });
         // A run that is cut before k3s has written its data leaves nothing; one cut later leaves a member.
         if (cut) continue;
-        if (decision.kind === 'begin') {
+        if (decision.kind === 'init') {
           clusters++;
           disks.set(self, { ...member, ca: `cluster-${clusters}` });
-        } else if (decision.kind === 'join' && decision.there) {
+        } else if (decision.kind === 'join' && decision.clusterExists) {
           disks.set(self, { ...member, ca: disks.get(decision.via)?.ca });
         }
       }

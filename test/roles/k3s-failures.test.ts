@@ -1,9 +1,12 @@
 /** The last words of a k3s that does not start, as a real v1.36.2+k3s1 said them, and what we make of them. */
 import { execFileSync } from 'node:child_process';
 import t from 'tap';
-import { explainStart, permanentFailures, startFailures, tellingLines } from '../../roles/k3s/failures.ts';
+import { explainStart, permanentFailures, relevantLines, startFailures } from '../../roles/k3s/failures.ts';
 
-/** What k3s said (k3s-captures 17, 18, 19, 21, 26, 27, 28, 34), the failure that is meant, words of the cause we name. */
+/**
+ * What k3s said (k3s-captures 17, 18, 19, 21, 26, 27, 28, 34, 71), the failure that is meant, words of the cause we
+ * name.
+ */
 const captured: readonly (readonly [name: string, log: string, cause: RegExp])[] = [
   [
     'wrong token',
@@ -66,6 +69,11 @@ const captured: readonly (readonly [name: string, log: string, cause: RegExp])[]
     /https:\/\/k3h5:6443 cannot be reached from this host: 10\.89\.7\.15:6443: connect: no route to host/,
   ],
   [
+    'removed member',
+    'time="2026-11-29T21:27:50Z" level=info msg="This node has been removed from the cluster - please restart k3s to rejoin the cluster"',
+    /removed from etcd, and k3s must be started once more/,
+  ],
+  [
     'other cluster',
     '{"level":"warn","ts":"2026-11-21T04:40:25.096422Z","caller":"rafthttp/stream.go:652","msg":"request sent was ignored by remote peer due to cluster ID mismatch","remote-peer-id":"5f860626a1f51781"}',
     /another cluster/,
@@ -94,7 +102,7 @@ t.test('grep -E on the host and RegExp here agree on every captured failure', as
 
 t.test('what leaves the host of a log is enough to say the cause', async (t) => {
   for (const [name, log, cause] of captured) {
-    const left = execFileSync('grep', ['-E', tellingLines], { input: log, encoding: 'utf8' });
+    const left = execFileSync('grep', ['-E', relevantLines], { input: log, encoding: 'utf8' });
     t.match(explainStart(left)?.what, cause, name);
   }
 });

@@ -1,6 +1,9 @@
 /** Given these variables and facts, these tasks: k3s-server, k3s-agent, and what they write. */
 
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import t from 'tap';
 import type { FactAnswers, FactRequests } from '../../engine/fact.ts';
 import type { HostView } from '../../engine/host-view.ts';
@@ -9,12 +12,13 @@ import type { RoleBody, TaskContext } from '../../engine/role.ts';
 import { definition } from '../../engine/script.ts';
 import { type Network, network } from '../../roles/cluster/network.ts';
 import { system } from '../../roles/cluster/system.ts';
+import { adoptAgentVerdict, adoptServerVerdict } from '../../roles/k3s/adopt.ts';
 import { agentConfig, type ServerVars, serverConfig, unitFile } from '../../roles/k3s/config.ts';
 import { allVote, etcdMembers, hwMembers, noLeftoverAt, parseMembers } from '../../roles/k3s/etcd.ts';
 import { badSettings, criticalDifferences, settingsFor } from '../../roles/k3s/flags.ts';
 import {
   askReleases,
-  chosen,
+  chosenRelease,
   compareVersions,
   parseRelease,
   type Release,
@@ -22,13 +26,14 @@ import {
   releaseFile,
   skipsMinor,
 } from '../../roles/k3s/release.ts';
+import { failingJoinStopped, removedDataAside } from '../../roles/k3s/start.ts';
 import { type K3sState, k3sSettings, k3sState, MARK, parseSettings } from '../../roles/k3s/state.ts';
 import { clusterToken, ownToken, sameToken, tokenFile } from '../../roles/k3s/token.ts';
 import { filesVerdict } from '../../roles/k3s/verdicts.ts';
 import { vipObservation } from '../../roles/k3s/vip.ts';
 import { k3sAgent } from '../../roles/k3s-agent/role.ts';
 import { skewVerdict } from '../../roles/k3s-agent/stages.ts';
-import { adoptVerdict, flagsVerdict, versionVerdict } from '../../roles/k3s-server/checks.ts';
+import { flagsVerdict, versionVerdict } from '../../roles/k3s-server/checks.ts';
 import { k3sServer } from '../../roles/k3s-server/role.ts';
 import { vars as serverSchema } from '../../roles/k3s-server/vars.ts';
 
@@ -81,16 +86,22 @@ function tasksOf(
   role: RoleBody,
   host: string,
   facts: Readonly<Record<string, unknown>>,
-  more: { readonly vars?: Partial<ServerVars>; readonly hostVars?: Readonly<Record<string, unknown>> } = {},
+  more: {
+    readonly vars?: Partial<ServerVars>;
+    readonly hostVars?: Readonly<Record<string, unknown>>;
+    readonly inventory?: readonly HostView[];
+    readonly runHosts?: readonly HostView[];
+  } = {},
 ): { readonly tasks: readonly Task[]; readonly handlers: Readonly<Record<string, Task>> } {
   const stage = role.stages.at(-1);
+  const { inventory = hosts, runHosts = inventory } = more;
   const context: TaskContext<unknown> = {
     vars: { ...defaults, ...more.vars },
     host: hostView(host, more.hostVars),
-    group: (name: string) => hosts.filter(({ groups }) => groups.includes(name)),
-    inventory: hosts,
-    playHosts: hosts,
-    runHosts: hosts,
+    group: (name: string) => inventory.filter(({ groups }) => groups.includes(name)),
+    inventory,
+    playHosts: inventory,
+    runHosts,
     facts: facts as FactAnswers<FactRequests>,
   };
   return { tasks: stage?.tasks(context) ?? [], handlers: stage?.handlers?.(context) ?? {} };
@@ -125,6 +136,13 @@ const named = (tasks: readonly Task[], name: string): Task | undefined => tasks.
 /** A script with the functions it calls: contents are among them. */
 const whole = (script: Script): string => [...script.functions.map(definition), script.shown].join('\n');
 
+/** The change of a task. */
+function changeOf(tasks: readonly Task[], name: string): Script {
+  const action = named(tasks, name)?.action;
+  if (!action || !('change' in action)) throw new Error(`no task ${name}`);
+  return action.change({});
+}
+
 /** What a file task will write, as people may see it. */
 function written(tasks: readonly Task[], name: string): string {
   const action = named(tasks, name)?.action;
@@ -140,14 +158,14 @@ t.test('the first server of fresh hosts begins the cluster', async (t) => {
     'Make sure that no setting of an existing k3s is lost',
     'Compare the token with the cluster',
     'Install the k3s binary',
-    'Call k3s as kubectl too',
-    'Call k3s as crictl too',
-    'Call k3s as ctr too',
+    'Link kubectl to k3s',
+    'Link crictl to k3s',
+    'Link ctr to k3s',
     'Make the directory for settings',
-    'Keep the token, for root only',
+    'Write the token, for root only',
     'Write config.yaml',
     'Write the unit',
-    'Remember the release',
+    'Record the release',
     'Start k3s',
     'Wait until it is a voter',
   ]);
@@ -167,20 +185,57 @@ t.test(
     t.match(config, /- "192\.0\.2\.100"/, 'which is in the certificate from the start');
     t.notMatch(config, /cluster-init/);
     const steps = titles(tasks);
-    t.same(steps.slice(steps.indexOf('Reach the server to join')), [
-      'Reach the server to join',
-      'Be reached from the server to join',
+    t.same(steps.slice(steps.indexOf('Connect to the server to join')), [
+      'Connect to the server to join',
+      'Connect back from the server to join',
       "Remove this host's own half-joined member",
       'Wait until all members of etcd vote',
       'Join the cluster',
       'Wait until it is a voter',
     ]);
-    for (const name of ['Be reached from the server to join', 'Wait until all members of etcd vote']) {
+    for (const name of ['Connect back from the server to join', 'Wait until all members of etcd vote']) {
       t.equal(named(tasks, name)?.options.delegateTo?.name, 'server-1', name);
     }
     t.equal(named(tasks, 'Join the cluster')?.options.disrupts?.lock, 'etcd');
   },
 );
+
+t.test('while there is no cluster, a node that joins stops before anything is installed, and says why', async (t) => {
+  const GATE = 'Make sure that there is a cluster to join';
+  const explained = (tasks: readonly Task[]) => {
+    const action = named(tasks, GATE)?.action;
+    return action && 'explain' in action ? action.explain?.({ exitCode: 1, stdout: '', stderr: '' }) : undefined;
+  };
+  const second = tasksOf(server, 'server-2', serverFacts('server-2', {})).tasks;
+  t.strictSame(titles(second).slice(0, 2), ['Make sure that there is one cluster', GATE]);
+  t.match(explained(second), {
+    what: /server-1 was to begin it, and failed in this run/,
+    hint: /fix what failed on server-1/,
+  });
+  const limited = tasksOf(server, 'server-2', serverFacts('server-2', {}), { runHosts: [hostView('server-2')] }).tasks;
+  t.match(explained(limited), { what: /server-1 is to begin it, and this run leaves it out/, hint: /without --limit/ });
+  const worker = tasksOf(agent, 'agent-1', agentFacts({})).tasks;
+  t.strictSame(titles(worker).slice(0, 2), ['Make sure that this host is no server', GATE]);
+  t.match(explained(worker), { what: /server-1 was to begin it/ });
+  t.equal(spawnSync('sh', [], { input: changeOf(worker, GATE).standalone() }).status, 1, 'a real run fails there');
+  for (const tasks of [
+    tasksOf(server, 'server-1', serverFacts('server-1', {})).tasks,
+    tasksOf(server, 'server-2', serverFacts('server-2', { 'server-1': member })).tasks,
+    tasksOf(agent, 'agent-1', agentFacts({ 'server-1': member })).tasks,
+  ]) {
+    t.notOk(titles(tasks).includes(GATE));
+  }
+});
+
+t.test('a second name of a machine that answered is no server that may have another cluster', async (t) => {
+  const alias: HostView = { ...hostView('server-1'), name: 'again' };
+  const facts = serverFacts('server-1', {});
+  const first = tasksOf(server, 'server-1', facts, { inventory: [...hosts, alias] }).tasks[0];
+  t.match(first?.action, { verdict: 'pass', evidence: 'no server has a cluster: this one begins it' });
+  const stranger: HostView = { ...alias, address: '192.0.2.99' };
+  const careful = tasksOf(server, 'server-1', facts, { inventory: [...hosts, stranger] }).tasks[0];
+  t.match(careful?.action, { verdict: 'refuse', id: 'split-brain' });
+});
 
 t.test('a first server that lost its disk joins the others', async (t) => {
   const { tasks } = tasksOf(server, 'server-1', serverFacts('server-1', { 'server-2': member, 'server-3': member }));
@@ -236,7 +291,7 @@ t.test('where a server joins stays as it is while that server is merely away', a
 t.test('a failing join is stopped before it is tried anew', async (t) => {
   const states = { 'server-1': member, 'server-2': { ...fresh, server: 'activating' as const } };
   const { tasks } = tasksOf(server, 'server-2', serverFacts('server-2', states));
-  t.ok(titles(tasks).includes('Stop the join that goes on failing'));
+  t.ok(titles(tasks).includes('Stop the failing join'));
   t.same(
     tasks.filter(({ options }) => options.notify !== undefined),
     [],
@@ -297,8 +352,8 @@ t.test('commands of the host that k3s would shadow are left alone', async (t) =>
     'server-1',
     serverFacts('server-1', { 'server-1': { ...fresh, taken: ['kubectl'] } }),
   );
-  t.notOk(titles(tasks).includes('Call k3s as kubectl too'));
-  t.ok(titles(tasks).includes('Call k3s as crictl too'));
+  t.notOk(titles(tasks).includes('Link kubectl to k3s'));
+  t.ok(titles(tasks).includes('Link crictl to k3s'));
 });
 
 // --- the agent ---
@@ -408,7 +463,7 @@ t.test('the token: made once, kept where it is right, taken in full from the clu
   t.notMatch(kept.change({}).reveal(), /K10/, 'a file with the right password is left as it is');
   const none = tokenFile({ given: undefined, own: undefined, cluster: undefined, begins: false });
   t.match(none.explain?.({ exitCode: 1, stdout: '', stderr: '' }), {
-    what: /no server of the inventory has a cluster/,
+    what: /no server that was reached has the token/,
   });
 });
 
@@ -463,18 +518,83 @@ t.test("somebody else's k3s is taken over where nothing is lost, and refused whe
   const found = { ...member, ours: false };
   const vars: ServerVars = { ...defaults, k3s_config: { disable: ['traefik'] } };
   const asked = { disable: 'traefik', 'write-kubeconfig-mode': '0600', server: 'https://192.0.2.11:6443' };
-  t.match(adoptVerdict(found, asked, vars), { verdict: 'warn', what: /taken over/ });
-  t.match(adoptVerdict(found, { ...asked, 'secrets-encryption': true, 'tls-san': ['k3s.lan'] }, vars), {
+  t.match(adoptServerVerdict(found, asked, vars), { verdict: 'warn', what: /taken over/ });
+  t.match(adoptServerVerdict(found, { ...asked, 'secrets-encryption': true, 'tls-san': ['k3s.lan'] }, vars), {
     verdict: 'refuse',
     evidence: 'secrets-encryption: true; k3s_tls_san: [k3s.lan]',
     hint: /k3s_config/,
   });
   t.match(
-    adoptVerdict(found, { 'write-kubeconfig-mode': '0600' }, vars),
+    adoptServerVerdict(found, { 'write-kubeconfig-mode': '0600' }, vars),
     { verdict: 'refuse', evidence: 'disable: []' },
     'nor one be gained',
   );
-  t.match(adoptVerdict(member, { anything: 1 }, vars), { verdict: 'pass' }, 'ours is no question');
+  t.match(adoptServerVerdict(member, { anything: 1 }, vars), { verdict: 'pass' }, 'ours is no question');
+});
+
+t.test('a config.yaml that others left without a unit is compared before it is replaced, too', async (t) => {
+  const left: K3sState = { ...fresh, config: 'foreign' };
+  t.match(adoptServerVerdict(left, { 'node-label': ['disk=fast'] }, defaults), {
+    verdict: 'refuse',
+    evidence: 'node-label: [disk=fast]',
+  });
+  t.match(adoptServerVerdict({ ...left, config: 'ours' }, { 'node-label': ['disk=fast'] }, defaults), {
+    verdict: 'pass',
+  });
+});
+
+t.test('an agent over what is left of another cluster is refused, and what would be lost is named', async (t) => {
+  const cluster = { ca: 'aaaa', urls: new Set(['https://192.0.2.11:6443']) };
+  const left: K3sState = { ...fresh, config: 'foreign', agentCa: 'bbbb' };
+  const found = { server: 'https://10.9.9.9:6443', 'node-label': ['disk=fast'] };
+  t.match(adoptAgentVerdict(left, found, defaults, cluster), {
+    verdict: 'refuse',
+    evidence: 'its place in the cluster at https://10.9.9.9:6443; node-label: [disk=fast]',
+    hint: /drain it and delete its node there.*k3s-agent-uninstall\.sh/,
+  });
+  const official: K3sState = { ...fresh, ours: false, agent: 'active' };
+  t.match(adoptAgentVerdict(official, { url: 'https://10.9.9.9:6443' }, defaults, { ...cluster, ca: undefined }), {
+    verdict: 'refuse',
+    evidence: 'its place in the cluster at https://10.9.9.9:6443',
+  });
+  const ownUrl = { url: 'https://192.0.2.11:6443' };
+  t.match(adoptAgentVerdict(official, ownUrl, defaults, cluster), { verdict: 'warn', what: /taken over/ });
+  t.match(adoptAgentVerdict(official, { ...ownUrl, 'node-label': 'a=b' }, defaults, cluster), {
+    verdict: 'refuse',
+    evidence: 'node-label: a=b',
+  });
+  const byName = { server: 'https://k3s.lan:6443' };
+  t.match(
+    adoptAgentVerdict({ ...left, agentCa: 'aaaa' }, byName, defaults, cluster),
+    { verdict: 'warn' },
+    'the same CA',
+  );
+  t.match(adoptAgentVerdict({ ...left, config: 'ours' }, found, defaults, cluster), { verdict: 'pass' });
+  t.match(adoptAgentVerdict(fresh, {}, defaults, cluster), { verdict: 'pass' });
+
+  const facts = { ...agentFacts({ 'server-1': member }), own: left, settings: found };
+  const tasks = tasksOf(agent, 'agent-1', facts).tasks;
+  t.match(named(tasks, 'Make sure that no setting of an existing k3s is lost')?.action, { verdict: 'refuse' });
+  const waived = tasksOf(agent, 'agent-1', facts, { hostVars: { waive: 'k3s-adopt' } }).tasks;
+  t.match(named(waived, 'Make sure that no setting of an existing k3s is lost')?.action, { verdict: 'pass' });
+});
+
+t.test('whose config.yaml there is, and which cluster an agent was of, is read from the disk', async (t) => {
+  const root = t.testdir({ rancher: { k3s: {} }, lib: { k3s: { agent: {} } } });
+  const read = () => {
+    const script = k3sState.script.standalone().replaceAll('/etc/rancher', `${root}/rancher`);
+    const input = `systemctl() { echo LoadState=not-found; }\n${script.replaceAll('/var/lib/rancher', `${root}/lib`)}`;
+    const { stdout, stderr, status } = spawnSync('sh', [], { input, encoding: 'utf8' });
+    return k3sState.parse({ stdout, stderr, exitCode: status ?? 1 });
+  };
+  t.match(read(), { config: 'none', agentCa: undefined, member: undefined });
+  writeFileSync(`${root}/rancher/k3s/config.yaml`, 'node-label: [a=b]\n');
+  writeFileSync(`${root}/lib/k3s/agent/server-ca.crt`, 'a certificate\n');
+  mkdirSync(`${root}/lib/k3s/server/db/etcd`, { recursive: true });
+  writeFileSync(`${root}/lib/k3s/server/db/etcd/name`, 'server-3-cc');
+  t.match(read(), { config: 'foreign', agentCa: /^[0-9a-f]{64}$/, member: 'server-3-cc' });
+  writeFileSync(`${root}/rancher/k3s/config.yaml`, `${MARK} And more.\n`);
+  t.match(read(), { config: 'ours' });
 });
 
 // --- releases ---
@@ -546,8 +666,8 @@ t.test('a release file read back says the same, and the first server that found 
     ['server-1', { ok: false, why: 'away' }],
     ['server-2', released],
   ]);
-  t.same(chosen(servers, found), released);
-  t.same(chosen(servers, new Map([['server-1', { ok: false, why: 'away' }]])), { ok: false, why: 'away' });
+  t.same(chosenRelease(servers, found), released);
+  t.same(chosenRelease(servers, new Map([['server-1', { ok: false, why: 'away' }]])), { ok: false, why: 'away' });
 });
 
 // --- what is sent ---
@@ -606,9 +726,74 @@ t.test('members are read from what etcd really answers', async (t) => {
   t.equal(waiting.status, 1);
   t.match(waiting.stdout, /the member at 192\.0\.2\.13 was added and never came up/);
   t.match(run(allVote('192.0.2.13')).stdout, /2 members, all vote/);
-  t.match(run(noLeftoverAt('192.0.2.13').probe).stdout, /leftover=14603105621031732969/);
   t.match(run(noLeftoverAt('192.0.2.11').probe).stdout, /leftover=none/, 'a voter is never left over');
 });
+
+t.test('a learner is left over where nobody listens on its peer port; one that runs is left to finish', async (t) => {
+  const at = '127.23.80.1';
+  const answer = `{"members":[{"ID":"14603105621031732969","peerURLs":["https://${at}:2380"],"isLearner":true}]}`;
+  const probe = async () => {
+    const shell = spawn('sh', { stdio: ['pipe', 'pipe', 'inherit'] });
+    shell.stdin.end(`curl() { printf %s '${answer}'; }\n${noLeftoverAt(at).probe.standalone()}`);
+    return (await shell.stdout.toArray()).join('');
+  };
+  t.match(await probe(), /^leftover=14603105621031732969/);
+  const peer = createServer().listen(2380, at);
+  await once(peer, 'listening');
+  t.equal(await probe(), 'leftover=none\n');
+  peer.close();
+});
+
+t.test('a member that another server removed joins anew, its data put aside; nobody else does', async (t) => {
+  const own: K3sState = { ...member, server: 'activating', member: 'server-3-cc', joins: 'https://192.0.2.11:6443' };
+  const others = '1 server-1-aa 192.0.2.11 voter\n2 server-2-bb 192.0.2.12 voter';
+  const titlesWith = (list: string | undefined, state = own, of: K3sState = member) => {
+    const members = new Map([['server-1', list === undefined ? undefined : parseMembers(list)]]);
+    const states = { 'server-1': of, 'server-2': of, 'server-3': state };
+    return titles(tasksOf(server, 'server-3', serverFacts('server-3', states, { members })).tasks);
+  };
+  const ASIDE = 'Move the data of the removed member aside';
+  const removed = titlesWith(others);
+  t.match(removed.slice(removed.indexOf('Stop the failing join')), ['Stop the failing join', ASIDE]);
+  t.ok(removed.includes('Join the cluster'));
+  t.notOk(titlesWith(`${others}\n3 server-3-cc 192.0.2.13 learner`).includes(ASIDE), 'a learner is left to finish');
+  t.notOk(titlesWith(`${others}\n3 - 192.0.2.13 learner`).includes(ASIDE), 'one without a name yet, too');
+  t.notOk(titlesWith(undefined).includes(ASIDE), 'no list without a quorum');
+  t.notOk(
+    titlesWith(others, { ...own, server: 'active' }).includes(ASIDE),
+    'one that is ready is a member of something',
+  );
+  const elsewhere = titlesWith(others, own, { ...member, ca: 'bbbb' });
+  t.notOk(elsewhere.includes(ASIDE), 'the list of another cluster says nothing');
+});
+
+t.test(
+  'a failing join is stopped; one that has its data by then is started again, and data goes aside only at rest',
+  async (t) => {
+    const root = t.testdir({});
+    const inRoot = (script: Script, active: string) => {
+      const text = script.standalone().replaceAll('/var/lib/rancher', root);
+      const fake = `systemctl() { case $1 in show) echo ${active} ;; -q) [ ${active} = active ] ;; *) echo "systemctl $*" ;; esac; }`;
+      const { stdout, status } = spawnSync('sh', [], { input: `${fake}\n${text}`, encoding: 'utf8' });
+      return { stdout, status };
+    };
+    const [stop, aside] = [failingJoinStopped(), removedDataAside()];
+    t.equal(inRoot(stop.probe, 'activating').stdout, 'failing=yes\n');
+    t.equal(inRoot(stop.probe, 'inactive').stdout, 'failing=no\n');
+    t.equal(inRoot(stop.change({}), 'activating').stdout, 'systemctl stop k3s.service\n');
+    mkdirSync(`${root}/k3s/server/db/etcd/member/wal`, { recursive: true });
+    t.equal(inRoot(stop.probe, 'activating').stdout, 'failing=no\n', 'it has its data');
+    t.equal(
+      inRoot(stop.change({}), 'activating').stdout,
+      'systemctl stop k3s.service\nsystemctl start --no-block k3s.service\n',
+    );
+    t.equal(inRoot(aside.probe, 'inactive').stdout, 'data=present\n');
+    t.not(inRoot(aside.change({}), 'active').status, 0);
+    t.equal(inRoot(aside.change({}), 'inactive').status, 0);
+    t.equal(inRoot(aside.probe, 'inactive').stdout, 'data=absent\n');
+    t.match(readdirSync(`${root}/k3s/server/db`).join(), /^etcd-backup-\d+$/, 'nothing is deleted');
+  },
+);
 
 t.test('our own unit is known again', async (t) => {
   t.ok(text(unitFile('server')).startsWith(MARK));

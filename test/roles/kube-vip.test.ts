@@ -1,8 +1,9 @@
 /** kube-vip: which interface, is the address free, what is applied, who has it. */
+import { spawnSync } from 'node:child_process';
 import t from 'tap';
 import { type VipObservation, vipObservation } from '../../roles/k3s/vip.ts';
 import { type KubeVipVars, leaseCost, leaseOf, manifest } from '../../roles/kube-vip/manifest.ts';
-import { holderVerdict } from '../../roles/kube-vip/stages.ts';
+import { apiAnswers, holderVerdict } from '../../roles/kube-vip/stages.ts';
 import { vars as schema } from '../../roles/kube-vip/vars.ts';
 import { freeVerdict, interfaceFor } from '../../roles/kube-vip/vip-observation.ts';
 
@@ -14,9 +15,15 @@ const vars = Object.fromEntries(
   ]),
 ) as KubeVipVars;
 
-const sight: VipObservation = { holds: false, ifaces: ['eth0'], defaultIface: 'eth0', answeredBy: undefined, macs: [] };
-const sights = (...of: readonly Partial<VipObservation>[]) =>
-  new Map(of.map((some, i) => [`server-${i + 1}`, { ...sight, macs: [`02:00:00:00:00:0${i + 1}`], ...some }]));
+const observation: VipObservation = {
+  holds: false,
+  ifaces: ['eth0'],
+  defaultIface: 'eth0',
+  answeredBy: undefined,
+  macs: [],
+};
+const observations = (...of: readonly Partial<VipObservation>[]) =>
+  new Map(of.map((some, i) => [`server-${i + 1}`, { ...observation, macs: [`02:00:00:00:00:0${i + 1}`], ...some }]));
 const nodes = new Map([['server-1', '192.0.2.11']]);
 
 t.test('what a host prints is read: who answers, on which network, behind which route', async (t) => {
@@ -41,38 +48,41 @@ t.test('what a host prints is read: who answers, on which network, behind which 
 });
 
 t.test('an address that a stranger has is refused, and the stranger is named', async (t) => {
-  t.match(freeVerdict(address, sights({}, {}), [], nodes), { verdict: 'pass' });
+  t.match(freeVerdict(address, observations({}, {}), [], nodes), { verdict: 'pass' });
   const stranger = { answeredBy: '02:00:00:00:00:99' };
-  t.match(freeVerdict(address, sights({}, stranger), [], nodes), {
+  t.match(freeVerdict(address, observations({}, stranger), [], nodes), {
     verdict: 'refuse',
     evidence: '02:00:00:00:00:99 answers for 192.0.2.100, as server-2 sees it',
   });
-  t.match(freeVerdict(address, sights({}, stranger), ['server-3'], nodes), { verdict: 'warn', what: /server-3/ });
-  t.match(freeVerdict('192.0.2.11', sights({}), [], nodes), { verdict: 'refuse', evidence: /server-1/ });
+  t.match(freeVerdict(address, observations({}, stranger), ['server-3'], nodes), { verdict: 'warn', what: /server-3/ });
+  t.match(freeVerdict('192.0.2.11', observations({}), [], nodes), { verdict: 'refuse', evidence: /server-1/ });
 });
 
 t.test('an address that a server of ours has, or had just now, is ours', async (t) => {
-  t.match(freeVerdict(address, sights({ holds: true }, { answeredBy: '02:00:00:00:00:01' }), [], nodes), {
+  t.match(freeVerdict(address, observations({ holds: true }, { answeredBy: '02:00:00:00:00:01' }), [], nodes), {
     verdict: 'pass',
   });
-  t.match(freeVerdict(address, sights({}, { answeredBy: '02:00:00:00:00:01' }), [], nodes), { verdict: 'pass' });
+  t.match(freeVerdict(address, observations({}, { answeredBy: '02:00:00:00:00:01' }), [], nodes), { verdict: 'pass' });
 });
 
 t.test('the interface goes by the route, one name for all servers', async (t) => {
-  t.match(interfaceFor(address, sights({}, {}), undefined), { ok: true, iface: 'eth0' });
-  t.match(interfaceFor(address, sights({}, {}), 'bond0'), { ok: true, iface: 'bond0' }, 'unless it is set');
+  t.match(interfaceFor(address, observations({}, {}), undefined), { ok: true, iface: 'eth0' });
+  t.match(interfaceFor(address, observations({}, {}), 'bond0'), { ok: true, iface: 'bond0' }, 'unless it is set');
   const renamed = { ifaces: ['enp1s0'], defaultIface: 'enp1s0' };
   t.match(
-    interfaceFor(address, sights({}, renamed), undefined),
+    interfaceFor(address, observations({}, renamed), undefined),
     { ok: true, iface: undefined },
     'by the default route where names differ',
   );
-  t.match(interfaceFor(address, sights({}, { ...renamed, defaultIface: 'wlan0' }), undefined), {
+  t.match(interfaceFor(address, observations({}, { ...renamed, defaultIface: 'wlan0' }), undefined), {
     ok: false,
     why: /eth0 on server-1, enp1s0 on server-2/,
   });
-  t.match(interfaceFor(address, sights({}, { ifaces: [] }), undefined), { ok: false, why: /no network of server-2/ });
-  t.match(interfaceFor(address, sights({ ifaces: ['eth0', 'eth1'] }), undefined), {
+  t.match(interfaceFor(address, observations({}, { ifaces: [] }), undefined), {
+    ok: false,
+    why: /no network of server-2/,
+  });
+  t.match(interfaceFor(address, observations({ ifaces: ['eth0', 'eth1'] }), undefined), {
     ok: false,
     why: /eth0 and eth1 on server-1/,
   });
@@ -134,14 +144,17 @@ t.test('BGP is rendered: no ARP, no lease, the routers', async (t) => {
 });
 
 t.test('exactly one server has the address; before there is a cluster nobody need have it', async (t) => {
-  t.match(holderVerdict(address, sights({}, { holds: true }), true), { verdict: 'pass', evidence: /on server-2/ });
-  t.match(holderVerdict(address, sights({ holds: true }, { holds: true }), true), {
+  t.match(holderVerdict(address, observations({}, { holds: true }), true), {
+    verdict: 'pass',
+    evidence: /on server-2/,
+  });
+  t.match(holderVerdict(address, observations({ holds: true }, { holds: true }), true), {
     verdict: 'refuse',
     what: /more than one/,
   });
-  t.match(holderVerdict(address, sights({}, {}), true), { verdict: 'refuse', what: /no server has/ });
-  t.match(holderVerdict(address, sights({}, {}), false), { verdict: 'warn' });
-  t.match(holderVerdict(address, sights({}, {}), true, ['server-3']), {
+  t.match(holderVerdict(address, observations({}, {}), true), { verdict: 'refuse', what: /no server has/ });
+  t.match(holderVerdict(address, observations({}, {}), false), { verdict: 'warn' });
+  t.match(holderVerdict(address, observations({}, {}), true, ['server-3']), {
     verdict: 'warn',
     what: /server-3 could not be asked/,
   });
@@ -167,3 +180,18 @@ function podOf(objects: ReturnType<typeof manifest>): Pod {
 function envOf(pod: Pod): Readonly<Record<string, string | undefined>> {
   return Object.fromEntries(pod.spec.containers[0]?.env.map(({ name, value }) => [name, value]) ?? []);
 }
+
+t.test('where the API does not answer at the address, the pod, its node and its last event are named', async (t) => {
+  const { action } = apiAnswers(address, 0);
+  if (!('change' in action)) throw new Error('a wait');
+  const pod = ['kube-vip-ds-x', 'server-2', 'Pending', 'False', '', '', 'ErrImagePull', 'not found'].join('\t');
+  const fake = `curl() { echo 'curl: (28) Connection timed out' >&2; return 28; }
+k3s() { case "$*" in *'get pods'*) echo '${pod}' ;; *'get events'*) echo 'Failed: Failed to pull image "x"' ;; esac; }`;
+  const script = action.change({}).standalone().replaceAll('/usr/local/bin/k3s', 'k3s');
+  const { status, stderr } = spawnSync('sh', [], { input: `${fake}\n${script}`, encoding: 'utf8' });
+  t.equal(status, 1);
+  t.match(action.explain?.({ exitCode: 1, stdout: '', stderr }), {
+    what: `waited 0 s for the API to answer at ${address}, in vain; last seen: curl: (28) Connection timed out; kube-vip-ds-x on server-2: ErrImagePull (not found); last event: Failed: Failed to pull image "x"`,
+    hint: /registry reachable from the node/,
+  });
+});

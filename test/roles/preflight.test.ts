@@ -3,7 +3,7 @@ import type { HostView } from '../../engine/host-view.ts';
 import type { Verdict } from '../../engine/task.ts';
 import { type Network, network } from '../../roles/cluster/network.ts';
 import { type System, system } from '../../roles/cluster/system.ts';
-import { clusterVerdicts, type Neighbours } from '../../roles/preflight/cluster.ts';
+import { type ClusterView, clusterVerdicts } from '../../roles/preflight/cluster.ts';
 import { type Prerequisites, prerequisites } from '../../roles/preflight/facts.ts';
 import { type Machine, machineVerdicts, type PreflightVars } from '../../roles/preflight/machine.ts';
 import { listeners, portsTaken } from '../../roles/preflight/ports.ts';
@@ -174,18 +174,19 @@ const networks = new Map(
     { ...network.example, addresses: [{ iface: 'eth0', address: `192.0.2.${11 + i}`, prefix: 24 }] },
   ]),
 );
-const among: Neighbours = {
+const among: ClusterView = {
   host: hostOf('server-1'),
   nodes,
   checked: new Set(nodes.map(({ name }) => name)),
   systems,
   networks,
+  sources: [],
   found: found.example,
   servers: new Map([['server-1', found.example]]),
 };
 
 /** The verdict of one check, the cluster being healthy but for `changes`. */
-const inCluster = (id: string, changes: Partial<Neighbours>): Verdict | undefined =>
+const inCluster = (id: string, changes: Partial<ClusterView>): Verdict | undefined =>
   clusterVerdicts({ ...among, ...changes }, vars.preflight_clock_drift).find((verdict) => verdict.id === id);
 
 const systemsWith = (name: string, changes: Partial<System>): ReadonlyMap<string, System> =>
@@ -214,12 +215,34 @@ t.test('two hosts of one name, one machine id or one address are found on both',
   t.match(inCluster('node-ip', { networks: nat }), { verdict: 'refuse', hint: /node_ip for each of them/ });
   t.match(
     inCluster('node-ip', {
-      networks: nat,
-      nodes: nodes.map(({ name }, i) => hostOf(name, { node_ip: `192.0.2.${i}` })),
+      networks: new Map(
+        nodes.map(({ name }, i) => [
+          name,
+          {
+            ...network.example,
+            addresses: [...network.example.addresses, { iface: 'eth1', address: `198.51.100.${i}`, prefix: 24 }],
+          },
+        ]),
+      ),
+      nodes: nodes.map(({ name }, i) => hostOf(name, { node_ip: `198.51.100.${i}` })),
     }),
     {
       verdict: 'pass',
     },
+  );
+});
+
+t.test('a machine under two names is said once, and nothing else about it', async (t) => {
+  const [first] = nodes;
+  const machine = systems.get('server-1') ?? system.example;
+  const twice = {
+    systems: new Map([...systems, ['server-2', machine]]),
+    networks: new Map([...networks, ['server-2', networks.get('server-1') ?? network.example]]),
+  };
+  const said = nodes.flatMap((host) => clusterVerdicts({ ...among, ...twice, host }, vars.preflight_clock_drift));
+  t.match(
+    said.filter(({ verdict }) => verdict !== 'pass'),
+    [{ id: 'same-machine', verdict: 'refuse', what: `${first?.name} and server-2 are names of one machine` }],
   );
 });
 

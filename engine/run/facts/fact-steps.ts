@@ -2,10 +2,9 @@
  * Facts as steps: which steps to send to which host, and what their results mean. Facts with the same script are one step,
  * whoever asks. Pure.
  */
-import type { Fact, FactRequests } from '../../fact.ts';
+import { type Fact, type FactRequests, SameFacts, textOf } from '../../fact.ts';
 import type { Step, StepResult } from '../../remote/session.ts';
 import { PROBE_TIMEOUT } from '../../resource.ts';
-import type { Script } from '../../script.ts';
 import { lastLines } from '../tasks/failures.ts';
 
 /** Why a fact could not be gathered. */
@@ -28,6 +27,7 @@ export class FactSteps {
   readonly #steps = new Map<string, Map<string, Step>>();
   /** The parsed answers, by fact and host: parsed once for all requesters. */
   readonly #known = new Map<Fact<unknown>, Map<string, Answer>>();
+  readonly #same = new SameFacts();
 
   /** Adds what a requester on a host asks for. */
   add(host: string, requests: FactRequests): void {
@@ -87,8 +87,9 @@ export class FactSteps {
     results: ReadonlyMap<string, readonly StepResult[]>,
     unreachable: ReadonlyMap<string, string>,
   ): Answer {
-    const known = this.#known.get(fact) ?? new Map<string, Answer>();
-    this.#known.set(fact, known);
+    const shared = this.#same.of(fact);
+    const known = this.#known.get(shared) ?? new Map<string, Answer>();
+    this.#known.set(shared, known);
     const answer = known.get(host) ?? this.#read(host, fact, results, unreachable);
     known.set(host, answer);
     return answer;
@@ -116,13 +117,4 @@ export class FactSteps {
       return no(`${error instanceof Error ? error.message : String(error)} (exit code ${result.exitCode}${said})`);
     }
   }
-}
-
-const texts = new WeakMap<Script, string>();
-
-/** A script's text, put together once: many requesters share a fact. */
-function textOf(script: Script): string {
-  const text = texts.get(script) ?? script.reveal();
-  texts.set(script, text);
-  return text;
 }

@@ -273,7 +273,12 @@ t.test('a failure is explained: what it means, and what to try', async (t) => {
       /does not know the kind Addon.*CustomResourceDefinition/,
     ],
     [object, 'namespaces "storage" not found', /namespace storage is not there/],
-    [object, 'error: timed out waiting for the condition', /not ready in time/],
+    [object, 'error: timed out waiting for the condition', /not ready in time.*deadline of waitFor/],
+    [
+      object,
+      'heartwood: not ready: d-x on node-1: CrashLoopBackOff; last event: BackOff: Back-off restarting failed container',
+      /is not ready in time: d-x on node-1: CrashLoopBackOff; last event: .*kubectl logs --previous/,
+    ],
     [ufwRule({ action: 'allow' }), 'ERROR: Bad port', /ufw refuses: Bad port/],
     [ufwRule({ action: 'allow' }), 'ERROR: problem running ufw-init', /kernel or iptables did not take/],
     [kernelModule('zfs'), 'modprobe: FATAL: Module zfs not found in directory /lib/modules/6', /no module zfs.*reboot/],

@@ -3,6 +3,7 @@
  * A learner that can't be reached blocks every other join until it is evicted: by the real k3s after five minutes, by the
  * stand-in after the time that its environment says.
  */
+import { setTimeout } from 'node:timers/promises';
 import t from 'tap';
 import type { LabHost } from '../../../lab/host.ts';
 import { kubectl, members, readyNodes, voters } from '../../support/cluster.ts';
@@ -196,6 +197,28 @@ t.test(
       'tombstone file has been detected, removing ${datadir}/server/db to rejoin the cluster',
     );
     t.match(await two.read(`ls ${DB}`), /^etcd-backup-\d+$/m);
+    t.strictSame(await voters(one), NAMES);
+  },
+);
+
+t.test(
+  'a member that is removed while it is stopped comes up without etcd, stays activating, and rejoins at one more start',
+  async (t) => {
+    await three.read('systemctl stop k3s');
+    await kubectl(one, 'delete node server-3 --timeout=60s');
+    t.strictSame(await voters(one), ['server-1', 'server-2']);
+    const since = Date.now();
+    await three.read('systemctl start --no-block k3s');
+    const words =
+      'level=info msg="This node has been removed from the cluster - please restart k3s to rejoin the cluster"';
+    t.ok(await until(60, async () => (await journal(three, since)).includes(words)));
+    t.equal((await three.exec(`test -f ${DB}/etcd/tombstone`)).code, 0);
+    // Longer than systemd waits before it starts a unit that ended once more.
+    await setTimeout(10_000);
+    t.equal(await unitSays(three, 'ActiveState'), 'activating');
+    t.equal(await unitSays(three, 'NRestarts'), '0', 'it never ends by itself');
+    const restarted = await three.exec('systemctl restart k3s');
+    t.equal(restarted.code, 0, restarted.stderr);
     t.strictSame(await voters(one), NAMES);
   },
 );

@@ -354,7 +354,7 @@ t.test('image archives are imported however they are packed', async (t) => {
     const packing = ['.tar.zst', '.tar', '.tar.gz'][index];
     t.match(
       await journal(host),
-      new RegExp(`Imported \\d+ images from \\S+/k3s-airgap-images-amd64${packing?.replaceAll('.', '\\.')} in `),
+      new RegExp(`Imported (?:\\d+ )?images from \\S+/k3s-airgap-images-amd64${packing?.replaceAll('.', '\\.')} in `),
     );
     const images = await kubectl(one, `get node ${host.name} -o jsonpath={.status.images[*].names}`);
     for (const name of ['docker.io/rancher/mirrored-pause:3.6', 'docker.io/library/busybox:1.37'])
@@ -440,7 +440,7 @@ t.test('snapshots are saved, listed by server, pruned and deleted; the cluster k
   const missing = await one.exec('k3s etcd-snapshot delete nosuch');
   t.match(missing, { code: 0, stderr: 'level=warning msg="Snapshot nosuch not found."' });
   t.equal((await one.exec(`k3s etcd-snapshot delete ${left[0]}`)).code, 0);
-  t.strictSame((await listed()).items, []);
+  t.equal((await listed()).items, null, 'an empty list is null');
 });
 
 t.test('pods on different nodes and a service reach each other through vxlan, and only through it', async (t) => {

@@ -194,6 +194,11 @@ func importFile(ctx context.Context, c *client.Client, path string) error {
 	for _, image := range images {
 		logrus.Infof("Imported %s", image.Name)
 	}
-	logrus.Infof("Imported %d images from %s in %s", len(images), path, time.Since(begun))
+	// Of a compressed archive k3s says no number.
+	count := ""
+	if strings.HasSuffix(path, ".tar") {
+		count = fmt.Sprintf("%d ", len(images))
+	}
+	logrus.Infof("Imported %simages from %s in %s", count, path, time.Since(begun))
 	return nil
 }

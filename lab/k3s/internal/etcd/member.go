@@ -189,27 +189,29 @@ func scalar(text string) any {
 	return text
 }
 
-// watch tells what etcd's own end means: a member removed by its peers leaves a tombstone and stays up without etcd
-// (k3s-captures/22-node-delete.txt); any other end ends this k3s.
+// watch waits for etcd's own end. A member that its peers have removed leaves a tombstone, and k3s stays up without etcd:
+// active if it was (k3s-captures/22), activating for ever if it was starting (71). Any other end ends this k3s. The listeners
+// of a removed member fail first, so the reason counts, not which of the two is noticed first.
 func (m *Member) watch(ctx context.Context) {
+	err := errors.New("etcd server stopped")
 	select {
 	case <-ctx.Done():
+		return
 	case <-m.server.Server.StopNotify():
-		if ctx.Err() != nil {
-			return
-		}
-		if m.removed.Load() {
-			m.entomb()
-			return
-		}
-		m.Failed <- errors.New("etcd server stopped")
-	case err := <-m.server.Err():
-		m.Failed <- fmt.Errorf("etcd exited: %w", err)
+	case failure := <-m.server.Err():
+		err = fmt.Errorf("etcd exited: %w", failure)
+	}
+	switch {
+	case ctx.Err() != nil:
+	case m.removed.Load():
+		m.markRemoved()
+	default:
+		m.Failed <- err
 	}
 }
 
-// entomb marks a removed member's data, which the next start then moves away.
-func (m *Member) entomb() {
+// markRemoved writes the tombstone, by which the next start moves the data away and rejoins.
+func (m *Member) markRemoved() {
 	if err := os.WriteFile(m.dir("tombstone"), nil, 0o600); err != nil {
 		logrus.Errorf("Failed to write tombstone file to %s: %v", m.dir("tombstone"), err)
 	}

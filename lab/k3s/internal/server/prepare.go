@@ -77,7 +77,7 @@ func prepare(n *cluster.Node) (*prepared, error) {
 	if names := n.Config.Unsupported(); len(names) > 0 {
 		return nil, fmt.Errorf("the k3s stand-in does not carry out %s", strings.Join(names, ", "))
 	}
-	if err := bury(n); err != nil {
+	if err := moveRemovedData(n); err != nil {
 		return nil, err
 	}
 	if err := authorities(n); err != nil {
@@ -182,8 +182,8 @@ func (p *prepared) reconcile(n *cluster.Node, url, text string) error {
 // maxBackups is how many etcd-backup-* directories are kept.
 const maxBackups = 5
 
-// bury moves a removed member's data away, so that the server rejoins as a new one (k3s-captures/22-node-delete.txt).
-func bury(n *cluster.Node) error {
+// moveRemovedData moves a removed member's data away, so that the server rejoins as a new one (k3s-captures/22, 71).
+func moveRemovedData(n *cluster.Node) error {
 	if _, err := os.Stat(n.Server("db/etcd/tombstone")); err != nil {
 		return nil
 	}

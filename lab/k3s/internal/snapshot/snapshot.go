@@ -221,7 +221,8 @@ func epoch(name string) int64 {
 
 // list reads the directory.
 func (s *Store) list() (List, error) {
-	list := List{TypeMeta: metav1.TypeMeta{Kind: "List", APIVersion: "v1"}, Items: []File{}}
+	// Without a snapshot the items are null in JSON, as k3s has them.
+	list := List{TypeMeta: metav1.TypeMeta{Kind: "List", APIVersion: "v1"}}
 	entries, err := os.ReadDir(s.dir())
 	if err != nil && !os.IsNotExist(err) {
 		return list, err
