@@ -1,11 +1,11 @@
 /** Opens ssh links: directly, through jump hosts, or through a proxy command. */
-import { spawn } from 'node:child_process';
 import { connect as connectSocket } from 'node:net';
-import { Duplex } from 'node:stream';
+import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ssh2Promise } from '../lazy-packages.ts';
 import { JumpHosts } from './jump-hosts.ts';
 import type { Link } from './link.ts';
+import { ProxyStream } from './proxy-command.ts';
 import { type Connection, LinkError } from './session.ts';
 import { SshLink } from './ssh-link.ts';
 import { connectError, isDropped } from './ssh-problem.ts';
@@ -24,7 +24,7 @@ export class SshConnector {
     if (target.jumps.length === 0) {
       return openWithRetry(
         target,
-        () => (target.proxyCommand ? proxy(target.proxyCommand) : tcp(target, signal)),
+        async () => (target.proxyCommand ? new ProxyStream(target.proxyCommand) : tcp(target, signal)),
         signal,
       );
     }
@@ -65,6 +65,8 @@ async function openWithRetry(
       // Loaded while the first connection is on its way.
       ssh2Promise();
       stream = await dialing;
+      // Until ssh2 listens: an error without a listener would end the process.
+      stream.on('error', () => {});
       signal?.throwIfAborted();
       return await SshLink.over(stream, target, start);
     } catch (error) {
@@ -72,7 +74,8 @@ async function openWithRetry(
       if (signal?.aborted)
         throw new LinkError('connect', { what: 'stopped by you before it was connected', host: target.name });
       if (error instanceof LinkError) throw error;
-      if (attempt === TRIES || !isDropped(error)) throw connectError(target, error);
+      const stderr = stream instanceof ProxyStream ? stream.stderr : '';
+      if (attempt === TRIES || !isDropped(error)) throw connectError(target, error, stderr);
       // Doubling, and not all at the same time.
       await sleep(100 * 2 ** attempt * (0.5 + Math.random()), undefined, { signal }).catch(() => {});
     } finally {
@@ -108,15 +111,4 @@ function tcp({ host, port, family, connectTimeout }: SshTarget, signal: AbortSig
       resolve(socket);
     });
   });
-}
-
-/** A local command as a connection. */
-async function proxy(command: string): Promise<Duplex> {
-  const child = spawn('sh', ['-c', `exec ${command}`], { stdio: ['pipe', 'pipe', 'ignore'] });
-  child.on('error', () => {});
-  child.stdin.on('error', () => {});
-  const stream = Duplex.from({ readable: child.stdout, writable: child.stdin });
-  stream.on('error', () => {});
-  stream.once('close', () => child.kill());
-  return stream;
 }

@@ -58,7 +58,7 @@ export class SshLink implements Link {
       SshAuth.prepare(target, (data) => ssh2().utils.parseKey(data)),
     ]);
     // ssh2 would not notice, and wait as long as a login may take.
-    if (stream.destroyed || stream.readableEnded) throw new Error('Connection lost before handshake');
+    if (stream.destroyed || stream.readableEnded) throw stream.errored ?? new Error('Connection lost before handshake');
     const { alive, auth: how } = target;
     const wire = new WireCounter(stream);
     const connection = new (ssh2Promise().SSH)({

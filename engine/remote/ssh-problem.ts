@@ -1,4 +1,5 @@
 /** What went wrong while an ssh link was opened, in words. */
+import { ProxyCommandError } from './proxy-command.ts';
 import { LinkError } from './session.ts';
 import type { SshTarget } from './ssh-target.ts';
 
@@ -23,6 +24,7 @@ export function faultOf(error: unknown): SshFault {
 
 /** Too many were logging in at once (sshd's MaxStartups), or sshd was just being restarted: worth another try. */
 export function isDropped(error: unknown): boolean {
+  if (error instanceof ProxyCommandError) return error.isDropped;
   const { message, code } = faultOf(error);
   return (
     /before handshake|Exceeded MaxStartups|Not allowed at this time/.test(message) ||
@@ -31,13 +33,24 @@ export function isDropped(error: unknown): boolean {
   );
 }
 
-/** The error of a link that did not come about before the host's key was seen. */
-export function connectError(target: SshTarget, error: unknown): LinkError {
+/**
+ * The error of a link that did not come about before the host's key was seen.
+ * @param proxyStderr What a ProxyCommand said on stderr.
+ */
+export function connectError(target: SshTarget, error: unknown, proxyStderr = ''): LinkError {
   const { name, host, port, connectTimeout, proxyCommand, jumps } = target;
   const fault = faultOf(error);
   const where = `${host}:${port}`;
   const via = jumps.length > 0 ? ` (through ${jumps.join(', ')})` : proxyCommand ? ` (through "${proxyCommand}")` : '';
   const [what, hint] = ((): [string, string] => {
+    if (error instanceof ProxyCommandError) {
+      return [
+        `no connection to ${where}: ${error.message}`,
+        error.isDropped
+          ? 'the host in between refuses this address, or too many log in at once: see MaxStartups in its sshd_config, or use fewer --forks'
+          : `run it by hand: ${proxyCommand}`,
+      ];
+    }
     switch (fault.code) {
       case 'ENOTFOUND':
         return [
@@ -83,7 +96,9 @@ export function connectError(target: SshTarget, error: unknown): LinkError {
       `try by hand: ssh -p ${port} ${target.user}@${host}`,
     ];
   })();
-  return new LinkError('connect', { what, host: name, hint });
+  const said =
+    error instanceof ProxyCommandError || proxyStderr === '' ? '' : `; the ProxyCommand said: ${proxyStderr}`;
+  return new LinkError('connect', { what: what + said, host: name, hint });
 }
 
 /** The error of a host that did not let us in. */

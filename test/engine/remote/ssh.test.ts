@@ -1,5 +1,5 @@
 /** What only ssh can do wrong: host keys, logging in, links that break, ways through other hosts. */
-import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -374,6 +374,59 @@ t.test('a proxy command may be the way', async (t) => {
   const connection = sshd.connection();
   await works(t, { ...connection, sshArgs: [...(connection.sshArgs ?? []), ...way] });
 });
+
+t.test(
+  'a proxy command that fails says why at once; one whose own connection was dropped is tried again',
+  async (t) => {
+    const folder = t.testdir();
+    const log = join(folder, 'log');
+    const proxied = (command: string, more: Partial<Connection> = {}) => {
+      const script = join(folder, 'proxy.sh');
+      writeFileSync(script, `echo run >>${log}\n${command}\n`);
+      const connection = sshd.connection(more);
+      return { ...connection, sshArgs: [...(connection.sshArgs ?? []), '-o', `ProxyCommand=sh ${script}`] };
+    };
+    const runs = () => {
+      const count = readFileSync(log, 'utf8').split('\n').length - 1;
+      rmSync(log);
+      return count;
+    };
+    const failed = await refused(proxied('echo "nc: bastion: name does not resolve" >&2; exit 1'));
+    t.match(failed, {
+      phase: 'connect',
+      problem: {
+        host: 'testhost',
+        what: /^no connection to 127\.0\.0\.1:\d+: the ProxyCommand ended with exit code 1: nc: bastion: name does not resolve$/,
+        hint: /^run it by hand: sh .*proxy\.sh$/,
+      },
+    });
+    t.equal(runs(), 1);
+    t.match((await refused(proxied('no-such-proxy'))).problem.what, /exit code 127: .*no-such-proxy.*not found/);
+    t.equal(runs(), 1);
+    t.match((await refused(proxied('kill -9 $$'))).problem.what, /ended with SIGKILL$/);
+    t.equal(runs(), 1);
+
+    const dropped = await refused(
+      proxied('echo "kex_exchange_identification: Connection closed by remote host" >&2; exit 255'),
+    );
+    t.match(dropped.problem, { what: /exit code 255: kex_exchange_identification/, hint: /MaxStartups/ });
+    t.equal(runs(), 6);
+    const silent = await refused(proxied('echo "waiting for a token" >&2; exec sleep 20', { connectTimeout: 0.5 }));
+    t.match(silent.problem.what, /did not answer within 0.5 s; the ProxyCommand said: waiting for a token$/);
+    t.equal(runs(), 1);
+
+    // One that fails later is named as the reason of the loss.
+    const go = join(folder, 'go');
+    const relay = `import { connect } from 'node:net'; import { existsSync } from 'node:fs';
+    const socket = connect(${sshd.port}, '127.0.0.1'); process.stdin.pipe(socket).pipe(process.stdout);
+    setInterval(() => { if (existsSync('${go}')) { console.error('the token has expired'); process.exit(3); } }, 20);`;
+    writeFileSync(join(folder, 'relay.mjs'), relay);
+    const session = await openSession(proxied(`exec ${process.execPath} ${join(folder, 'relay.mjs')}`));
+    const running = session.run([step('waits', sh`sleep 5`)], { started: () => writeFileSync(go, '') });
+    await t.rejects(running, { message: /the ProxyCommand ended with exit code 3: the token has expired/ });
+    await session.close();
+  },
+);
 
 t.test('the user’s ssh configuration counts', async (t) => {
   const config = join(sshd.folder, 'ssh_config');
