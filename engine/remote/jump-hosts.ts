@@ -14,7 +14,7 @@ type OpenHop = (target: SshTarget, through: SshLink | undefined) => Promise<SshL
 export interface Lease {
   /** The link to the innermost jump host. */
   readonly link: SshLink;
-  /** Gives it back. */
+  /** Ends its use. */
   readonly release: () => Promise<void>;
 }
 
@@ -53,10 +53,10 @@ export class JumpHosts {
     const shared: Shared = { link: open(), users: 0 };
     this.#shared.set(key, shared);
     // One that failed, or broke, is not handed out again.
-    const forget = (): void => {
+    const drop = (): void => {
       if (this.#shared.get(key) === shared) this.#shared.delete(key);
     };
-    shared.link.then((link) => link.gone.then(forget), forget);
+    shared.link.then((link) => link.closed.then(drop), drop);
     return shared;
   }
 

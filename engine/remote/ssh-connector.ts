@@ -38,7 +38,7 @@ export class SshConnector {
     );
     try {
       const link = await openWithRetry(target, () => lease.link.forward(target.host, target.port), signal);
-      void link.gone.then(() => lease.release());
+      void link.closed.then(() => lease.release());
       return link;
     } catch (error) {
       await lease.release();
@@ -56,8 +56,8 @@ async function openWithRetry(
   for (let attempt = 1; ; attempt++) {
     const start = performance.now();
     let stream: Duplex | undefined;
-    const give = (): void => void stream?.destroy();
-    signal?.addEventListener('abort', give);
+    const giveUp = (): void => void stream?.destroy();
+    signal?.addEventListener('abort', giveUp);
     try {
       signal?.throwIfAborted();
       const dialing = dial();
@@ -79,7 +79,7 @@ async function openWithRetry(
       // Doubling, and not all at the same time.
       await sleep(100 * 2 ** attempt * (0.5 + Math.random()), undefined, { signal }).catch(() => {});
     } finally {
-      signal?.removeEventListener('abort', give);
+      signal?.removeEventListener('abort', giveUp);
     }
   }
 }
@@ -89,17 +89,17 @@ function tcp({ host, port, family, connectTimeout }: SshTarget, signal: AbortSig
   return new Promise((resolve, reject) => {
     const socket = connectSocket({ host, port, family, noDelay: true, autoSelectFamilyAttemptTimeout: 2000 });
     // Not by connect's own `signal`: that one would end the connection later, too.
-    const give = (): void => fail(new Error('given up'));
+    const giveUp = (): void => fail(new Error('given up'));
     const done = (): void => {
       clearTimeout(timer);
-      signal?.removeEventListener('abort', give);
+      signal?.removeEventListener('abort', giveUp);
     };
     const fail = (error: Error): void => {
       done();
       socket.destroy();
       reject(error);
     };
-    signal?.addEventListener('abort', give);
+    signal?.addEventListener('abort', giveUp);
     const timer = setTimeout(
       () => fail(Object.assign(new Error('timed out'), { code: 'ETIMEDOUT' })),
       connectTimeout * 1000,

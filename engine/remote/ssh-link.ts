@@ -7,25 +7,25 @@ import type { Channel, ChannelEnd, Link } from './link.ts';
 import { LinkError } from './session.ts';
 import { SshAuth } from './ssh-auth.ts';
 import { HostKeyCheck } from './ssh-host-key.ts';
-import { authError, lossOf } from './ssh-problem.ts';
+import { authError, lossReason } from './ssh-problem.ts';
 import type { SshTarget } from './ssh-target.ts';
 import { WireCounter } from './wire-counter.ts';
 
-/** Tries to open a channel where the host has none left: a slot gets free a little after the last channel's end. */
+/** Tries to open a channel where the host grants none: one gets free a little after the last channel's end. */
 const CHANNEL_TRIES = 5;
 
-/** Milliseconds a link has to end in peace. */
+/** Milliseconds a link has to end by itself. */
 const END_GRACE = 1000;
 
 /** A {@link Link} over ssh. */
 export class SshLink implements Link {
   readonly user: string;
   readonly opening: Link['opening'];
-  readonly gone: Promise<string>;
+  readonly closed: Promise<string>;
   readonly #client: Client;
   readonly #wire: WireCounter;
   readonly #target: SshTarget;
-  /** The channels that are open, each until it ends. */
+  /** The ends of the channels that are open. */
   readonly #open = new Set<Promise<ChannelEnd>>();
   #lost: string | undefined;
 
@@ -34,15 +34,15 @@ export class SshLink implements Link {
     wire: WireCounter,
     target: SshTarget,
     opening: Link['opening'],
-    gone: Promise<string>,
+    closed: Promise<string>,
   ) {
     this.#client = client;
     this.#wire = wire;
     this.#target = target;
     this.user = target.user;
     this.opening = opening;
-    this.gone = gone;
-    void gone.then((why) => {
+    this.closed = closed;
+    void closed.then((why) => {
       this.#lost = why;
     });
   }
@@ -94,9 +94,9 @@ export class SshLink implements Link {
     client.once('handshake', () => {
       handshake = { at: performance.now(), traffic: wire.traffic };
     });
-    const gone = new Promise<string>((resolve) => client.once('close', () => resolve(lossOf(first, target))));
+    const lost = new Promise<string>((resolve) => client.once('close', () => resolve(lossReason(first, target))));
     try {
-      await Promise.race([connected, closed(stream)]);
+      await Promise.race([connected, streamClosed(stream)]);
     } catch (error) {
       client.destroy();
       if (check.refusal) throw check.refusal;
@@ -112,7 +112,7 @@ export class SshLink implements Link {
       connect: { ms: known.at - start, ...known.traffic },
       authenticate: { ms: ready.at - known.at, ...trafficBetween(known.traffic, ready.traffic) },
     };
-    return new SshLink(client, wire, target, opening, gone);
+    return new SshLink(client, wire, target, opening, lost);
   }
 
   get wire(): Traffic {
@@ -143,8 +143,8 @@ export class SshLink implements Link {
 
   #exec(command: string): Promise<Channel> {
     return new Promise((resolve, reject) => {
-      void this.gone.then(reject);
-      // Throws at once when the link is gone.
+      void this.closed.then(reject);
+      // Throws at once when the link is closed.
       this.#client.exec(command, (error, stream) => {
         if (error) return reject(error);
         const channel = channelOf(stream);
@@ -170,7 +170,7 @@ export class SshLink implements Link {
   /** A stream to another host, through this one. @throws what ssh2 throws. */
   forward(host: string, port: number): Promise<Duplex> {
     return new Promise((resolve, reject) => {
-      void this.gone.then((why) => reject(new Error(`lost the connection to the jump host: ${why}`)));
+      void this.closed.then((why) => reject(new Error(`lost the connection to the jump host: ${why}`)));
       this.#client.forwardOut('127.0.0.1', 0, host, port, (error, stream) => (error ? reject(error) : resolve(stream)));
     });
   }
@@ -178,13 +178,13 @@ export class SshLink implements Link {
   async close(): Promise<void> {
     this.#client.end();
     const timer = setTimeout(() => this.#client.destroy(), END_GRACE);
-    await this.gone;
+    await this.closed;
     clearTimeout(timer);
   }
 }
 
 /** Rejects when the stream closes. */
-function closed(stream: Duplex): Promise<never> {
+function streamClosed(stream: Duplex): Promise<never> {
   const promise = new Promise<never>((_, reject) => {
     // What else ssh2 has to say of it comes first.
     stream.once('close', () => setImmediate(() => reject(new Error('Connection lost before handshake'))));

@@ -145,8 +145,8 @@ function named(what: string, origin: string | undefined, option: string): string
   return origin ? `${what} is from ${origin}, which wins over ${option}` : `name ${what} with ${option}`;
 }
 
-/** Why a link that stood is gone, as a clause. */
-export function lossOf(error: unknown, target: SshTarget): string {
+/** Why a link that stood was lost, as a clause. */
+export function lossReason(error: unknown, target: SshTarget): string {
   if (error === undefined) return 'the host closed it';
   const { level, code, message } = faultOf(error);
   if (level === 'client-timeout') return `no answer for ${target.alive.interval * (target.alive.count + 1)} s`;

@@ -1,7 +1,16 @@
 /** What every session promises, whatever its transport: run against each of them by test/engine/remote/session.test.ts. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -321,7 +330,11 @@ export function sessionSuite(t: Test, open: OpenHere): void {
 
   t.test('a session whose shell is killed names the step, and refuses what comes after', async (t) => {
     const session = await opened(t, open);
-    const running = session.run([step('fine', sh`:`), step('deadly', sh`kill -9 $$; sleep 0.2`), step('next', sh`:`)]);
+    const running = session.run([
+      step('fine', sh`:`),
+      step('deadly', sh`kill -9 $$; sleep 0.2`, { title: 'Kill the shell' }),
+      step('next', sh`:`),
+    ]);
     const error = await running.then(
       () => undefined,
       (error: unknown) => error,
@@ -330,9 +343,34 @@ export function sessionSuite(t: Test, open: OpenHere): void {
     t.match(error, {
       phase: 'lost',
       step: 'deadly',
-      problem: { host: session.name, what: /while deadly was running/ },
+      problem: { host: session.name, what: /, while "Kill the shell" was running$/ },
     });
     await t.rejects(session.run([step('more', sh`:`)]), LinkError);
+  });
+
+  t.test(
+    'a listener that throws does not end the process: its error is thrown by the call, which goes on',
+    async (t) => {
+      const session = await opened(t, open);
+      const file = join(temporary(t), 'done');
+      for (const method of ['started', 'output', 'finished'] as const) {
+        const breaks: StepListener = {
+          [method]: () => {
+            throw new Error(`broke in ${method}`);
+          },
+        };
+        const steps = [step('one', sh`echo one`), step('two', sh`echo ${method} >>${file}`)];
+        await t.rejects(session.run(steps, breaks), { message: `broke in ${method}` });
+      }
+      t.equal(readFileSync(file, 'utf8'), 'started\noutput\nfinished\n');
+      t.equal(text((await session.run([step('after', sh`echo usable`)]))[0]), 'usable\n');
+    },
+  );
+
+  t.test('every session on a machine knows it by the same id', async (t) => {
+    const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+    const { dev, ino } = statSync('/');
+    for (const _ of [1, 2]) t.equal((await opened(t, open)).machine, `${boot}-${dev}-${ino}`);
   });
 
   t.test('a session that is closed leaves nothing', async (t) => {
@@ -364,13 +402,12 @@ export function sessionSuite(t: Test, open: OpenHere): void {
     const turns = readFileSync(log, 'utf8').match(/in\n\d+ \d+ \d+ run-\d - \S+ bob@desk\nout\n/g);
     t.equal(turns?.join(''), readFileSync(log, 'utf8'), 'nobody came in before the last was out');
     t.equal(turns?.length, 5);
-    const left = () => readdirSync('/run').filter((name) => name.startsWith('heartwood.lock'));
-    t.ok(await until(10, async () => left().length === 0), 'and nothing is left');
+    t.ok(await until(10, async () => locks().length === 0), 'and nothing is left');
   });
 }
 
 /** What becomes of a held host: apart, because each test waits as long as a session does for a lock. */
-export function heldSuite(t: Test, open: OpenHere, connection: Connection): void {
+export function lockSuite(t: Test, open: OpenHere, connection: Connection): void {
   t.test('one session holds a host; a second waits a little, then is told who', { skip: notRoot() }, async (t) => {
     const [first, second] = [await opened(t, open), await opened(t, open)];
     first.lock({ runId: 'run-1', holder: 'ada@laptop', controller: '-' });
@@ -412,29 +449,31 @@ export function heldSuite(t: Test, open: OpenHere, connection: Connection): void
     t.ok(await until(10, async () => !existsSync(LOCK) && !isLink(LOCK)), 'and given up at the end');
   });
 
-  const here = connection.transport === 'local';
   t.test(
-    here
-      ? 'a run that reaches this machine under two names holds it under both'
-      : 'two names of one machine are told apart from two runs',
+    'sessions of one run share the lock of their machine, and the last one releases it',
     { skip: notRoot() },
     async (t) => {
-      const [first, second] = [await opened(t, open), await opened(t, open)];
+      const [first, second, third] = [await opened(t, open), await opened(t, open), await opened(t, open)];
       const request = { runId: 'run-1', holder: 'ada@laptop', controller: '-' };
-      for (const session of [first, second]) session.lock(request);
-      await first.run([step('change', sh`:`)]);
-      const other = second.run([step('change', sh`readlink ${LOCK}`)]);
-      if (here) {
-        t.match(text((await other)[0]), / run-1 /);
-        await second.close();
-        t.ok(isLink(LOCK), 'the first still holds it');
-      } else {
-        const refused = await other.then(
-          () => undefined,
-          (error: unknown) => error,
-        );
-        t.match(refused, { problem: { what: /two names of the inventory are one machine/ } });
+      const pids: string[] = [];
+      for (const session of [first, second, third]) {
+        session.lock(request);
+        const [pid] = await session.run([step('pid', sh`echo $$`)]);
+        pids.push(text(pid).trim());
       }
+      const holder = () => readlinkSync(LOCK).split(' ')[0];
+      t.equal(holder(), pids[0]);
+      t.equal(locks().length, 3);
+      await second.close();
+      t.ok(await until(10, async () => locks().length === 2));
+      t.equal(holder(), pids[0]);
+      await first.close();
+      t.ok(await until(10, async () => holder() === pids[2]), 'the lock is handed over');
+      const other = await opened(t, open);
+      other.lock({ runId: 'run-2', holder: 'bob@desk', controller: '-' });
+      await t.rejects(other.run([step('change', sh`:`)]), { name: 'LockError', message: /run run-1 of ada@laptop/ });
+      await third.close();
+      t.ok(await until(10, async () => locks().length === 0), 'and nothing is left');
     },
   );
 
@@ -494,6 +533,11 @@ export function temporary(t: Test): string {
 
 function notRoot(): string | false {
   return process.getuid?.() === 0 ? false : 'not root, so /run cannot be written';
+}
+
+/** The links of the lock. */
+function locks(): string[] {
+  return readdirSync('/run').filter((name) => name.startsWith('heartwood.lock'));
 }
 
 function isLink(path: string): boolean {

@@ -9,7 +9,7 @@ import { endSleeps, type OpenHere, opened, sleeps, step, temporary, text } from 
 import { until } from './until.ts';
 
 /** Defines the tests. */
-export function transferSuite(t: Test, open: OpenHere): void {
+export function uploadSuite(t: Test, open: OpenHere): void {
   t.test('content is uploaded byte for byte, in its turn, and counted', async (t) => {
     const session = await opened(t, open);
     const path = join(temporary(t), 'up');
