@@ -1,6 +1,6 @@
 /** One command on many hosts, as `ansible PATTERN -a COMMAND` does it: nothing is probed before or after. */
 import { setMaxListeners } from 'node:events';
-import { ExitCode, type Problem, UserError } from '../errors.ts';
+import { ExitCode, formatProblem, type Problem, UserError } from '../errors.ts';
 import type { InventoryHost } from '../inventory/inventory.ts';
 import { type Connection, LinkError, LockError, type Session, type StepResult } from '../remote/session.ts';
 import { Script, sh } from '../script.ts';
@@ -85,16 +85,24 @@ async function runEverywhere(
   forks: number,
   values: CommandValues,
 ): Promise<ExitCode> {
-  const [{ default: pLimit }, { sessionOpener }, { lockRequest }, { newRunId }] = await Promise.all([
-    import('p-limit'),
-    import('../remote/open-session.ts'),
-    import('../remote/host-lock.ts'),
-    import('../run/report/journal.ts'),
-  ]);
+  const [{ default: pLimit }, { EventStream }, { sessionOpener }, { lockRequest }, { newRunId }, { Machines }] =
+    await Promise.all([
+      import('p-limit'),
+      import('../events.ts'),
+      import('../remote/open-session.ts'),
+      import('../remote/host-lock.ts'),
+      import('../run/report/journal.ts'),
+      import('../run/sessions/machines.ts'),
+    ]);
   const lock = values['no-lock'] ? undefined : lockRequest(newRunId(new Date()));
   const limit = pLimit(forks);
   const open = sessionOpener();
-  const machines = new Machines();
+  const events = new EventStream();
+  events.subscribe((event) => {
+    if (event.type === 'warning') process.stderr.write(`warning: ${formatProblem(event.problem)}\n`);
+  });
+  const machines = new Machines(events);
+  const timeout = values['command-timeout'] ?? COMMAND_TIMEOUT;
   const sessions = new Set<Session>();
   const connecting = new AbortController();
   setMaxListeners(0, connecting.signal);
@@ -107,14 +115,15 @@ async function runEverywhere(
 
   const runOn = async (connection: Connection): Promise<ExitCode> => {
     if (interruption.requested) return ExitCode.interrupted;
-    let session: Session | undefined;
+    let opened: Session | undefined;
     try {
-      session = await open(connection, connecting.signal);
+      const session = await open(connection, connecting.signal);
+      opened = session;
       sessions.add(session);
-      return await machines.oneAtATime(session, async (session) => {
+      machines.add(connection.name, session);
+      if (lock) session.lock(lock);
+      return await machines.exclusively(session, async () => {
         if (interruption.requested) return ExitCode.interrupted;
-        if (lock) session.lock(lock);
-        const timeout = values['command-timeout'] ?? COMMAND_TIMEOUT;
         const [result] = await session.run([{ id: 'run', title: 'the command', script, timeout }]);
         process.stdout.write(result ? resultText(connection.name, result) : '');
         return result?.outcome === 'ran' && result.exitCode === 0 ? ExitCode.ok : ExitCode.failed;
@@ -126,7 +135,7 @@ async function runEverywhere(
       process.stdout.write(`${connection.name} | ${status}: ${mask(what)}\n${hint ? `  try: ${hint}\n` : ''}`);
       return ExitCode.unreachable;
     } finally {
-      await session?.close();
+      await opened?.close();
     }
   };
 
@@ -140,26 +149,6 @@ async function runEverywhere(
   if (interruption.requested) return ExitCode.interrupted;
   if (outcomes.includes(ExitCode.failed)) return ExitCode.failed;
   return outcomes.includes(ExitCode.unreachable) ? ExitCode.unreachable : ExitCode.ok;
-}
-
-/** Lets a machine run one command at a time, by however many names of the inventory it is reached. */
-class Machines {
-  readonly #known = new Map<string, { readonly name: string; last: Promise<unknown> }>();
-
-  async oneAtATime<T>(session: Session, work: (session: Session) => Promise<T>): Promise<T> {
-    const known = this.#known.get(session.machine);
-    if (!known) {
-      const first = work(session);
-      this.#known.set(session.machine, { name: session.name, last: first.catch(() => {}) });
-      return first;
-    }
-    process.stderr.write(
-      `${known.name} and ${session.name} are one machine: the command runs there twice, one after the other\n`,
-    );
-    const result = known.last.then(() => work(session));
-    known.last = result.catch(() => {});
-    return result;
-  }
 }
 
 function resultText(host: string, { outcome, exitCode, stdout, stderr, truncated }: StepResult): string {
