@@ -10,7 +10,7 @@ import { listenForInterrupts } from './interrupt.ts';
 import { CONNECTION_OPTIONS, helpText, type OptionTable, type OptionValues, parseCommandLine } from './options.ts';
 import { setUp } from './setup.ts';
 
-/** Seconds a command may take unless told. */
+/** The default of `--command-timeout`, in seconds. */
 const COMMAND_TIMEOUT = 3600;
 
 /** The options of `scripts/run.ts`. */
@@ -139,7 +139,7 @@ async function runEverywhere(
     }
   };
 
-  // A bug on one host does not leave the others behind.
+  // An unexpected error on one host is thrown when all the others are done.
   const settled = await Promise.allSettled(connections.map((connection) => limit(runOn, connection)));
   interruption.stop();
   const outcomes = settled.map((end) => {

@@ -25,7 +25,10 @@ export class CallQueue {
     return result;
   }
 
-  /** Skips the calls that wait. Without any call the next one is skipped: it may be on its way when the user asks to stop. */
+  /**
+   * Skips the calls that wait. Without any call the next one is skipped: it may be on its way when the user asks to
+   * stop.
+   */
   skipWaiting(): void {
     this.#skip = this.isBusy ? this.#count - 1 : 1;
   }

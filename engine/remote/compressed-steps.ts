@@ -1,7 +1,7 @@
 /**
- * Long steps on their way: gzip and base64 make a sixth of most of them. That spares round trips: TCP sends the first 14 kB
- * in one and waits for the answer before it sends more (RFC 6928). A shell that reads its stdin byte by byte (bash) gains
- * the most.
+ * Long steps on their way: gzip and base64 make a sixth of most of them. That spares round trips: TCP sends the first
+ * 14 kB in one and waits for the answer before it sends more (RFC 6928). A shell that reads its stdin byte by byte
+ * (bash) gains the most.
  */
 import { gzipSync } from 'node:zlib';
 import { quote } from '../script.ts';
@@ -30,8 +30,8 @@ hw_decompress() {
 `;
 
 /**
- * Encoded steps as one line that decompresses itself; undefined where that does not pay: too short, too long, or full of
- * archives and keys.
+ * Encoded steps as one line that decompresses itself; undefined where that does not pay: too short, too long, or full
+ * of archives and keys.
  */
 export function compressSteps(steps: string): string | undefined {
   if (steps.length < COMPRESS_FROM || steps.length > COMPRESS_UP_TO) return undefined;

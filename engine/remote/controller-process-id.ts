@@ -1,6 +1,6 @@
 /**
- * This process, as a name that a later process of the same machine can look up: does it still run? With it a lock that was
- * left on a host behind a broken link can be told from one that is in use.
+ * This process, as a name that a later process of the same machine can look up: does it still run? With it a lock that
+ * was left on a host behind a broken link can be told from one that is in use.
  */
 import { readFileSync, readlinkSync } from 'node:fs';
 
@@ -8,8 +8,8 @@ import { readFileSync, readlinkSync } from 'node:fs';
 const UNKNOWN = '-';
 
 /**
- * `BOOT:NAMESPACE:PID:START`: the boot of the machine, the pid namespace (containers have their own), and when the process
- * began, in clock ticks since boot.
+ * `BOOT:NAMESPACE:PID:START`: the boot of the machine, the pid namespace (containers have their own), and when the
+ * process began, in clock ticks since boot.
  */
 export function controllerProcessId(pid: number = process.pid): string {
   const here = bootAndNamespace();
@@ -17,7 +17,10 @@ export function controllerProcessId(pid: number = process.pid): string {
   return here === undefined || start === undefined ? UNKNOWN : `${here}:${pid}:${start}`;
 }
 
-/** True when the process of that name ran here, in this boot, and has ended. Of other machines' processes nothing is known. */
+/**
+ * True when the process of that name ran here, in this boot, and has ended. Of other machines' processes nothing is
+ * known.
+ */
 export function hasEnded(id: string): boolean {
   const [boot, namespace, pid] = id.split(':');
   if (pid === undefined || `${boot}:${namespace}` !== bootAndNamespace()) return false;

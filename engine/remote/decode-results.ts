@@ -1,7 +1,7 @@
 /**
- * Makes step results of the frames of a session's two streams. Stdout leads: a step begins and ends there. What stderr has
- * of a step waits until stdout has reached the step, and stdout waits at the end of a step for stderr, so that a listener is
- * called for one step after the other.
+ * Makes step results of the frames of a session's two streams. Stdout leads: a step begins and ends there. What stderr
+ * has of a step waits until stdout has reached the step, and stdout waits at the end of a step for stderr, so that a
+ * listener is called for one step after the other.
  */
 import { BoundedOutput } from './bounded-output.ts';
 import { type Frame, FrameParser } from './framing.ts';
@@ -133,7 +133,9 @@ export class ResultDecoder {
     return true;
   }
 
-  /** Output between two steps is of a background process that an earlier step left: it belongs to none, and is dropped. */
+  /**
+   * Output between two steps is of a background process that an earlier step left: it belongs to none, and is dropped.
+   */
   #output(name: StreamName, stream: Stream, data: Buffer): void {
     const step = stream.step === undefined ? undefined : this.#steps[stream.step];
     if (!step) return;

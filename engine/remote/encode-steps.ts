@@ -5,7 +5,8 @@ import type { Step } from './session.ts';
 
 /**
  * One line a step, after the definitions of the functions it needs. Records number the steps from 0.
- * @param defined The functions the shell knows: bodies by name, of long ones the hash. Those that are defined here are added.
+ * @param defined The functions the shell knows: bodies by name, of long ones the hash. Those that are defined here are
+ * added.
  * @param lock The line that takes the lock, where it is to be taken.
  * @throws TypeError when a step's id or script cannot be sent.
  */

@@ -1,6 +1,6 @@
 /**
- * Records and output on one stream. A record is a random marker, some words and a line break. What a step prints is passed
- * on byte for byte: it cannot contain the marker, which it does not know.
+ * Records and output on one stream. A record is a random marker, some words and a line break. What a step prints is
+ * passed on byte for byte: it cannot contain the marker, which it does not know.
  */
 import { randomBytes } from 'node:crypto';
 
@@ -19,7 +19,9 @@ export function recordStart(mark: string): Buffer {
   return Buffer.from(`\x1e${mark} `);
 }
 
-/** Splits one stream into frames, wherever the network split it. Holds back only what may be the beginning of a record. */
+/**
+ * Splits one stream into frames, wherever the network split it. Holds back only what may be the beginning of a record.
+ */
 export class FrameParser {
   readonly #start: Buffer;
   #held: Buffer = Buffer.alloc(0);

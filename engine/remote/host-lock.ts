@@ -1,16 +1,16 @@
 /**
  * One run at a time per host.
  *
- * - The lock is a symbolic link whose target text says who holds it: made atomically with its content, readable without a
- *   program's help.
- * - It holds as long as the session's shell lives. The text has the shell's pid and start time, so that a recycled pid does
- *   not keep it. The lock of a shell that died is taken over.
- * - A run may have several sessions on one machine, by two names of the inventory. They share the lock: each further one
- *   lays a link of its own beside it, and gets the lock when the holder goes.
- * - A shell outlives a controller that was killed, or whose link broke: until its running step ends, or for hours, where the
- *   host never hears that the link is lost. Such a lock is taken over too, by ending what is left of that session, when it
- *   is certain that nobody is behind it: the host sees that the process that started the session is gone (`orphan`), or this
- *   machine sees that the process that held the lock is (controller-process-id.ts).
+ * - The lock is a symbolic link whose target text says who holds it: made atomically with its content, readable without
+ *   a program's help.
+ * - It holds as long as the session's shell lives. The text has the shell's pid and start time, so that a recycled pid
+ *   does not keep it. The lock of a shell that died is taken over.
+ * - A run may have several sessions on one machine, by two names of the inventory. They share the lock: each further
+ *   one lays a link of its own beside it, and gets the lock when the holder goes.
+ * - A shell outlives a controller that was killed, or whose link broke: until its running step ends, or for hours,
+ *   where the host never hears that the link is lost. Such a lock is taken over too, by ending what is left of that
+ *   session, when it is certain that nobody is behind it: the host sees that the process that started the session is
+ *   gone (`orphan`), or this machine sees that the process that held the lock is (controller-process-id.ts).
  */
 import { hostname } from 'node:os';
 import type { Problem } from '../errors.ts';
@@ -24,18 +24,18 @@ import { LockError, type LockRequest } from './session.ts';
 export const LOCK_WAIT = 10;
 
 /**
- * `hw_lock WHO` takes the lock or skips all steps, and prints `L ok`, `L held PID START KEEPER RUN CONTROLLER SINCE HOLDER`,
- * `L orphan` and the same, or `L error ...`. KEEPER is the process that started the holder's session (sshd): the parent of
- * the session's leader. When it ends, the leader gets another parent.
+ * `hw_lock WHO` takes the lock or skips all steps, and prints `L ok`, `L held PID START KEEPER RUN CONTROLLER SINCE
+ * HOLDER`, `L orphan` and the same, or `L error ...`. KEEPER is the process that started the holder's session (sshd):
+ * the parent of the session's leader. When it ends, the leader gets another parent.
  *
- * Root's lock is in /run. Another user's is in a directory of that user's own: in the home that the system knows, whatever
- * the login says in HOME or XDG_STATE_HOME, so that all logins agree; without a home that can be written, in /tmp, where
- * a directory of another user's is refused. Its name has the machine, because a home may be shared by several. Root's
- * lock is respected too, where another run holds it.
+ * Root's lock is in /run. Another user's is in a directory of that user's own: in the home that the system knows,
+ * whatever the login says in HOME or XDG_STATE_HOME, so that all logins agree; without a home that can be written, in
+ * /tmp, where a directory of another user's is refused. Its name has the machine, because a home may be shared by
+ * several. Root's lock is respected too, where another run holds it.
  *
  * A dead lock is removed under a lock of its own (`.takeover`), so that of two that find it dead neither removes the
- * other's new one. What was found dead is kept (`$3`) while `.takeover` is waited for: the lock that is there afterwards,
- * or none, is looked at once more.
+ * other's new one. What was found dead is kept (`$3`) while `.takeover` is waited for: the lock that is there
+ * afterwards, or none, is looked at once more.
  */
 export const LOCK_FUNCTIONS = `
 hw_lock_alive() {
@@ -186,7 +186,9 @@ export function lockRefusal(host: string, [answer, ...rest]: readonly string[]):
     const error = new LockError({
       what: `the lock that keeps two runs apart could not be taken: ${rest.join(' ')}`,
       host,
-      hint: "see that /run (of root), or ~/.local/state/heartwood in the user's home, can be written on the host and is not full",
+      hint:
+        'see that the host can write there and its disk is not full: root to /run, ' +
+        'any other user to ~/.local/state/heartwood',
     });
     return { abandoned: undefined, error };
   }
@@ -202,12 +204,14 @@ function heldProblem(host: string, by: { pid: string; run: string; since: string
     what: `another run holds this host: run ${by.run} of ${by.holder}, since ${by.since}; waited ${LOCK_WAIT} s for it`,
     host,
     hint:
-      `wait until it is done; if you know that it is gone (its machine was cut off), end its shell on the host: ` +
+      `wait until it is done; if you know that it is over (its machine was cut off), end its shell on the host: ` +
       `sudo kill -9 ${by.pid}`,
   };
 }
 
-/** The error where an abandoned session was ended and some of its processes are still there: `PID NAME`, a line each. */
+/**
+ * The error where an abandoned session was ended and some of its processes are still there: `PID NAME`, a line each.
+ */
 export function survivorsError(host: string, survivors: string): LockError {
   const list = survivors.trim().split('\n');
   return new LockError({

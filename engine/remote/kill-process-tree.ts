@@ -1,6 +1,6 @@
 /**
- * How running processes are ended from outside: scripts for a second shell on the host. A timeout on this side, or a closed
- * channel, would leave them running.
+ * How running processes are ended from outside: scripts for a second shell on the host. A timeout on this side, or a
+ * closed channel, would leave them running.
  */
 
 /** A process, as the record of a step or the text of a lock names it. */
@@ -17,9 +17,10 @@ export function skipRestScript(shellPid: number): string {
 
 /**
  * Ends a step: the subshell it runs in, everything that descends from it, and everything that was started since in the
- * session (setsid) of the session's shell, background processes among them. First TERM, so that they may tidy up; what is
- * left after 2 s gets KILL. The subshell itself comes last and is frozen until then: it must not go on to its next command,
- * nor the session's shell to the next step, whose processes would be taken for this one's. Harmless when the step has ended.
+ * session (setsid) of the session's shell, background processes among them. First TERM, so that they may tidy up; what
+ * is left after 2 s gets KILL. The subshell itself comes last and is frozen until then: it must not go on to its next
+ * command, nor the session's shell to the next step, whose processes would be taken for this one's. Harmless when the
+ * step has ended.
  */
 export function killStepScript(shellPid: number, { pid, start }: HostProcess): string {
   return `${FUNCTIONS}
@@ -40,11 +41,12 @@ hw_wait 10 ${pid}.${start} || kill -KILL ${pid}
 }
 
 /**
- * Ends the shell of a channel, and all of its session (setsid). Processes that are still there afterwards are printed, a
- * line each.
+ * Ends the shell of a channel, and all of its session (setsid). Processes that are still there afterwards are printed,
+ * a line each.
  *
- * Nothing is frozen here. The shell's parent may be sudo, which stops itself when its child is stopped, and which nobody
- * would continue. It ends by itself when its child has; one that is stopped all the same is continued and killed.
+ * Nothing is frozen here. The shell's parent may be sudo, which stops itself when its child is stopped, and which
+ * nobody would continue. It ends by itself when its child has; one that is stopped all the same is continued and
+ * killed.
  * @param start Undefined: whatever process has this pid.
  * @param first `KILL` where the shell would go on to its next step when the running one is ended.
  */
@@ -79,10 +81,10 @@ done
 }
 
 /**
- * A process is written PID.START here. `hw_look PID` reads a process's session and start, and its ancestors: those of the
- * same session in `hw_parents`, the others' pids in `hw_spared`, with PID itself. `hw_find` finds the tree: what descends
- * from the root or from the tree, and what `hw_is_member` says. What was found stays in it, so that what loses its parent
- * is not lost. `hw_wait TENTHS PROCESS...` is false when some are left.
+ * A process is written PID.START here. `hw_look PID` reads a process's session and start, and its ancestors: those of
+ * the same session in `hw_parents`, the others' pids in `hw_spared`, with PID itself. `hw_find` finds the tree: what
+ * descends from the root or from the tree, and what `hw_is_member` says. What was found stays in it, so that what loses
+ * its parent is not lost. `hw_wait TENTHS PROCESS...` is false when some are left.
  */
 const FUNCTIONS = `
 hw_tree=" " hw_spared=" " hw_parents=

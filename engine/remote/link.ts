@@ -1,6 +1,6 @@
 /**
- * What a transport offers: a link to a host, over which commands are opened. Everything above it (the shell, its framing,
- * the lock) is the same for every transport.
+ * What a transport offers: a link to a host, over which commands are opened. Everything above it (the shell, its
+ * framing, the lock) is the same for every transport.
  */
 import type { Readable, Writable } from 'node:stream';
 import type { Cost, Traffic } from '../traffic.ts';

@@ -5,8 +5,8 @@
 
 /**
  * Shell words that print two things: the boot id of the kernel, and device and inode of the root directory. Containers
- * share the boot id of their kernel and have root directories of their own; hosts made from one disk image have boot ids
- * of their own. It holds no single quote, so that it can stand between two.
+ * share the boot id of their kernel and have root directories of their own; hosts made from one disk image have boot
+ * ids of their own. It holds no single quote, so that it can stand between two.
  */
 export const MACHINE_ID_WORDS =
   '$({ read -r id </proc/sys/kernel/random/boot_id; } 2>/dev/null && echo $id) $(stat -c %d:%i / 2>/dev/null)';

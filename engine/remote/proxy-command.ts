@@ -1,4 +1,6 @@
-/** A local command as a connection (`ProxyCommand`): its stdin and stdout carry ssh, its stderr says what went wrong. */
+/**
+ * A local command as a connection (`ProxyCommand`): its stdin and stdout carry ssh, its stderr says what went wrong.
+ */
 import { spawn } from 'node:child_process';
 import { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -6,8 +8,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 /** Bytes of stderr that are kept: the last ones. */
 const STDERR_LIMIT = 4096;
 
-/** Milliseconds that stderr may still take when the command has ended. A background process may hold it open for ever. */
+/**
+ * Milliseconds that stderr may still take when the command has ended. A background process may hold it open for ever.
+ */
 const STDERR_GRACE = 200;
+
+/** What ssh, and sshd through it, says of a connection that was dropped. */
+const DROPPED =
+  /(kex|ssh)_exchange_identification|Connection (closed|reset) by|Exceeded MaxStartups|Not allowed at this time/;
 
 /** The command ended with an error, or could not be started. */
 export class ProxyCommandError extends Error {
@@ -20,10 +28,7 @@ export class ProxyCommandError extends Error {
   constructor(how: string, stderr: string) {
     super(`the ProxyCommand ended with ${how}${stderr === '' ? '' : `: ${stderr}`}`);
     this.name = 'ProxyCommandError';
-    this.isDropped =
-      /(kex|ssh)_exchange_identification|Connection (closed|reset) by|Exceeded MaxStartups|Not allowed at this time/.test(
-        stderr,
-      );
+    this.isDropped = DROPPED.test(stderr);
   }
 }
 
@@ -72,7 +77,7 @@ export class ProxyStream extends Duplex {
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
     this.#child.stdin.write(chunk, (error) => {
-      // A command that has ended tells by itself how.
+      // How the command ended is its 'exit' event's to say.
       if (!error) done();
     });
   }

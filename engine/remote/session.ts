@@ -1,6 +1,6 @@
 /**
- * What crosses from `run` to `remote`, as plain data: a host's connection and steps go in, results come back. The caller
- * never knows which transport it has.
+ * What crosses from `run` to `remote`, as plain data: a host's connection and steps go in, results come back. The
+ * caller never knows which transport it has.
  */
 import type { Readable } from 'node:stream';
 import type { Problem } from '../errors.ts';
@@ -62,14 +62,14 @@ export interface Step {
   readonly timeout: number;
   /**
    * Evaluated on the host before the step; when false the step is skipped. `$hw_out` is the stdout of the last captured
-   * step; `$hw_rc_ID` (with `.` and `-` as `_`) the exit code of an earlier step, empty when it was skipped. Conditions run
-   * in the session's own shell: a variable they set is seen by what comes later. `$hw_probed` is empty before the first
-   * step, and after a step that {@link mayChange} something.
+   * step; `$hw_rc_ID` (with `.` and `-` as `_`) the exit code of an earlier step, empty when it was skipped. Conditions
+   * run in the session's own shell: a variable they set is seen by what comes later. `$hw_probed` is empty before the
+   * first step, and after a step that {@link mayChange} something.
    */
   readonly onlyIf?: Script;
   /**
-   * Keep stdout in `$hw_out` for later conditions. For probes: short text, no background processes. It comes when the step
-   * is done, its last line break normalised to one; with `unseen` not at all.
+   * Keep stdout in `$hw_out` for later conditions. For probes: short text, no background processes. It comes when the
+   * step is done, its last line break normalised to one; with `unseen` not at all.
    */
   readonly capture?: boolean | 'unseen';
   /** The step may change the host: what was probed before it no longer counts after it. Not together with `capture`. */
@@ -82,7 +82,10 @@ export interface Step {
 export interface UploadStep extends Pick<Step, 'id' | 'script' | 'timeout'> {
   /** Read as it is sent. */
   content(): Readable;
-  /** Compression pays for this content, and the host has gzip: it is compressed on its way, where the transport is a network. */
+  /**
+   * Compression pays for this content, and the host has gzip: it is compressed on its way, where the transport is a
+   * network.
+   */
   readonly compressible?: boolean | undefined;
 }
 
@@ -116,17 +119,23 @@ export interface StepListener {
   finished?(result: StepResult): void;
 }
 
-/** One long-lived shell on one host. `run` and `upload` calls are carried out one at a time, in the order they were made. */
+/**
+ * One long-lived shell on one host. `run` and `upload` calls are carried out one at a time, in the order they were
+ * made.
+ */
 export interface Session {
   readonly name: string;
   /**
-   * The machine that the shell is on: the same for every session on one machine, whatever its names in the inventory are.
-   * Undefined where the machine cannot be told from others.
+   * The machine that the shell is on: the same for every session on one machine, whatever its names in the inventory
+   * are. Undefined where the machine cannot be told from others.
    */
   readonly machine?: string | undefined;
   /** What steps and uploads have cost so far, before ssh encrypts it. */
   readonly traffic: Traffic;
-  /** Round trips until a further channel has a shell: the channel, the shell's first line, sudo's question where it has one. */
+  /**
+   * Round trips until a further channel has a shell: the channel, the shell's first line, sudo's question where it has
+   * one.
+   */
   readonly channelRoundTrips: number;
   /** What has crossed the wire so far, ssh's own messages included. Nothing where there is none. */
   readonly wire: Traffic;
@@ -138,30 +147,33 @@ export interface Session {
    */
   run(steps: readonly Step[], listener?: StepListener): Promise<readonly StepResult[]>;
   /**
-   * Runs scripts with content on their stdin, a few at a time, each over a channel of its own: {@link channelRoundTrips} and
-   * one more each. An upload that makes no progress for the step's timeout is ended, and its result says so; content that
-   * cannot be read ends its upload with exit code 1 and the reason on stderr.
+   * Runs scripts with content on their stdin, a few at a time, each over a channel of its own: {@link
+   * channelRoundTrips} and one more each. An upload that makes no progress for the step's timeout is ended, and its
+   * result says so; content that cannot be read ends its upload with exit code 1 and the reason on stderr.
    * @throws LinkError when the link is lost.
    */
   upload(uploads: readonly UploadStep[]): Promise<readonly StepResult[]>;
   /**
-   * What a script prints, byte for byte, over a channel of its own. It does not wait for other calls and is not counted in
-   * {@link traffic}. For scripts that only read. The stream fails where the script does or the link is lost; who has enough
-   * of it destroys it.
+   * What a script prints, byte for byte, over a channel of its own. It does not wait for other calls and is not counted
+   * in {@link traffic}. For scripts that only read. The stream fails where the script does or the link is lost; who has
+   * enough of it destroys it.
    */
   read(script: Script): Readable;
   /**
-   * Takes the lock of the host with the next steps, at no round trip of its own. Sessions of one run share it, where they
-   * are on one machine.
+   * Takes the lock of the host with the next steps, at no round trip of its own. Sessions of one run share it, where
+   * they are on one machine.
    * @throws LockError from the call that sends those steps, when another run holds the host.
    */
   lock(request: LockRequest): void;
   /**
-   * Stops every call made so far: after the step at hand, or at once by killing its processes. While there is no call, the
-   * next one is skipped: the request may cross it. Later calls run.
+   * Stops every call made so far: after the step at hand, or at once by killing its processes. While there is no call,
+   * the next one is skipped: the request may cross it. Later calls run.
    */
   interrupt(how: 'after this step' | 'now'): Promise<void>;
-  /** Ends the shell, which then releases its lock, and the link. An idle shell on another host is not waited for. Never throws. */
+  /**
+   * Ends the shell, which then releases its lock, and the link. An idle shell on another host is not waited for. Never
+   * throws.
+   */
   close(): Promise<void>;
 }
 
@@ -194,7 +206,7 @@ export class LockError extends Error {
 }
 
 /**
- * Opens sessions; `sessionOpener` (open-session.ts) makes the one that picks the transport. Aborting the signal gives up an
- * opening that is not done yet, with a LinkError.
+ * Opens sessions; `sessionOpener` (open-session.ts) makes the one that picks the transport. Aborting the signal gives
+ * up an opening that is not done yet, with a LinkError.
  */
 export type OpenSession = (connection: Connection, signal?: AbortSignal) => Promise<Session>;

@@ -265,7 +265,7 @@ export class ShellSession implements Session {
       {
         what: step ? `${what}, while ${running} was running` : what,
         host: this.name,
-        hint: 'see that the host is up and reachable, then run again: what is done is kept, and the run goes on from there',
+        hint: 'see that the host is up and reachable, then run again: what is done is kept, the rest is done then',
       },
       step?.id,
     );

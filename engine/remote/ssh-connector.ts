@@ -11,7 +11,7 @@ import { SshLink } from './ssh-link.ts';
 import { connectError, isDropped } from './ssh-problem.ts';
 import { jumpTarget, type SshTarget, targetOf } from './ssh-target.ts';
 
-/** Times a connection is tried that the host drops before it says anything (MaxStartups). */
+/** Attempts at a connection that the host drops before it says anything (MaxStartups). */
 const TRIES = 6;
 
 /** Opens ssh links; those that go through the same jump hosts share the links to them. */
@@ -47,7 +47,7 @@ export class SshConnector {
   }
 }
 
-/** Connects and logs in, again where the host drops the connection before it says anything. */
+/** Connects and logs in; tries again where the host drops the connection before it says anything. */
 async function openWithRetry(
   target: SshTarget,
   dial: () => Promise<Duplex>,
@@ -76,7 +76,7 @@ async function openWithRetry(
       if (error instanceof LinkError) throw error;
       const stderr = stream instanceof ProxyStream ? stream.stderr : '';
       if (attempt === TRIES || !isDropped(error)) throw connectError(target, error, stderr);
-      // Doubling, and not all at the same time.
+      // The wait doubles, and differs between hosts.
       await sleep(100 * 2 ** attempt * (0.5 + Math.random()), undefined, { signal }).catch(() => {});
     } finally {
       signal?.removeEventListener('abort', giveUp);
@@ -88,7 +88,7 @@ async function openWithRetry(
 function tcp({ host, port, family, connectTimeout }: SshTarget, signal: AbortSignal | undefined): Promise<Duplex> {
   return new Promise((resolve, reject) => {
     const socket = connectSocket({ host, port, family, noDelay: true, autoSelectFamilyAttemptTimeout: 2000 });
-    // Not by connect's own `signal`: that one would end the connection later, too.
+    // Not connect's own `signal`: that one would end the connection later, too.
     const giveUp = (): void => fail(new Error('given up'));
     const done = (): void => {
       clearTimeout(timer);

@@ -1,4 +1,6 @@
-/** An ssh link: ssh2-promise opens it, the raw ssh2 client carries it (its own exec loses exit codes and lost links). */
+/**
+ * An ssh link: ssh2-promise opens it, the raw ssh2 client carries it (its own exec loses exit codes and lost links).
+ */
 import type { Duplex } from 'node:stream';
 import type { Client, ClientChannel } from 'ssh2';
 import { ssh2, ssh2Promise } from '../lazy-packages.ts';
@@ -57,9 +59,9 @@ export class SshLink implements Link {
       HostKeyCheck.prepare(target),
       SshAuth.prepare(target, (data) => ssh2().utils.parseKey(data)),
     ]);
-    // ssh2 would not notice, and wait as long as a login may take.
+    // ssh2 would not notice, and would wait as long as a login may take.
     if (stream.destroyed || stream.readableEnded) throw stream.errored ?? new Error('Connection lost before handshake');
-    const { alive, auth: how } = target;
+    const { keepalive, auth: how } = target;
     const wire = new WireCounter(stream);
     const connection = new (ssh2Promise().SSH)({
       host: target.host,
@@ -68,8 +70,8 @@ export class SshLink implements Link {
       sock: stream,
       reconnect: false,
       readyTimeout: Math.max(1, target.connectTimeout * 1000 - (performance.now() - start)),
-      keepaliveInterval: alive.interval * 1000,
-      keepaliveCountMax: alive.count,
+      keepaliveInterval: keepalive.interval * 1000,
+      keepaliveCountMax: keepalive.count,
       hostVerifier: check.verifier,
       authHandler: auth.handler,
       algorithms: {
@@ -79,13 +81,13 @@ export class SshLink implements Link {
       ...(how.agent && how.forwardAgent ? { agent: how.agent, agentForward: true } : {}),
     });
     const connected = connection.connect();
-    // What it rejects with is the last error; the first, caught below, is the true one.
+    // It rejects with the last error. The first, caught below, is the cause.
     connected.catch(() => {});
     // The raw client, private in the types alone.
     const client: Client = connection['sshConnection'];
     let first: unknown;
     let handshake: { readonly at: number; readonly traffic: Traffic } | undefined;
-    // For ever: an 'error' without a listener would end the process.
+    // It stays: an 'error' without a listener would end the process.
     client.on('error', (error) => {
       // An agent that cannot be asked is no error yet; the next method is tried.
       if ('level' in error && error.level === 'agent') return;
@@ -103,7 +105,7 @@ export class SshLink implements Link {
       if (handshake !== undefined) throw authError(target, first ?? error, auth.tried, auth.accepted);
       throw first ?? error;
     }
-    // ssh2 takes only answers for signs of life, and its question stands behind what is being sent: minutes, on a slow line.
+    // ssh2 counts only the answer to its keepalive, which waits behind what is being sent: minutes, on a slow line.
     const isAlive: unknown = Reflect.get(client, '_resetKA');
     if (typeof isAlive === 'function') stream.on('data', () => isAlive());
     const ready = { at: performance.now(), traffic: wire.traffic };
@@ -186,14 +188,14 @@ export class SshLink implements Link {
 /** Rejects when the stream closes. */
 function streamClosed(stream: Duplex): Promise<never> {
   const promise = new Promise<never>((_, reject) => {
-    // What else ssh2 has to say of it comes first.
+    // An error that ssh2 has of it comes first.
     stream.once('close', () => setImmediate(() => reject(new Error('Connection lost before handshake'))));
   });
   promise.catch(() => {});
   return promise;
 }
 
-/** Listens at once, in exec's callback: what comes later may have been missed. */
+/** Listens at once, in exec's callback: a later listener may miss events. */
 function channelOf(stream: ClientChannel): Channel {
   const ended = new Promise<ChannelEnd>((resolve) => {
     // 'close' knows the code, where 'exit' may never come; without either the link was lost.

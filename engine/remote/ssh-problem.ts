@@ -1,4 +1,4 @@
-/** What went wrong while an ssh link was opened, in words. */
+/** The messages of ssh links that could not be opened, or were lost. */
 import { ProxyCommandError } from './proxy-command.ts';
 import { LinkError } from './session.ts';
 import type { SshTarget } from './ssh-target.ts';
@@ -12,7 +12,7 @@ interface SshFault {
   readonly code?: string | number | undefined;
 }
 
-/** Reads what was thrown. Several addresses tried give several errors; the first is the true one. */
+/** Reads what was thrown. Several addresses that were tried give several errors; the first is the cause. */
 export function faultOf(error: unknown): SshFault {
   if (error instanceof AggregateError && error.errors.length > 0) return faultOf(error.errors[0]);
   if (!(error instanceof Error)) return { message: String(error) };
@@ -33,6 +33,9 @@ export function isDropped(error: unknown): boolean {
   );
 }
 
+const REFUSING =
+  'may refuse this address, or too many log in at once: see MaxStartups in its sshd_config, or use fewer --forks';
+
 /**
  * The error of a link that did not come about before the host's key was seen.
  * @param proxyStderr What a ProxyCommand said on stderr.
@@ -46,9 +49,7 @@ export function connectError(target: SshTarget, error: unknown, proxyStderr = ''
     if (error instanceof ProxyCommandError) {
       return [
         `no connection to ${where}: ${error.message}`,
-        error.isDropped
-          ? 'the host in between refuses this address, or too many log in at once: see MaxStartups in its sshd_config, or use fewer --forks'
-          : `run it by hand: ${proxyCommand}`,
+        error.isDropped ? `the host in between ${REFUSING}` : `run it by hand: ${proxyCommand}`,
       ];
     }
     switch (fault.code) {
@@ -86,10 +87,7 @@ export function connectError(target: SshTarget, error: unknown, proxyStderr = ''
       ];
     }
     if (isDropped(error)) {
-      return [
-        `${where}${via} closed the connection before saying anything, again and again`,
-        'sshd may refuse this address, or too many log in at once: see MaxStartups in its sshd_config, or use fewer --forks',
-      ];
+      return [`${where}${via} closed the connection before saying anything, again and again`, `sshd ${REFUSING}`];
     }
     return [
       `no ssh connection to ${where}${via}: ${fault.message}`,
@@ -127,7 +125,8 @@ export function authError(
     host: name,
     expected: accepted.length > 0 ? accepted.join(', ') : undefined,
     hint: tooMany
-      ? `${named('the key', origins.privateKeyFile, '--private-key')}; add -o IdentitiesOnly=yes to --ssh-common-args, or ansible_ssh_common_args, so that no others are offered`
+      ? `${named('the key', origins.privateKeyFile, '--private-key')}; add -o IdentitiesOnly=yes to ` +
+        '--ssh-common-args, or ansible_ssh_common_args, so that no others are offered'
       : [
           isJump ? 'name the user where the jump host is named: user@host' : named('the user', origins.user, '-u'),
           named('the key', origins.privateKeyFile, '--private-key'),
@@ -149,7 +148,7 @@ function named(what: string, origin: string | undefined, option: string): string
 export function lossReason(error: unknown, target: SshTarget): string {
   if (error === undefined) return 'the host closed it';
   const { level, code, message } = faultOf(error);
-  if (level === 'client-timeout') return `no answer for ${target.alive.interval * (target.alive.count + 1)} s`;
+  if (level === 'client-timeout') return `no answer for ${target.keepalive.interval * (target.keepalive.count + 1)} s`;
   if (code === 'ECONNRESET' || code === 'EPIPE') return 'it was reset';
   return message;
 }

@@ -1,6 +1,6 @@
 /**
- * Opens a POSIX shell on a link, as another user where asked to. A password goes to sudo's stdin when sudo asks for it, and
- * only then, so that it can never reach the shell as a command.
+ * Opens a POSIX shell on a link, as another user where asked to. A password goes to sudo's stdin when sudo asks for it,
+ * and only then, so that it can never reach the shell as a command.
  */
 import { randomBytes } from 'node:crypto';
 import type { Readable } from 'node:stream';
@@ -52,7 +52,7 @@ export async function openShell(link: Link, request: ShellRequest): Promise<Shel
   }
 }
 
-/** LC_ALL=C: sudo's own words are read below. */
+/** LC_ALL=C: sudo's messages are read (sudo-problem.ts). */
 function shellCommand(token: string, { become, command = 'exec sh', identify }: ShellRequest): string {
   const shell = `sh -c 'echo hw-shell-${token} $$${identify ? ` ${MACHINE_ID_WORDS}` : ''}; ${command}'`;
   if (!become) return `exec ${shell}`;
@@ -75,8 +75,8 @@ function firstLine(channel: Channel, { name, become, timeout }: ShellRequest, to
     };
     const fail = (why: 'ended' | 'asked twice' | 'silent'): void => {
       finish();
-      const words = mask(stderr.replaceAll(prompt, '').trim() || stdout.trim());
-      reject(become ? new LinkError('become', sudoProblem(name, become, why, words)) : noShell(name, why, words));
+      const message = mask(stderr.replaceAll(prompt, '').trim() || stdout.trim());
+      reject(become ? new LinkError('become', sudoProblem(name, become, why, message)) : noShell(name, why, message));
     };
     const timer = setTimeout(() => fail('silent'), timeout * 1000);
     // latin1 keeps bytes and characters in step, so that what follows the first line can be given back byte for byte.
@@ -109,11 +109,11 @@ function pauseBoth(...streams: Readable[]): void {
   for (const stream of streams) stream.pause();
 }
 
-function noShell(host: string, why: 'ended' | 'asked twice' | 'silent', words: string): LinkError {
+function noShell(host: string, why: 'ended' | 'asked twice' | 'silent', message: string): LinkError {
   const what =
     why === 'silent' ? 'logged in, but no shell started in time' : 'logged in, but no shell would start for this user';
   return new LinkError('connect', {
-    what: words ? `${what}: ${words.split('\n').at(-1)}` : what,
+    what: message ? `${what}: ${message.split('\n').at(-1)}` : what,
     host,
     hint: 'see that the user has a login shell, and that nothing in its login files waits, exits or changes shells',
   });

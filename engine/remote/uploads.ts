@@ -1,6 +1,6 @@
 /**
- * What uses channels of its own, beside the session's shell: uploads to a host, each on the stdin of a script; the output of
- * a script, downloaded; and scripts that act on the session's shell from outside.
+ * What uses channels of its own, beside the session's shell: uploads to a host, each on the stdin of a script; the
+ * output of a script, downloaded; and scripts that act on the session's shell from outside.
  */
 import { PassThrough, type Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -17,12 +17,16 @@ import { openShell } from './sudo-shell.ts';
 import { after } from './timer.ts';
 
 /**
- * Uploads at once. Several are faster than one over a distance: a channel has no more than 2 MB on its way (sshd's window).
- * sshd grants ten channels (MaxSessions), the shell's among them; where it grants fewer, the uploads take turns.
+ * Uploads at once. Several are faster than one over a distance: a channel has no more than 2 MB on its way (sshd's
+ * window). sshd grants ten channels (MaxSessions), the shell's among them; where it grants fewer, the uploads take
+ * turns.
  */
 const UPLOADS_AT_ONCE = 3;
 
-/** Seconds until an upload that is being ended is no longer waited for. Ending it takes 7 s at most (kill-process-tree.ts). */
+/**
+ * Seconds until an upload that is being ended is no longer waited for. Ending it takes 7 s at most
+ * (kill-process-tree.ts).
+ */
 const END_GRACE = 10;
 
 /** Why something is ended before its time. */

@@ -20,7 +20,10 @@ export class WireCounter {
     stream.on('data', (chunk: Buffer) => this.#countIn(chunk)).pause();
   }
 
-  /** So far. A round trip is an answer after something was sent; where both sides send at once, some are counted that nobody waits for. */
+  /**
+   * So far. A round trip is an answer after something was sent; where both sides send at once, some are counted that
+   * nobody waits for.
+   */
   get traffic(): Traffic {
     return { ...this.#traffic };
   }

@@ -1,4 +1,4 @@
-/** The parts of a session that need no host: frames, kept output, known_hosts, ssh's options, sudo's words, the handshake. */
+/** The parts of a session that need no host: frames, bounded output, known_hosts, ssh's options, sudo, the lock. */
 import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
@@ -79,26 +79,33 @@ t.test('frames come out as they were put in, however the stream was cut', async 
 for (const shell of ['dash', 'busybox sh', 'bash --posix']) {
   const [program = '', ...words] = shell.split(' ');
   const there = existsSync(join('/bin', program));
-  t.test(`${shell} unpacks a long batch, or says that it cannot`, { skip: there ? false : 'not here' }, async (t) => {
-    const content = `${"it's\\n \u00e9 ".repeat(3000)}\n`;
-    const batch = encodeSteps([{ id: 'a', script: sh`printf %s ${content}`, timeout: 1 }], new Map());
-    const sent = compressSteps(batch) ?? '';
-    t.ok(sent.length < batch.length / 5);
-    t.equal(compressSteps('short'), undefined);
-    const says = (text: string) =>
-      execFileSync(join('/bin', program), words, {
-        input: remoteRuntime('mark') + text,
-        stdio: ['pipe', 'pipe', 'ignore'],
-      }).toString();
-    const frames = new FrameParser('mark').feed(Buffer.from(says(sent)));
-    t.equal(Buffer.concat(frames.flatMap((frame) => (frame.kind === 'data' ? [frame.data] : []))).toString(), content);
-    for (const broken of [
-      `gzip() { false; }\n${sent}`,
-      sent.replace('hw_decompress H', 'hw_decompress h'),
-      'hw_decompress \n',
-    ])
-      t.equal(says(broken), '\x1emark P\n');
-  });
+  t.test(
+    `${shell} decompresses long steps, or says that it cannot`,
+    { skip: there ? false : 'not here' },
+    async (t) => {
+      const content = `${"it's\\n \u00e9 ".repeat(3000)}\n`;
+      const steps = encodeSteps([{ id: 'a', script: sh`printf %s ${content}`, timeout: 1 }], new Map());
+      const sent = compressSteps(steps) ?? '';
+      t.ok(sent.length < steps.length / 5);
+      t.equal(compressSteps('short'), undefined);
+      const says = (text: string) =>
+        execFileSync(join('/bin', program), words, {
+          input: remoteRuntime('mark') + text,
+          stdio: ['pipe', 'pipe', 'ignore'],
+        }).toString();
+      const frames = new FrameParser('mark').feed(Buffer.from(says(sent)));
+      t.equal(
+        Buffer.concat(frames.flatMap((frame) => (frame.kind === 'data' ? [frame.data] : []))).toString(),
+        content,
+      );
+      for (const broken of [
+        `gzip() { false; }\n${sent}`,
+        sent.replace('hw_decompress H', 'hw_decompress h'),
+        'hw_decompress \n',
+      ])
+        t.equal(says(broken), '\x1emark P\n');
+    },
+  );
 }
 
 t.test('output is passed on at once but for what may begin a record', async (t) => {
@@ -185,7 +192,7 @@ t.test('known_hosts files are read once for all hosts, and again when one has ch
   t.equal((await KnownHosts.load([one])).check('web', 22, key).status, 'unknown');
 });
 
-t.test('a key that is remembered is found by ssh-keygen, in a file nobody else can read', async (t) => {
+t.test('a key that is added is found by ssh-keygen, in a file nobody else can read', async (t) => {
   const folder = temporary(t);
   const file = join(folder, 'new', 'known_hosts');
   const key = Buffer.from('AAAAC3NzaC1lZDI1NTE5AAAAIGk5EgtZsCcC7tPz4k9QpL6FqGz0rBtlmRmpkPUxeJkH', 'base64');
@@ -282,12 +289,12 @@ t.test('a target is what the connection says, then its ssh options', async (t) =
     proxyCommand: 'nc web.example 2200 % ada',
     jumps: [],
   });
-  t.same(target.auth.keys, [{ file: '/keys/ada', must: true }]);
+  t.same(target.auth.keys, [{ file: '/keys/ada', required: true }]);
   t.match(target.hostKeys, { mode: 'accept-new', userFiles: [join(homedir(), 'kh')] });
   const plain = await targetOf({ ...connection, sshArgs: ['-F', 'none', '-p', '2201', '-l', 'bob', '-J', 'a,b@c:3'] });
   t.match(plain, { port: 2201, user: 'bob', jumps: ['a', 'b@c:3'] });
   t.equal(
-    plain.auth.keys.every(({ must }) => !must),
+    plain.auth.keys.every(({ required }) => !required),
     true,
     'ssh’s default keys',
   );
@@ -316,8 +323,8 @@ t.test('a jump host is known by user, host and port, and given no password', asy
 });
 
 /**
- * A sudo that asks as the real one does, with `-S` on stderr, and reads its password byte by byte. The real one's words are
- * tried on lab hosts (test/lab/session.test.ts).
+ * A sudo that asks as the real one does, with `-S` on stderr, and reads its password byte by byte. The real one's words
+ * are tried on lab hosts (test/lab/session.test.ts).
  */
 const SUDO = `#!/bin/sh
 echo "$*" >>"$SUDO_LOG"
@@ -429,8 +436,8 @@ me="$$ $(set -- \${stat##*)}; echo "\${20}")"`;
 
 t.test('a dead lock that another takes over, step by step with this one, is left to it', async (t) => {
   const lock = join(t.testdir(), 'lock');
-  // The other has found the dead lock first. It removes that and its own `.takeover` as this one looks at `.takeover`, and
-  // holds the new one as this one looks whether the dead one is still there.
+  // The other has found the dead lock first. It removes that and its own `.takeover` as this one looks at `.takeover`,
+  // and holds the new one as this one looks whether the dead one is still there.
   const script = `lock=$1
 ${ME}
 ln -s '999999999 1 - dead' "$lock"
@@ -496,7 +503,7 @@ t.test('a machine is known by its kernel’s boot and its root directory, or not
     t.equal(parseMachineId(words), undefined);
 });
 
-t.test('a ProxyCommand whose own connection is dropped again and again is told with what to do', async (t) => {
+t.test('a ProxyCommand whose own connection is dropped again and again gets a hint of its own', async (t) => {
   const target = await targetOf({ ...connection, sshArgs: ['-F', 'none', '-o', 'ProxyCommand=ssh -W %h:%p bastion'] });
   const stderr = 'kex_exchange_identification: Connection closed by remote host';
   t.match(connectError(target, new ProxyCommandError('exit code 255', stderr)).problem, {
