@@ -1,6 +1,6 @@
-/** What travels between this machine and a host, counted. */
+/** Counts of what travels between this machine and a host. */
 
-/** What travelled. */
+/** Round trips and bytes. */
 export interface Traffic {
   /** How often an answer was waited for. */
   readonly roundTrips: number;
@@ -8,22 +8,22 @@ export interface Traffic {
   readonly bytesIn: number;
 }
 
-/** A count that goes on. */
+/** Traffic that is still being counted. */
 export type TrafficCounter = { -readonly [Count in keyof Traffic]: Traffic[Count] };
 
-/** What something cost. */
+/** Traffic and the time it took. */
 export interface Cost extends Traffic {
   /** Milliseconds, by the controller's clock. */
   readonly ms: number;
 }
 
-/** Nothing. */
+/** No traffic. */
 export const NO_TRAFFIC: Traffic = { roundTrips: 0, bytesOut: 0, bytesIn: 0 };
 
-/** What costs nothing. */
+/** The cost of nothing. */
 export const FREE: Cost = { ms: 0, ...NO_TRAFFIC };
 
-/** What travelled between two counts. */
+/** The difference of two counts. */
 export function trafficBetween(before: Traffic, after: Traffic): Traffic {
   return {
     roundTrips: after.roundTrips - before.roundTrips,
@@ -32,7 +32,7 @@ export function trafficBetween(before: Traffic, after: Traffic): Traffic {
   };
 }
 
-/** Both together. */
+/** The sum of two costs. */
 export function addCosts(one: Cost, other: Cost): Cost {
   return {
     ms: one.ms + other.ms,

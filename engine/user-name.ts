@@ -1,7 +1,7 @@
-/** Who runs this. */
+/** The user who runs this process. */
 import { userInfo } from 'node:os';
 
-/** The user's name; the number where the system has no name for it, as in a container that was given a bare uid. */
+/** The user's name; the uid where the system has no name for it, as in a container that runs with a bare uid. */
 export function userName(lookUp: () => { readonly username: string } = userInfo): string {
   try {
     return lookUp().username;

@@ -1,9 +1,9 @@
-/** Ctrl-C: the first stops after the running step, the second at once, a third ends the process as the system does. */
+/** Ctrl-C: the first stops after the running step, the second at once, the third ends the process. */
 import type { Interruption } from '../run/plan/run-options.ts';
 
 /**
- * Listens to SIGINT, SIGTERM and SIGHUP from now on. The latter two count as a Ctrl-C, and so does a first write to an output
- * that nobody reads any more (`| head`, a terminal that was closed): what a run does should not go on unseen.
+ * Listens to SIGINT, SIGTERM and SIGHUP from now on, each of which counts as a Ctrl-C. So does a write to an output
+ * that nobody reads any more (`| head`, a terminal that was closed): a run must not go on unseen.
  */
 export function listenForInterrupts(): Interruption & { stop(): void } {
   let requested: 'after this step' | 'now' | undefined;
@@ -17,15 +17,15 @@ export function listenForInterrupts(): Interruption & { stop(): void } {
     requested = requested === undefined ? 'after this step' : 'now';
     for (const listener of listeners) listener(requested);
   };
-  const onUnread = (): void => {
+  const onOutputClosed = (): void => {
     if (requested === undefined) onSignal();
   };
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
   const stop = (): void => {
-    process.stdout.off('error', onUnread);
+    process.stdout.off('error', onOutputClosed);
     for (const signal of signals) process.off(signal, onSignal);
   };
-  process.stdout.on('error', onUnread);
+  process.stdout.on('error', onOutputClosed);
   for (const signal of signals) process.on(signal, onSignal);
   return {
     get requested() {

@@ -1,8 +1,8 @@
-/** How every command of ours ends: what the user can mend as a message, what they can't as a bug, an exit code either way. */
+/** How every command ends: an error of the user's is a message, any other is a bug, and each has its exit code. */
 import { ExitCode, UserError } from '../errors.ts';
 import { mask } from '../secret.ts';
 
-/** Runs a command's body and sets the process's exit code to what it returns, or to what its error says. */
+/** Runs a command's body and sets the process's exit code to what it returns, or to its error's. */
 export async function main(body: () => Promise<ExitCode>): Promise<void> {
   const stalled = (): void => {
     process.stderr.write(
@@ -11,7 +11,7 @@ export async function main(body: () => Promise<ExitCode>): Promise<void> {
     process.exitCode = ExitCode.bug;
   };
   process.once('exit', stalled);
-  // An output that nobody reads any more (`| head`) is no reason to break off in the middle of something.
+  // An output that nobody reads any more (`| head`) must not break off a change.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
   try {
     process.exitCode = await body();
@@ -30,8 +30,8 @@ export async function main(body: () => Promise<ExitCode>): Promise<void> {
 }
 
 /**
- * Does what a command line asks for. Where that is a report and something is wrong, even with the command line itself, the
- * program that reads our stdout is told there too; main() tells people.
+ * Runs a command's body. Where `--output` asks for a report and something is wrong, even with the command line itself,
+ * the report on stdout says so, for the program that reads it. People read it on stderr, from {@link main}.
  */
 export async function reported(argv: readonly string[], body: () => Promise<ExitCode>): Promise<ExitCode> {
   try {

@@ -1,4 +1,4 @@
-/** From a command line to what a run is given: inventory, connections, variables. Shared by playbooks and ad hoc commands. */
+/** From a command line to inventory and connections. Shared by playbooks and ad hoc commands. */
 import { dirname } from 'node:path';
 import { ExitCode, UserError } from '../errors.ts';
 import type { Inventory, InventoryHost } from '../inventory/inventory.ts';
@@ -7,13 +7,13 @@ import type { Secret } from '../secret.ts';
 import type { CONNECTION_OPTIONS, OptionValues } from './options.ts';
 import { askPasswords } from './password.ts';
 
-/** `--forks` unless told. Ansible's 5 makes people wait; ssh connections are cheap. */
+/** The default of `--forks`. Ansible's 5 makes people wait, and ssh connections are cheap. */
 export const DEFAULT_FORKS = 25;
 
-/** Seconds a connection attempt may take unless told: Ansible's. */
+/** The default of `--timeout`, in seconds: Ansible's. */
 const CONNECT_TIMEOUT = 10;
 
-/** What every command that talks to hosts starts from. */
+/** What every command that connects to hosts needs. */
 export interface Setup {
   readonly inventory: Inventory;
   readonly forks: number;
@@ -22,7 +22,7 @@ export interface Setup {
 }
 
 /**
- * Loads the inventory and asks for passwords where told to.
+ * Loads the inventory, and asks for passwords where an option says so.
  * @throws UserError when there is no inventory, or something is wrong with it.
  */
 export async function setUp(options: OptionValues<typeof CONNECTION_OPTIONS>): Promise<Setup> {
@@ -59,7 +59,7 @@ export async function setUp(options: OptionValues<typeof CONNECTION_OPTIONS>): P
   };
 }
 
-/** With both asked for, nothing for sudo's means that it is the same, as in Ansible. */
+/** Where both are asked for, an empty sudo password means the SSH password, as in Ansible. */
 async function passwordsOf(options: OptionValues<typeof CONNECTION_OPTIONS>): Promise<{
   readonly password: Secret | undefined;
   readonly becomePassword: Secret | undefined;

@@ -20,7 +20,7 @@ export class BoundedOutput {
     return this.#dropped;
   }
 
-  /** Takes the next piece. */
+  /** Adds the next chunk. */
   add(chunk: Buffer): void {
     const room = this.#half - this.#headSize;
     const head = chunk.subarray(0, room);
@@ -45,7 +45,7 @@ export class BoundedOutput {
     this.#tailSize -= cut;
   }
 
-  /** What was kept. A copy: the pieces are views of larger network buffers, which must not live on with it. */
+  /** What was kept, as a copy: the chunks are views of larger network buffers, which it would keep alive. */
   take(): Buffer {
     return Buffer.concat([...this.#head, ...this.#tail]);
   }

@@ -1,47 +1,46 @@
 /**
- * Puts the frames of both streams of a session together into step results. Stdout leads: a step is announced, running and
- * answered there; what stderr says of a step waits until stdout has got there, and stdout waits at the end of a step until
- * stderr has, so that a listener hears of one step after the other.
+ * Makes step results of the frames of a session's two streams. Stdout leads: a step begins and ends there. What stderr
+ * has of a step waits until stdout has reached the step, and stdout waits at the end of a step for stderr, so that a
+ * listener is called for one step after the other.
  */
-
 import { BoundedOutput } from './bounded-output.ts';
 import { type Frame, FrameParser } from './framing.ts';
-import type { RunningStep } from './kill-process-tree.ts';
+import type { HostProcess } from './kill-process-tree.ts';
 import type { Step, StepListener, StepResult } from './session.ts';
 
 type StreamName = 'stdout' | 'stderr';
 
-/** What a reader reports besides to the batch's listener. */
+/** What a decoder reports to the session, besides the calls of the listener. */
 export interface DecoderEvents {
-  /** A step began; `end` needs this to end it. */
-  readonly started: (index: number, step: Step, running: RunningStep) => void;
-  /** How a step that has ended is to be called. */
-  readonly outcome: (index: number) => 'ran' | 'timed out' | 'interrupted';
-  /** The lock's answer: the words after `L`. False: it was not had, and the listener hears nothing of this batch. */
+  /** A step began, in this process. */
+  readonly started: (step: Step, process: HostProcess) => void;
+  /** A step has ended: how? */
+  readonly outcome: () => 'ran' | 'timed out' | 'interrupted';
+  /** The lock's answer: the words after `L`. False: it is not taken, and the listener is not called. */
   readonly lock: (words: readonly string[]) => boolean;
-  /** The host can't unpack what it was sent. */
+  /** The host cannot decompress what it was sent. */
   readonly notDecompressed: () => void;
-  /** Every step is answered for. */
+  /** Every step is answered. */
   readonly done: (results: readonly StepResult[]) => void;
 }
 
 interface Stream {
   readonly parser: FrameParser;
-  /** Frames not looked at yet. */
+  /** Frames not handled yet. */
   queue: Frame[];
   /** The step whose output comes now, on this stream. */
   step: number | undefined;
   output: BoundedOutput;
 }
 
-/** Reads the answers to the batches of one session, one batch after the other. */
+/** Reads the answers to the steps of one session: those of one call at a time. */
 export class ResultDecoder {
   readonly #streams: Record<StreamName, Stream>;
   #steps: readonly Step[] = [];
   #listener: StepListener | undefined;
   #events: DecoderEvents | undefined;
   #results: StepResult[] = [];
-  /** The step that stdout announced, and how far its two streams are. */
+  /** The step that began on stdout, and how far its two streams are. */
   #running:
     | { index: number; began: number; ended?: { code: number; uptime: number }; stderrEnded: boolean }
     | undefined;
@@ -61,12 +60,12 @@ export class ResultDecoder {
     return this.#running && this.#steps[this.#running.index];
   }
 
-  /** The first step not answered for. */
+  /** The first step not answered. */
   get next(): Step | undefined {
     return this.#steps[this.#results.length];
   }
 
-  /** Begins to read the answers to a batch of at least one step. */
+  /** Begins to read the answers to at least one step. */
   begin(steps: readonly Step[], listener: StepListener | undefined, events: DecoderEvents): void {
     this.#steps = steps;
     this.#listener = listener;
@@ -74,7 +73,7 @@ export class ResultDecoder {
     this.#results = [];
   }
 
-  /** Takes what came on a stream. */
+  /** Takes a chunk of a stream. */
   feed(name: StreamName, chunk: Buffer): void {
     this.#streams[name].queue.push(...this.#streams[name].parser.feed(chunk));
     while (this.#advance('stdout') || this.#advance('stderr'));
@@ -134,7 +133,9 @@ export class ResultDecoder {
     return true;
   }
 
-  /** What comes between two steps is from something left in the background by an earlier one: nobody's, so it is dropped. */
+  /**
+   * Output between two steps is of a background process that an earlier step left: it belongs to none, and is dropped.
+   */
   #output(name: StreamName, stream: Stream, data: Buffer): void {
     const step = stream.step === undefined ? undefined : this.#steps[stream.step];
     if (!step) return;
@@ -142,12 +143,12 @@ export class ResultDecoder {
     this.#listener?.output?.(step.id, name, data);
   }
 
-  #started(stream: Stream, index: number, running: RunningStep, began: number): void {
+  #started(stream: Stream, index: number, process: HostProcess, began: number): void {
     const step = this.#steps[index];
     if (!step) return;
     [stream.step, stream.output] = [index, new BoundedOutput()];
     this.#running = { index, began, stderrEnded: false };
-    this.#events?.started(index, step, running);
+    this.#events?.started(step, process);
     this.#listener?.started?.(step.id);
   }
 
@@ -159,7 +160,7 @@ export class ResultDecoder {
     this.#running = undefined;
     const result: StepResult = {
       id: step.id,
-      outcome: this.#events?.outcome(running.index) ?? 'ran',
+      outcome: this.#events?.outcome() ?? 'ran',
       exitCode: running.ended.code,
       stdout: stdout.output.take(),
       stderr: stderr.output.take(),

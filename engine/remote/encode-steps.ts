@@ -1,12 +1,12 @@
-/** A batch as the text that a session's shell is sent. */
+/** Steps as the text that is sent to a session's shell. */
 import { createHash } from 'node:crypto';
 import { definition, type Script, type ShellFunction } from '../script.ts';
 import type { Step } from './session.ts';
 
 /**
- * The lines of a batch. Steps are numbered from 0 in records.
- * @param defined The functions the shell knows by now: by name, their bodies, of long ones the hash. What this batch adds is
- * added to it.
+ * One line a step, after the definitions of the functions it needs. Records number the steps from 0.
+ * @param defined The functions the shell knows: bodies by name, of long ones the hash. Those that are defined here are
+ * added.
  * @param lock The line that takes the lock, where it is to be taken.
  * @throws TypeError when a step's id or script cannot be sent.
  */
@@ -18,16 +18,16 @@ export function encodeSteps(steps: readonly Step[], defined: Map<string, string>
       String(index),
       variableName(step.id),
       kindOf(step),
-      text(step, step.script),
-      text(step, step.onlyIf),
-      text(step, step.stopIf),
+      scriptWord(step, step.script),
+      scriptWord(step, step.onlyIf),
+      scriptWord(step, step.stopIf),
     ];
     return `${definitions.join('')}hw_step ${words.join(' ')}\n`;
   });
   return `hw_stop= hw_probed=\n${lock}${lines.join('')}`;
 }
 
-/** What the far side is to do with a step besides running it: keep its output, unseen or not, or forget what was seen before. */
+/** `c`: keep its output, `u`: keep it and send none of it, `x`: it may change the host, `s`: none of these. */
 function kindOf({ capture, mayChange }: Step): 'u' | 'c' | 'x' | 's' {
   if (capture) return capture === 'unseen' ? 'u' : 'c';
   return mayChange ? 'x' : 's';
@@ -39,17 +39,17 @@ function variableName(id: string): string {
   return id.replace(/[.-]/g, '_');
 }
 
-/** Through eval, so that a function that is not well formed fails the step that calls it and not the session. */
+/** Through eval, so that a function with a syntax error fails the step that calls it and not the session. */
 function define(fn: ShellFunction, defined: Map<string, string>): string {
   const { functionName, body } = fn;
-  // A content may be long, and the session be one of many.
+  // A body may hold a long content, and there are many sessions: the hash saves memory.
   const known = body.length < 4096 ? body : createHash('sha256').update(body).digest('hex');
   if (defined.get(functionName) === known) return '';
   defined.set(functionName, known);
   return `command eval ${literal(definition(fn))}\n`;
 }
 
-function text(step: Step, script: Script | undefined): string {
+function scriptWord(step: Step, script: Script | undefined): string {
   const revealed = script?.reveal() ?? '';
   if (revealed.includes('\0')) throw new TypeError(`step ${step.id}: a script cannot hold a NUL byte`);
   return literal(revealed);

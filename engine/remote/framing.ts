@@ -1,6 +1,6 @@
 /**
- * How answers are told from output on a stream that carries both: a record is a random marker, some words, a line break.
- * Whatever a step prints stays as it is, byte for byte; it cannot hold the marker, since it cannot know it.
+ * Records and output on one stream. A record is a random marker, some words and a line break. What a step prints is
+ * passed on byte for byte: it cannot contain the marker, which it does not know.
  */
 import { randomBytes } from 'node:crypto';
 
@@ -9,7 +9,7 @@ export type Frame =
   | { readonly kind: 'data'; readonly data: Buffer }
   | { readonly kind: 'record'; readonly words: readonly string[] };
 
-/** A fresh marker: 128 random bits in hexadecimal. */
+/** A new marker: 128 random bits in hexadecimal. */
 export function newMark(): string {
   return randomBytes(16).toString('hex');
 }
@@ -19,7 +19,9 @@ export function recordStart(mark: string): Buffer {
   return Buffer.from(`\x1e${mark} `);
 }
 
-/** Cuts one stream into frames, wherever the network cut it. Holds back only what may be the beginning of a record. */
+/**
+ * Splits one stream into frames, wherever the network split it. Holds back only what may be the beginning of a record.
+ */
 export class FrameParser {
   readonly #start: Buffer;
   #held: Buffer = Buffer.alloc(0);

@@ -10,11 +10,11 @@ interface Shared {
 /** Opens the link to a jump host, through another where that is given. */
 type OpenHop = (target: SshTarget, through: SshLink | undefined) => Promise<SshLink>;
 
-/** A way through jump hosts, in use until it is released. */
+/** A link through jump hosts, in use until it is released. */
 export interface Lease {
   /** The link to the innermost jump host. */
   readonly link: SshLink;
-  /** Gives it back. */
+  /** Ends its use. */
   readonly release: () => Promise<void>;
 }
 
@@ -52,11 +52,11 @@ export class JumpHosts {
   #add(key: string, open: () => Promise<SshLink>): Shared {
     const shared: Shared = { link: open(), users: 0 };
     this.#shared.set(key, shared);
-    // One that failed, or broke, is not handed out again.
-    const forget = (): void => {
+    // A link that failed or was lost is not used again.
+    const drop = (): void => {
       if (this.#shared.get(key) === shared) this.#shared.delete(key);
     };
-    shared.link.then((link) => link.gone.then(forget), forget);
+    shared.link.then((link) => link.closed.then(drop), drop);
     return shared;
   }
 
@@ -68,12 +68,14 @@ export class JumpHosts {
   }
 }
 
-/** What makes two ways to a jump host the same. */
+/** Targets of the same identity share a link. */
 function identity({ host, port, user, auth, hostKeys }: SshTarget): string {
   return JSON.stringify([host, port, user, auth.keys, auth.agent, hostKeys]);
 }
 
-/** The first command on a connection makes sshd send without delay; forwarded streams would else pay 40 ms per answer. */
+/**
+ * Runs a first command, which makes sshd send without delay; without it forwarded streams take 40 ms more per answer.
+ */
 async function openHop(target: SshTarget, through: SshLink | undefined, open: OpenHop): Promise<SshLink> {
   const link = await open(target, through);
   try {
@@ -82,7 +84,7 @@ async function openHop(target: SshTarget, through: SshLink | undefined, open: Op
     channel.stderr.resume();
     await channel.ended;
   } catch {
-    // A jump host need not run commands (a bastion's user may have no shell); it is only slower then.
+    // A jump host may refuse commands (a bastion's user may have no shell). It is only slower then.
   }
   return link;
 }

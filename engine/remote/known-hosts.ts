@@ -21,11 +21,14 @@ export type HostKeyVerdict =
   | { readonly status: 'known' }
   /** No line names this host. `authority`: but a `@cert-authority` line does, which needs certificates to check. */
   | { readonly status: 'unknown'; readonly authority: KnownHostsLine | undefined }
-  /** The host is known by another key. Also when that is of another type: ours is asked for first, so it has gone. */
+  /** The host is known by another key. Also when that is of another type: the known type is asked for first. */
   | { readonly status: 'changed'; readonly lines: readonly KnownHostsLine[] }
   | { readonly status: 'revoked'; readonly line: KnownHostsLine };
 
-/** The lines of known_hosts files. Empty lines, comments and lines that are not well formed are passed over, as ssh does. */
+/**
+ * The lines of known_hosts files. Empty lines, comments and lines that are not well formed are passed over, as ssh
+ * does.
+ */
 export function parseKnownHosts(text: string, file: string): KnownHostsLine[] {
   return text.split('\n').flatMap((content, index) => {
     const words = content.trim().split(/[ \t]+/);
@@ -37,7 +40,7 @@ export function parseKnownHosts(text: string, file: string): KnownHostsLine[] {
   });
 }
 
-/** Files as they were read last: the hosts of a run ask for the same ones, each of them. */
+/** Files as they were read last: all hosts of a run ask for the same ones. */
 const loaded = new Map<string, { readonly stamps: string; readonly known: Promise<KnownHosts> }>();
 
 /** Known hosts, from several files. */
@@ -47,7 +50,7 @@ export class KnownHosts {
   readonly #plain = new Map<string, number[]>();
   /** Those of the others: hashed, or with patterns. */
   readonly #others: number[] = [];
-  /** What was looked up already. */
+  /** Results of {@link #linesNaming}. */
   readonly #naming = new Map<string, readonly KnownHostsLine[]>();
 
   constructor(lines: readonly KnownHostsLine[]) {
@@ -59,7 +62,7 @@ export class KnownHosts {
   }
 
   /**
-   * Reads files; those that do not exist count as empty. Not again while they are as they were.
+   * Reads files; those that do not exist count as empty. Files that did not change are not read again.
    * @throws Error with a `code` when one is there and cannot be read.
    */
   static async load(files: readonly string[]): Promise<KnownHosts> {
@@ -68,7 +71,7 @@ export class KnownHosts {
     if (before?.stamps === stamps) return before.known;
     const known = Promise.all(files.map(readLines)).then((lines) => new KnownHosts(lines.flat()));
     loaded.set(files.join('\0'), { stamps, known });
-    // What could not be read this time may be read the next.
+    // The next time it may be readable.
     known.catch(() => loaded.delete(files.join('\0')));
     return known;
   }
@@ -90,13 +93,15 @@ export class KnownHosts {
     if (revoked) return { status: 'revoked', line: revoked };
     const plain = naming.filter(({ marker }) => marker === undefined);
     if (plain.some((line) => line.key.equals(key))) return { status: 'known' };
-    // What is known of another port is no claim on this one.
+    // A key that is known for another port says nothing of this one.
     const exact = this.#linesNaming(hostName(host, port)).filter(({ marker }) => marker === undefined);
     if (exact.length > 0) return { status: 'changed', lines: exact };
     return { status: 'unknown', authority: naming.find(({ marker }) => marker === 'cert-authority') };
   }
 
-  /** Lines that name the host. As in ssh, a line without port may vouch for a key of another port that no line names. */
+  /**
+   * Lines that name the host. As in ssh, a line without port may vouch for a key of another port that no line names.
+   */
   #linesFor(host: string, port: number): readonly KnownHostsLine[] {
     const exact = this.#linesNaming(hostName(host, port));
     if (port === 22 || exact.some(({ marker }) => marker === undefined)) return exact;
@@ -130,7 +135,7 @@ async function readLines(file: string): Promise<KnownHostsLine[]> {
   }
 }
 
-/** What tells that a file has changed. */
+/** It differs when the file has changed. */
 async function stampOf(file: string): Promise<string> {
   try {
     const { ctimeNs, size, ino } = await stat(file, { bigint: true });

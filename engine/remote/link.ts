@@ -1,6 +1,6 @@
 /**
- * What a transport offers: a link to a host, over which commands are opened. Everything above it (the shell, its framing,
- * the lock) is the same for every transport.
+ * What a transport offers: a link to a host, over which commands are opened. Everything above it (the shell, its
+ * framing, the lock) is the same for every transport.
  */
 import type { Readable, Writable } from 'node:stream';
 import type { Cost, Traffic } from '../traffic.ts';
@@ -12,7 +12,7 @@ export interface Channel {
   readonly stderr: Readable;
   /** Settles once, when the command has ended and all it printed has been delivered. Never rejects. */
   readonly ended: Promise<ChannelEnd>;
-  /** Gives the channel up, whatever the command does. Never throws. */
+  /** Closes the channel, whatever the command does. Never throws. */
   close(): void;
 }
 
@@ -24,17 +24,17 @@ export interface ChannelEnd {
 
 /** An authenticated link to a host. */
 export interface Link {
-  /** Who its commands run as. */
+  /** The user that its commands run as. */
   readonly user: string;
-  /** What it cost until the host's identity was known, and from there until it had let us in. */
+  /** What it cost until the host's key was verified, and from there until it had let us in. */
   readonly opening: { readonly connect: Cost; readonly authenticate: Cost };
-  /** What has crossed the wire so far. Nothing, where there is none. */
+  /** What has crossed the wire so far. Nothing where there is none. */
   readonly wire: Traffic;
-  /** Settles when the link is gone, with the reason as a clause: `no answer for 10 s`. Never rejects. */
-  readonly gone: Promise<string>;
+  /** Settles when the link is closed or lost, with the reason as a clause: `no answer for 10 s`. Never rejects. */
+  readonly closed: Promise<string>;
   /**
    * Starts a command, given to the user's login shell on the host.
-   * @throws LinkError when the link is gone or the host grants no further channel.
+   * @throws LinkError when the link is closed or the host grants no further channel.
    */
   open(command: string): Promise<Channel>;
   /** Ends the link and every command on it. Never throws. */

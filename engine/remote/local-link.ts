@@ -10,13 +10,13 @@ export class LocalLink implements Link {
   readonly user = userName();
   readonly opening = { connect: FREE, authenticate: FREE };
   readonly wire = NO_TRAFFIC;
-  readonly gone: Promise<string>;
+  readonly closed: Promise<string>;
   readonly #channels = new Set<Channel>();
-  #leave: (why: string) => void = () => {};
+  #setClosed: (why: string) => void = () => {};
 
   constructor() {
-    this.gone = new Promise((resolve) => {
-      this.#leave = resolve;
+    this.closed = new Promise((resolve) => {
+      this.#setClosed = resolve;
     });
   }
 
@@ -27,7 +27,7 @@ export class LocalLink implements Link {
       child.once('error', () => resolve({ code: undefined, signal: undefined }));
       child.once('close', (code, signal) => resolve({ code: code ?? undefined, signal: signal ?? undefined }));
     });
-    // Writing to a command that has ended is no error of its own: `ended` tells.
+    // Writing to a command that has ended is no error of its own: `ended` says so.
     child.stdin.on('error', () => {});
     const close = (): void => {
       child.stdin.destroy();
@@ -36,7 +36,7 @@ export class LocalLink implements Link {
       try {
         if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, 'SIGKILL');
       } catch {
-        // It ended meanwhile, or belongs to another user and notices that its streams are gone.
+        // It ended meanwhile, or is another user's and notices that its streams are closed.
       }
     };
     const channel: Channel = { stdin: child.stdin, stdout: child.stdout, stderr: child.stderr, ended, close };
@@ -50,6 +50,6 @@ export class LocalLink implements Link {
     const open = [...this.#channels];
     for (const channel of open) channel.close();
     await Promise.all(open.map(({ ended }) => ended));
-    this.#leave('it was closed');
+    this.#setClosed('it was closed');
   }
 }

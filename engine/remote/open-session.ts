@@ -22,20 +22,21 @@ export function sessionOpener(): OpenSession {
         : await (await ssh()).open(connection, signal).catch((error: unknown) => {
             throw error instanceof UserError && error.problems[0] ? new LinkError('connect', error.problems[0]) : error;
           });
-    const give = (): void => void link.close();
-    signal?.addEventListener('abort', give);
+    const giveUp = (): void => void link.close();
+    signal?.addEventListener('abort', giveUp);
     try {
       const [start, before] = [performance.now(), link.wire];
-      // Sudo is left out where we are that user already: hosts one logs in to as root often have none.
+      // No sudo where we are that user already: hosts one logs in to as root often have none.
       const become = connection.become?.user === link.user ? undefined : connection.become;
-      const shell = await openShell(link, connection.name, become, connection.connectTimeout);
+      const { name, connectTimeout: timeout } = connection;
+      const shell = await openShell(link, { name, become, timeout, identify: true });
       const cost = { ms: performance.now() - start, ...trafficBetween(before, link.wire) };
       return new ShellSession(link, shell, { ...connection, become }, cost);
     } catch (error) {
       await link.close();
       throw error;
     } finally {
-      signal?.removeEventListener('abort', give);
+      signal?.removeEventListener('abort', giveUp);
     }
   };
 }

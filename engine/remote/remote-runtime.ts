@@ -1,11 +1,14 @@
 /**
- * The far side of a session: shell functions, defined once, that carry out steps and print records. Plain POSIX sh; known to
- * work under dash, busybox and bash. No process is started but those a step itself starts,
- * and two to unpack a long batch.
+ * The host's side of a session: shell functions, defined once, that run steps and print records. Plain POSIX sh; known
+ * to work under dash, busybox and bash. They start no process of their own, but two to decompress steps and some for
+ * the lock.
  *
- * Records (after the marker): on both streams `S STEP PID START UPTIME` when a step begins and `E STEP CODE UPTIME` when it has
- * ended; on stdout alone `K STEP` for a skipped step, `L ...` for the lock and `P` for a batch that can't be unpacked. PID is the subshell a step runs in, START its
- * start in clock ticks since boot as in /proc/PID/stat (under emulation that of the whole shell), UPTIME seconds since boot.
+ * Records, each after the marker:
+ * - on both streams `S STEP PID START UPTIME` when a step begins, and `E STEP CODE UPTIME` when it has ended;
+ * - on stdout alone `K STEP` for a skipped step, `L ...` for the lock, `P` for steps that could not be decompressed.
+ *
+ * PID is the subshell a step runs in, START its start in clock ticks since boot as in /proc/PID/stat (under emulation
+ * that of the whole shell), UPTIME seconds since boot.
  */
 import { quote } from '../script.ts';
 import { DECOMPRESS_FUNCTION } from './compressed-steps.ts';
@@ -48,11 +51,13 @@ hw_step() {
 `;
 
 /**
- * What a session's shell is told first. USR1 asks it to skip what is left of the batch. TERM and INT are caught because a
- * step that signals its own process group (\`kill 0\`) would otherwise end the session; steps themselves get the defaults.
+ * What a session's shell gets before the first steps. USR1 asks it to skip the steps that have not begun. TERM and INT
+ * are caught because a step that signals its own process group (`kill 0`) would otherwise end the session; steps
+ * themselves get the defaults.
+ * @param machine Names the machine in the name of a lock that several machines might see.
  */
-export function remoteRuntime(mark: string): string {
-  return `hw_mark=${quote(mark)} hw_stop= hw_out= hw_probed= hw_lock_path= hw_lock_text=
+export function remoteRuntime(mark: string, machine = 'unknown'): string {
+  return `hw_mark=${quote(mark)} hw_machine=${quote(machine)} hw_stop= hw_out= hw_probed= hw_lock_path= hw_lock_text=
 LC_ALL=C
 export LC_ALL
 umask 022

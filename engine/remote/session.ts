@@ -1,5 +1,5 @@
 /**
- * What crosses from `run` to `remote`, as plain data: a host's connection, a batch of steps; framed records come back. The
+ * What crosses from `run` to `remote`, as plain data: a host's connection and steps go in, results come back. The
  * caller never knows which transport it has.
  */
 import type { Readable } from 'node:stream';
@@ -11,7 +11,7 @@ import type { Cost, Traffic } from '../traffic.ts';
 /** How to get root, or another user. */
 export interface Become {
   readonly user: string;
-  /** For sudo, on its stdin. Undefined: sudo must not ask. */
+  /** Goes to sudo on its stdin. Undefined: sudo must not ask. */
   readonly password?: Secret | undefined;
   readonly origins?: Origins<'user' | 'password'> | undefined;
 }
@@ -19,7 +19,7 @@ export interface Become {
 /** Where the inventory says something, which wins over the command line: `ansible_user (hosts:3:8)`. For messages. */
 export type Origins<Names extends string> = Readonly<Partial<Record<Names, string | undefined>>>;
 
-/** How to reach a host. Plain data, made from the inventory; no secrets but {@link Secret}s. */
+/** How to reach a host. Plain data, made from the inventory; its only secrets are {@link Secret}s. */
 export interface Connection {
   /** The inventory's name, for messages. */
   readonly name: string;
@@ -47,47 +47,52 @@ export interface LockRequest {
   readonly runId: string;
   /** Who runs it, for the message: `ada@laptop`. */
   readonly holder: string;
-  /** The process that runs it, as `controllerId` names it. */
+  /** The process that runs it, as `controllerProcessId` names it. */
   readonly controller: string;
 }
 
-/** One piece of a batch. */
+/** A script to be run on the host. Steps are sent together and answered one by one. */
 export interface Step {
-  /** Names the step in results; unique in its batch; letters, digits, `.`, `-`, `_`. */
+  /** Names the step in results; unique among the steps sent with it; letters, digits, `.`, `-`, `_`. */
   readonly id: string;
+  /** Names the step in messages for people: the name of its task. */
+  readonly title?: string | undefined;
   readonly script: Script;
-  /** Seconds. When they are over, the step and all it started is killed (TERM, after 2 s KILL) and its result says so. */
+  /** Seconds. Then the step and all it started is killed (TERM, after 2 s KILL), and its result says so. */
   readonly timeout: number;
   /**
    * Evaluated on the host before the step; when false the step is skipped. `$hw_out` is the stdout of the last captured
-   * step; `$hw_rc_ID` (with `.` and `-` as `_`) the exit code of an earlier step, empty when it was skipped. Conditions run in
-   * the session's own shell: a variable they set is seen by what comes later; `$hw_probed` is empty when a batch begins and behind a step that
-   * {@link mayChange} something.
+   * step; `$hw_rc_ID` (with `.` and `-` as `_`) the exit code of an earlier step, empty when it was skipped. Conditions
+   * run in the session's own shell: a variable they set is seen by what comes later. `$hw_probed` is empty before the
+   * first step, and after a step that {@link mayChange} something.
    */
   readonly onlyIf?: Script;
   /**
-   * Keep stdout in `$hw_out` for later conditions. For probes: short text, no background processes. It comes when the step
-   * is done, its last line break normalised to one; with `unseen` not at all.
+   * Keep stdout in `$hw_out` for later conditions. For probes: short text, no background processes. It comes when the
+   * step is done, its last line break normalised to one; with `unseen` not at all.
    */
   readonly capture?: boolean | 'unseen';
-  /** It may change the host, so that what was seen before is forgotten when it has run. Not together with `capture`. */
+  /** The step may change the host: what was probed before it no longer counts after it. Not together with `capture`. */
   readonly mayChange?: boolean;
-  /** Evaluated on the host after the step (also when it was skipped); when true, all later steps of the batch are skipped. */
+  /** Evaluated on the host after the step, also when it was skipped; when true, all later steps are skipped. */
   readonly stopIf?: Script;
 }
 
-/** A script that gets content on its stdin. */
+/** A script that reads content from its stdin. */
 export interface UploadStep extends Pick<Step, 'id' | 'script' | 'timeout'> {
   /** Read as it is sent. */
   content(): Readable;
-  /** It pays to pack it, and the host has gzip to unpack it: it is packed on its way where it has one. */
+  /**
+   * Compression pays for this content, and the host has gzip: it is compressed on its way, where the transport is a
+   * network.
+   */
   readonly compressible?: boolean | undefined;
 }
 
-/** What one step left behind. */
+/** The result of one step. */
 export interface StepResult {
   readonly id: string;
-  /** `skipped`: by its condition, or because the batch stopped before. */
+  /** `skipped`: by its condition, or because an earlier step stopped the rest. */
   readonly outcome: 'ran' | 'skipped' | 'timed out' | 'interrupted';
   /** 0 to 255; 0 where skipped. */
   readonly exitCode: number;
@@ -97,14 +102,14 @@ export interface StepResult {
   readonly truncated: boolean;
   /** Seconds it took, by the host's clock. */
   readonly duration: number;
-  /** When it was here, in seconds since 1970 by the controller's clock. */
+  /** When it arrived, in seconds since 1970 by the controller's clock. */
   readonly arrived: number;
 }
 
 /** Bytes of a step's stdout, and of its stderr, that are kept: the first and last halves of it. */
 export const OUTPUT_LIMIT = 8 * 1024 * 1024;
 
-/** Hears of a batch while it runs. */
+/** Is called while steps run. An error that it throws is thrown by `run`, once every step is answered. */
 export interface StepListener {
   /** A step began on the host. */
   started?(id: string): void;
@@ -114,52 +119,70 @@ export interface StepListener {
   finished?(result: StepResult): void;
 }
 
-/** One long-lived shell on one host. Batches run one at a time, in the order they were given. */
+/**
+ * One long-lived shell on one host. `run` and `upload` calls are carried out one at a time, in the order they were
+ * made.
+ */
 export interface Session {
   readonly name: string;
-  /** Names the machine at the other end: two sessions with the same are on one machine. Undefined where it is not known. */
+  /**
+   * The machine that the shell is on: the same for every session on one machine, whatever its names in the inventory
+   * are. Undefined where the machine cannot be told from others.
+   */
   readonly machine?: string | undefined;
-  /** What batches and transfers have cost so far, before ssh encrypts it. */
+  /** What steps and uploads have cost so far, before ssh encrypts it. */
   readonly traffic: Traffic;
-  /** Round trips until a further channel has a shell: the channel, the shell's first words, sudo's question where it has one. */
+  /**
+   * Round trips until a further channel has a shell: the channel, the shell's first line, sudo's question where it has
+   * one.
+   */
   readonly channelRoundTrips: number;
-  /** What has crossed the wire so far, with all that ssh has to say. Nothing where there is none. */
+  /** What has crossed the wire so far, ssh's own messages included. Nothing where there is none. */
   readonly wire: Traffic;
-  /** What it cost until it was open, on the wire. */
+  /** What it cost on the wire until the session was open. */
   readonly opening: { readonly connect: Cost; readonly authenticate: Cost; readonly become: Cost };
   /**
-   * Runs a batch: one round trip.
-   * @throws LinkError when the link is lost before every step is answered for.
+   * Runs steps, in one round trip.
+   * @throws LinkError when the link is lost before every step is answered.
    */
   run(steps: readonly Step[], listener?: StepListener): Promise<readonly StepResult[]>;
   /**
-   * Runs scripts with content on their stdin, each over a channel of its own beside the shell, a few at once, behind what was
-   * given so far: {@link channelRoundTrips} and one more each. A transfer that makes no headway for the step's timeout is given up, and its result says so; content that
-   * cannot be read ends it with exit code 1 and the reason on stderr.
+   * Runs scripts with content on their stdin, a few at a time, each over a channel of its own: {@link
+   * channelRoundTrips} and one more each. An upload that makes no progress for the step's timeout is ended, and its
+   * result says so; content that cannot be read ends its upload with exit code 1 and the reason on stderr.
    * @throws LinkError when the link is lost.
    */
-  upload(transfers: readonly UploadStep[]): Promise<readonly StepResult[]>;
+  upload(uploads: readonly UploadStep[]): Promise<readonly StepResult[]>;
   /**
-   * What a script prints, byte for byte, over a channel of its own, at once: whatever the shell is at meanwhile. It is not among
-   * the {@link traffic}. For scripts that only read. The stream fails where the script does or the link is lost; who has enough of it destroys it.
+   * What a script prints, byte for byte, over a channel of its own. It does not wait for other calls and is not counted
+   * in {@link traffic}. For scripts that only read. The stream fails where the script does or the link is lost; who has
+   * enough of it destroys it.
    */
   read(script: Script): Readable;
-  /** Takes the per-host lock with the next batch, no round trip of its own. @throws LockError from that batch. */
+  /**
+   * Takes the lock of the host with the next steps, at no round trip of its own. Sessions of one run share it, where
+   * they are on one machine.
+   * @throws LockError from the call that sends those steps, when another run holds the host.
+   */
   lock(request: LockRequest): void;
   /**
-   * Stops every batch given so far: after the step at hand, or at once by killing its processes. Without any, the next batch
-   * given is left out, so that none slips through between a look and a request. Later ones run.
+   * Stops every call made so far: after the step at hand, or at once by killing its processes. While there is no call,
+   * the next one is skipped: the request may cross it. Later calls run.
    */
   interrupt(how: 'after this step' | 'now'): Promise<void>;
-  /** Ends the shell, which then gives up its lock, and the link. An idle shell on another host is not waited for. Never throws. */
+  /**
+   * Ends the shell, which then releases its lock, and the link. An idle shell on another host is not waited for. Never
+   * throws.
+   */
   close(): Promise<void>;
 }
 
-/** Where a link broke. `unreachable` in recaps. */
+/** A host that cannot be reached, or no longer: `unreachable` in recaps. */
 export class LinkError extends Error {
   readonly problem: Problem;
-  /** `connect` and `authenticate`: nothing has run. `lost`: the link broke later; `step` names what was running. */
+  /** `lost`: the link broke after it stood, and something may have run. In every other phase nothing has. */
   readonly phase: 'connect' | 'host key' | 'authenticate' | 'become' | 'lost';
+  /** The id of the step that was running. */
   readonly step: string | undefined;
 
   constructor(phase: LinkError['phase'], problem: Problem, step?: string) {
@@ -183,7 +206,7 @@ export class LockError extends Error {
 }
 
 /**
- * Opens sessions; `engine/remote/open.ts` has the one that picks the transport. Aborting the signal gives up an opening that is
- * not done yet, with a LinkError.
+ * Opens sessions; `sessionOpener` (open-session.ts) makes the one that picks the transport. Aborting the signal gives
+ * up an opening that is not done yet, with a LinkError.
  */
 export type OpenSession = (connection: Connection, signal?: AbortSignal) => Promise<Session>;

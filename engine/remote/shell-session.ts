@@ -1,14 +1,14 @@
 /** A session: one framed shell on one link. */
-
 import { PassThrough, type Readable } from 'node:stream';
 import { type Script, sh } from '../script.ts';
 import { type Cost, NO_TRAFFIC, type Traffic, type TrafficCounter } from '../traffic.ts';
+import { CallQueue } from './call-queue.ts';
 import { compressSteps } from './compressed-steps.ts';
 import { ResultDecoder, skippedResult } from './decode-results.ts';
 import { encodeSteps } from './encode-steps.ts';
 import { newMark } from './framing.ts';
-import { type LockRefusal, lockCommand, refusalOf } from './host-lock.ts';
-import { killStepScript, type RunningStep, skipRestScript } from './kill-process-tree.ts';
+import { type LockRefusal, lockCommand, lockRefusal, survivorsError } from './host-lock.ts';
+import { type HostProcess, killSessionScript, killStepScript, skipRestScript } from './kill-process-tree.ts';
 import type { Link } from './link.ts';
 import { remoteRuntime } from './remote-runtime.ts';
 import {
@@ -21,72 +21,75 @@ import {
   type StepResult,
   type UploadStep,
 } from './session.ts';
-import { openShell, type Shell } from './sudo-shell.ts';
+import { guarded } from './step-listener.ts';
+import type { Shell } from './sudo-shell.ts';
 import { after } from './timer.ts';
 import { type EndReason, readOutput, runBeside, UploadQueue } from './uploads.ts';
 
-/** Seconds a step that was told to end has for it; then the link is given up. Ending it takes 3 s at most (stop-script.ts). */
+/** Seconds until a step that is being ended costs the link. Ending it takes 6 s at most (kill-process-tree.ts). */
 const KILL_GRACE = 15;
 
 /** Seconds a shell that is waited for has to end by itself when the session is closed. */
 const CLOSE_GRACE = 5;
 
+/** Abandoned sessions that may be ended for one lock: a run may have had several on one machine. */
+const ABANDONED_AT_MOST = 5;
+
 /** The only {@link Session}. */
 export class ShellSession implements Session {
   readonly name: string;
+  readonly machine: string | undefined;
   readonly channelRoundTrips: number;
   readonly opening: Session['opening'];
   readonly #link: Link;
   readonly #shell: Shell;
   readonly #connection: Connection;
-  readonly #reader: ResultDecoder;
+  readonly #decoder: ResultDecoder;
   /** The functions defined on the host: see {@link encodeSteps}. */
   readonly #defined = new Map<string, string>();
   readonly #traffic: TrafficCounter = { ...NO_TRAFFIC };
-  /** Is what is long packed? Not for ourselves, nor for a host without gzip. */
-  #unpacks: boolean;
-  /** Sent with the first batch. */
-  #preludeText: string;
+  readonly #calls = new CallQueue();
+  /** Compress long steps? Not for this machine, nor for a host without gzip. */
+  #compress: boolean;
+  /** The runtime, until it is sent with the first steps. */
+  #runtime: string;
   #lockRequest: LockRequest | undefined;
-  /** The batches and rows of transfers given so far, one after the other. */
-  #queue: Promise<unknown> = Promise.resolve();
-  #queued = 0;
-  /** Batches to be left out, from the next on: the user asked to stop. */
-  #leaveOut = 0;
-  /** Of the batch at hand. */
-  #running: RunningStep | undefined;
+  /** The running step's process, and why it is being ended, where it is. */
+  #running: HostProcess | undefined;
   #ending: EndReason | undefined;
-  #giveUp: ((error: LinkError) => void) | undefined;
-  /** The row of transfers at hand. */
-  #row: UploadQueue | undefined;
+  /** Rejects the call at hand. */
+  #reject: ((error: LinkError) => void) | undefined;
+  /** The uploads at hand. */
+  #uploads: UploadQueue | undefined;
   #broken: LinkError | undefined;
   #closed = false;
 
-  /** Takes over a link and the shell on it; {@link openShell} made the shell. */
+  /** Takes over a link and the shell on it, as `openShell` made it. */
   constructor(link: Link, shell: Shell, connection: Connection, become: Cost) {
     this.name = connection.name;
+    this.machine = shell.machine;
     this.channelRoundTrips = shell.roundTrips;
     this.opening = { ...link.opening, become };
     this.#link = link;
     this.#shell = shell;
     this.#connection = connection;
-    this.#unpacks = connection.transport === 'ssh';
+    this.#compress = connection.transport === 'ssh';
     const mark = newMark();
-    this.#reader = new ResultDecoder(mark);
-    this.#preludeText = remoteRuntime(mark);
+    this.#decoder = new ResultDecoder(mark);
+    this.#runtime = remoteRuntime(mark, shell.machine);
     const { stdout, stderr, ended } = shell.channel;
-    const listen = (stream: 'stdout' | 'stderr') => (chunk: Buffer) => {
+    const feed = (stream: 'stdout' | 'stderr') => (chunk: Buffer) => {
       this.#traffic.bytesIn += chunk.length;
-      this.#reader.feed(stream, chunk);
+      this.#decoder.feed(stream, chunk);
     };
-    stdout.on('data', listen('stdout')).resume();
-    stderr.on('data', listen('stderr')).resume();
-    if (shell.rest.length > 0) this.#reader.feed('stdout', shell.rest);
-    // `gone` knows why, so it goes first.
-    void link.gone.then((why) => this.#break(`lost the connection: ${why}`));
+    stdout.on('data', feed('stdout')).resume();
+    stderr.on('data', feed('stderr')).resume();
+    if (shell.rest.length > 0) this.#decoder.feed('stdout', shell.rest);
+    // `closed` knows why, so it goes first.
+    void link.closed.then((why) => this.#break(`lost the connection: ${why}`));
     void ended.then(({ code, signal }) => {
       const how = signal ? `killed by ${signal}` : code === undefined ? undefined : `exit code ${code}`;
-      // A broken link ends the channel too; its reason is a moment behind.
+      // A broken link ends the channel too; its reason comes a moment later.
       setImmediate(() => this.#break(how ? `the session's shell ended (${how})` : 'lost the connection'));
     });
   }
@@ -105,56 +108,49 @@ export class ShellSession implements Session {
 
   run(steps: readonly Step[], listener?: StepListener): Promise<readonly StepResult[]> {
     if (steps.length === 0) return Promise.resolve([]);
-    this.#queued++;
-    const result = this.#queue
-      .then(() => (this.#leaveOut > 0 ? this.#leaveOutBatch(steps, listener) : this.#runBatch(steps, listener)))
-      .finally(() => this.#queued--);
-    this.#queue = result.catch(() => {});
-    return result;
+    const skipped = () => {
+      const results = steps.map(skippedResult);
+      for (const result of results) listener?.finished?.(result);
+      return results;
+    };
+    return this.#calls.add(() => this.#runSteps(steps, listener), skipped);
   }
 
-  #leaveOutBatch(steps: readonly Pick<Step, 'id'>[], listener?: StepListener): readonly StepResult[] {
-    this.#leaveOut--;
-    return steps.map((step) => {
-      const result = skippedResult(step);
-      listener?.finished?.(result);
-      return result;
-    });
-  }
-
-  async #runBatch(steps: readonly Step[], listener: StepListener | undefined): Promise<readonly StepResult[]> {
+  async #runSteps(steps: readonly Step[], listener: StepListener | undefined): Promise<readonly StepResult[]> {
     const request = this.#lockRequest;
     this.#lockRequest = undefined;
-    let answer = await this.#exchange(steps, listener, request);
-    if ('abandoned' in answer && answer.abandoned) {
-      await this.#tell(killStepScript(answer.abandoned.pid, answer.abandoned));
-      answer = await this.#exchange(steps, listener, request);
+    const { safe, rethrow } = guarded(listener);
+    let answer = await this.#exchange(steps, safe, request);
+    for (let ended = 0; 'error' in answer && answer.abandoned && ended < ABANDONED_AT_MOST; ended++) {
+      const survivors = await this.#runBeside(killSessionScript(answer.abandoned, 'KILL'));
+      if (survivors !== '') throw survivorsError(this.name, survivors);
+      answer = await this.#exchange(steps, safe, request);
     }
     if ('error' in answer) throw answer.error;
+    rethrow();
     return answer;
   }
 
-  /** One batch out, its answer back. */
+  /** Sends steps and waits for their answers. */
   async #exchange(
     steps: readonly Step[],
     listener: StepListener | undefined,
     request: LockRequest | undefined,
   ): Promise<readonly StepResult[] | LockRefusal> {
     if (this.#broken) throw this.#broken;
-    const lock = request ? lockCommand(request, this.#connection.transport === 'local') : '';
-    const told = this.#preludeText;
-    this.#preludeText = '';
-    const plain = encodeSteps(steps, this.#defined, lock);
-    const pack = this.#unpacks ? compressSteps(plain) : undefined;
+    const runtime = this.#runtime;
+    this.#runtime = '';
+    const plain = encodeSteps(steps, this.#defined, request ? lockCommand(request) : '');
+    const compressed = this.#compress ? compressSteps(plain) : undefined;
     let timer: NodeJS.Timeout | undefined;
-    let refused: LockRefusal | undefined;
+    let refusal: LockRefusal | undefined;
     try {
       return await new Promise((resolve, reject) => {
-        this.#giveUp = reject;
-        this.#reader.begin(steps, listener, {
-          started: (_, step, running) => {
-            this.#running = running;
-            timer = after(step.timeout, () => void this.#end(running, 'timed out'));
+        this.#reject = reject;
+        this.#decoder.begin(steps, listener, {
+          started: (step, process) => {
+            this.#running = process;
+            timer = after(step.timeout, () => void this.#end(process, 'timed out'));
           },
           outcome: () => {
             clearTimeout(timer);
@@ -164,20 +160,20 @@ export class ShellSession implements Session {
             return outcome;
           },
           lock: (words) => {
-            refused = request && refusalOf(this.name, words, request.runId);
-            return refused === undefined;
+            refusal = lockRefusal(this.name, words);
+            return refusal === undefined;
           },
           notDecompressed: () => {
-            this.#unpacks = false;
+            this.#compress = false;
             this.#write(plain);
           },
-          done: (results) => resolve(refused ?? results),
+          done: (results) => resolve(refusal ?? results),
         });
-        this.#write(told + (pack ?? plain));
+        this.#write(runtime + (compressed ?? plain));
       });
     } finally {
       clearTimeout(timer);
-      this.#giveUp = undefined;
+      this.#reject = undefined;
       this.#running = undefined;
       this.#ending = undefined;
     }
@@ -190,34 +186,32 @@ export class ShellSession implements Session {
     this.#shell.channel.stdin.write(bytes);
   }
 
-  upload(transfers: readonly UploadStep[]): Promise<readonly StepResult[]> {
-    if (transfers.length === 0) return Promise.resolve([]);
-    this.#queued++;
-    const result = this.#queue
-      .then(() => (this.#leaveOut > 0 ? this.#leaveOutBatch(transfers) : this.#transferRow(transfers)))
-      .finally(() => this.#queued--);
-    this.#queue = result.catch(() => {});
-    return result;
+  upload(uploads: readonly UploadStep[]): Promise<readonly StepResult[]> {
+    if (uploads.length === 0) return Promise.resolve([]);
+    return this.#calls.add(
+      () => this.#runUploads(uploads),
+      () => uploads.map(skippedResult),
+    );
   }
 
-  async #transferRow(transfers: readonly UploadStep[]): Promise<readonly StepResult[]> {
-    const row = new UploadQueue(this.#link, this.#connection, this.#traffic);
-    this.#row = row;
+  async #runUploads(uploads: readonly UploadStep[]): Promise<readonly StepResult[]> {
+    const queue = new UploadQueue(this.#link, this.#connection, this.#traffic);
+    this.#uploads = queue;
     try {
       // Nothing is sent to a host that another run holds.
-      const timeout = Math.max(...transfers.map((transfer) => transfer.timeout));
-      if (this.#lockRequest) await this.#runBatch([{ id: 'lock', script: sh`:`, timeout }], undefined);
+      const timeout = Math.max(...uploads.map((upload) => upload.timeout));
+      if (this.#lockRequest) await this.#runSteps([{ id: 'lock', script: sh`:`, timeout }], undefined);
       if (this.#broken) throw this.#broken;
-      const results = await row.send(transfers, this.#unpacks).catch(async (error: unknown) => {
-        await aMoment();
+      const results = await queue.send(uploads, this.#compress).catch(async (error: unknown) => {
+        await reasonKnown();
         throw this.#broken ?? error;
       });
       if (results) return results;
-      await aMoment();
+      await reasonKnown();
       this.#break('lost the connection');
       throw this.#broken;
     } finally {
-      this.#row = undefined;
+      this.#uploads = undefined;
     }
   }
 
@@ -227,56 +221,55 @@ export class ShellSession implements Session {
 
   async interrupt(how: 'after this step' | 'now'): Promise<void> {
     if (this.#broken || this.#closed) return;
-    const busy = this.#queued > 0;
-    this.#leaveOut = Math.max(1, this.#queued) - (busy ? 1 : 0);
-    if (!busy) return;
-    if (this.#row) {
-      this.#row.stop(how);
+    this.#calls.skipWaiting();
+    if (!this.#calls.isBusy) return;
+    if (this.#uploads) {
+      this.#uploads.stop(how);
       return;
     }
     const running = how === 'now' ? this.#running : undefined;
     if (running) await this.#end(running, 'interrupted', skipRestScript(this.#shell.pid));
-    else await this.#tell(skipRestScript(this.#shell.pid));
+    else await this.#runBeside(skipRestScript(this.#shell.pid));
   }
 
-  /** Ends a running step; when it won't, gives the link up. */
-  async #end(running: RunningStep, how: EndReason, first = ''): Promise<void> {
-    this.#ending ??= how;
-    const grace = setTimeout(() => this.#abandon(running, how), KILL_GRACE * 1000);
+  /** Ends a running step; gives up the link where that fails. */
+  async #end(running: HostProcess, why: EndReason, first = ''): Promise<void> {
+    this.#ending ??= why;
+    const grace = setTimeout(() => this.#abandon(running, why), KILL_GRACE * 1000);
     try {
-      await this.#tell(first + killStepScript(this.#shell.pid, running));
+      await this.#runBeside(first + killStepScript(this.#shell.pid, running));
     } catch {
-      this.#abandon(running, how);
+      this.#abandon(running, why);
     } finally {
       if (this.#running !== running) clearTimeout(grace);
       else grace.unref();
     }
   }
 
-  #abandon(running: RunningStep, how: EndReason): void {
+  #abandon(running: HostProcess, why: EndReason): void {
     if (this.#running !== running) return;
-    this.#break(`a step ${how === 'timed out' ? 'timed out' : 'was interrupted'} and could not be stopped`);
+    this.#break(`a step ${why === 'timed out' ? 'timed out' : 'was interrupted'} and could not be stopped`);
     void this.#link.close();
   }
 
-  /** Has a second shell on the host do something to the session's. */
-  async #tell(script: string): Promise<void> {
-    await runBeside(this.#link, this.#connection, script);
+  #runBeside(script: string): Promise<string> {
+    return runBeside(this.#link, this.#connection, script);
   }
 
   #break(what: string): void {
     if (this.#broken) return;
-    const step = (this.#reader.running ?? (this.#giveUp ? this.#reader.next : undefined))?.id;
+    const step = this.#decoder.running ?? (this.#reject ? this.#decoder.next : undefined);
+    const running = step?.title === undefined ? 'a command' : `"${step.title}"`;
     this.#broken = new LinkError(
       'lost',
       {
-        what: step === undefined ? what : `${what}, while ${step} was running`,
+        what: step ? `${what}, while ${running} was running` : what,
         host: this.name,
-        hint: 'see that the host is up and reachable, then run again: what was done is kept, the rest is taken up',
+        hint: 'see that the host is up and reachable, then run again: what is done is kept, the rest is done then',
       },
-      step,
+      step?.id,
     );
-    this.#giveUp?.(this.#broken);
+    this.#reject?.(this.#broken);
   }
 
   async close(): Promise<void> {
@@ -284,8 +277,8 @@ export class ShellSession implements Session {
     this.#closed = true;
     const { channel } = this.#shell;
     channel.stdin.end();
-    // An idle shell on another host reads the end of its stdin and goes, its lock with it, though nobody is there any more.
-    if (this.#queued > 0 || this.#connection.transport === 'local') {
+    // An idle shell on another host reads the end of its stdin and ends, its lock with it, after the link is closed.
+    if (this.#calls.isBusy || this.#connection.transport === 'local') {
       let timer: NodeJS.Timeout | undefined;
       const late = new Promise((resolve) => {
         timer = setTimeout(resolve, CLOSE_GRACE * 1000);
@@ -297,7 +290,7 @@ export class ShellSession implements Session {
   }
 }
 
-/** The reason of a link that broke is a moment behind. */
-function aMoment(): Promise<void> {
+/** The reason of a link that broke comes a moment after the break. */
+function reasonKnown(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }

@@ -1,14 +1,14 @@
 /**
- * ssh's own options, as Ansible hands them on (`ansible_ssh_common_args`). What ssh would do with an option is done, or the
- * option is refused: none is silently left out but those that are only about ssh's own process or its terminal.
+ * ssh's own options, as Ansible passes them on (`ansible_ssh_common_args`). An option does what it does with ssh, or is
+ * refused. The only ones that are ignored are about ssh's own process or its terminal.
  */
 import { didYouMean, type Problem, UserError } from '../errors.ts';
 
 /** Options by lower-case name, each with its values; only IdentityFile has several. As in ssh, the first value wins. */
 export type SshOptions = ReadonlyMap<string, readonly string[]>;
 
-/** Options that are carried out. */
-const HONOURED = [
+/** Options that do what they do with ssh. */
+const SUPPORTED = [
   'AddressFamily',
   'Compression',
   'ConnectTimeout',
@@ -34,8 +34,8 @@ const HONOURED = [
   'UserKnownHostsFile',
 ] as const;
 
-/** Options that make no difference here: one link per host is kept anyway, there is no terminal, nothing is asked. */
-const NO_MATTER = [
+/** Options that are ignored: one link per host is kept anyway, there is no terminal, nothing is asked. */
+const IGNORED = [
   'AddKeysToAgent',
   'BatchMode',
   'CheckHostIP',
@@ -65,7 +65,7 @@ const WITH_VALUE: Readonly<Record<string, string>> = {
   o: 'o',
 };
 
-/** Single-letter options without a value; undefined: no difference here. */
+/** Single-letter options without a value; undefined: ignored. */
 const FLAGS: Readonly<Record<string, readonly [string, string] | undefined>> = {
   A: ['ForwardAgent', 'yes'],
   a: ['ForwardAgent', 'no'],
@@ -90,7 +90,7 @@ export function parseSshArgs(args: readonly string[], host: string): SshOptions 
     problems.push({
       what: `ssh options: ${what}`,
       host,
-      expected: `-o with ${HONOURED.join(', ')}; -J, -i, -F`,
+      expected: `-o with ${SUPPORTED.join(', ')}; -J, -i, -F`,
       hint,
     });
   };
@@ -115,7 +115,7 @@ export function parseSshArgs(args: readonly string[], host: string): SshOptions 
         if (option) set(...option);
       }
     } else {
-      refuse(`${JSON.stringify(word)} is not an option that is known here`);
+      refuse(`${JSON.stringify(word)} is not an option that is supported`);
     }
   }
   if (problems.length > 0) throw new UserError(problems);
@@ -134,10 +134,10 @@ function readOption(
     return;
   }
   const is = (known: string): boolean => known.toLowerCase() === name.toLowerCase();
-  if (HONOURED.some(is)) {
+  if (SUPPORTED.some(is)) {
     set(name, /^"(.*)"$/.exec(value)?.[1] ?? value);
-  } else if (!NO_MATTER.some(is)) {
-    const near = didYouMean(name, [...HONOURED, ...NO_MATTER]);
+  } else if (!IGNORED.some(is)) {
+    const near = didYouMean(name, [...SUPPORTED, ...IGNORED]);
     refuse(`-o ${name} is not supported`, near ? `did you mean ${near}?` : undefined);
   }
 }

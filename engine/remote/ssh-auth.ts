@@ -1,4 +1,4 @@
-/** What an ssh link offers to be let in, in which order, and the words for what was tried. */
+/** What an ssh link offers to log in, in which order, and what it tried, for messages. */
 import { readFile } from 'node:fs/promises';
 import type { AnyAuthMethod, AuthHandlerMiddleware, ParsedKey } from 'ssh2';
 import type { SshTarget } from './ssh-target.ts';
@@ -34,9 +34,9 @@ export class SshAuth {
     const { user: username, password, auth } = target;
     const unusable: string[] = [];
     const keys: Attempt[] = [];
-    for (const { file, must } of auth.keys) {
+    for (const { file, required } of auth.keys) {
       const key = await readKey(file, parseKey);
-      if (key === undefined && !must) continue;
+      if (key === undefined && !required) continue;
       if (key === undefined || typeof key === 'string')
         unusable.push(`key ${file} (${key ?? 'not there'}, not offered)`);
       else keys.push({ method: 'publickey', label: `key ${file}`, auth: { type: 'publickey', username, key } });
@@ -56,14 +56,14 @@ export class SshAuth {
     }
     const byPreference = (a: Attempt, b: Attempt) => auth.methods.indexOf(a.method) - auth.methods.indexOf(b.method);
     const wanted = attempts.filter(({ method }) => auth.methods.includes(method)).sort(byPreference);
-    // Some let in without any proof (a VPN has given it); asked last, because it costs a round trip.
+    // Some hosts let in without any (a VPN has checked); tried last, because it costs a round trip.
     wanted.push({ method: 'none', label: 'nothing', auth: { type: 'none', username } });
     return new SshAuth(wanted, unusable);
   }
 
   /** For ssh2's `authHandler`. */
   readonly handler: AuthHandlerMiddleware = (left, _partial, next) => {
-    // Null at first, whatever the types say: nothing was asked yet.
+    // Null at first, whatever the types say.
     if (left) this.accepted = left;
     const attempt = this.#attempts.shift();
     if (!attempt) {

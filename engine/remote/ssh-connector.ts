@@ -1,17 +1,17 @@
 /** Opens ssh links: directly, through jump hosts, or through a proxy command. */
-import { spawn } from 'node:child_process';
 import { connect as connectSocket } from 'node:net';
-import { Duplex } from 'node:stream';
+import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ssh2Promise } from '../lazy-packages.ts';
 import { JumpHosts } from './jump-hosts.ts';
 import type { Link } from './link.ts';
+import { ProxyStream } from './proxy-command.ts';
 import { type Connection, LinkError } from './session.ts';
 import { SshLink } from './ssh-link.ts';
 import { connectError, isDropped } from './ssh-problem.ts';
 import { jumpTarget, type SshTarget, targetOf } from './ssh-target.ts';
 
-/** Times a connection is tried that the host drops before it says anything (MaxStartups). */
+/** Attempts at a connection that the host drops before it says anything (MaxStartups). */
 const TRIES = 6;
 
 /** Opens ssh links; those that go through the same jump hosts share the links to them. */
@@ -24,7 +24,7 @@ export class SshConnector {
     if (target.jumps.length === 0) {
       return openWithRetry(
         target,
-        () => (target.proxyCommand ? proxy(target.proxyCommand) : tcp(target, signal)),
+        async () => (target.proxyCommand ? new ProxyStream(target.proxyCommand) : tcp(target, signal)),
         signal,
       );
     }
@@ -38,7 +38,7 @@ export class SshConnector {
     );
     try {
       const link = await openWithRetry(target, () => lease.link.forward(target.host, target.port), signal);
-      void link.gone.then(() => lease.release());
+      void link.closed.then(() => lease.release());
       return link;
     } catch (error) {
       await lease.release();
@@ -47,7 +47,7 @@ export class SshConnector {
   }
 }
 
-/** Connects and logs in, again where the host drops the connection before it says anything. */
+/** Connects and logs in; tries again where the host drops the connection before it says anything. */
 async function openWithRetry(
   target: SshTarget,
   dial: () => Promise<Duplex>,
@@ -56,8 +56,8 @@ async function openWithRetry(
   for (let attempt = 1; ; attempt++) {
     const start = performance.now();
     let stream: Duplex | undefined;
-    const give = (): void => void stream?.destroy();
-    signal?.addEventListener('abort', give);
+    const giveUp = (): void => void stream?.destroy();
+    signal?.addEventListener('abort', giveUp);
     try {
       signal?.throwIfAborted();
       const dialing = dial();
@@ -65,6 +65,8 @@ async function openWithRetry(
       // Loaded while the first connection is on its way.
       ssh2Promise();
       stream = await dialing;
+      // Until ssh2 listens: an error without a listener would end the process.
+      stream.on('error', () => {});
       signal?.throwIfAborted();
       return await SshLink.over(stream, target, start);
     } catch (error) {
@@ -72,11 +74,12 @@ async function openWithRetry(
       if (signal?.aborted)
         throw new LinkError('connect', { what: 'stopped by you before it was connected', host: target.name });
       if (error instanceof LinkError) throw error;
-      if (attempt === TRIES || !isDropped(error)) throw connectError(target, error);
-      // Doubling, and not all at the same time.
+      const stderr = stream instanceof ProxyStream ? stream.stderr : '';
+      if (attempt === TRIES || !isDropped(error)) throw connectError(target, error, stderr);
+      // The wait doubles, and differs between hosts.
       await sleep(100 * 2 ** attempt * (0.5 + Math.random()), undefined, { signal }).catch(() => {});
     } finally {
-      signal?.removeEventListener('abort', give);
+      signal?.removeEventListener('abort', giveUp);
     }
   }
 }
@@ -85,18 +88,18 @@ async function openWithRetry(
 function tcp({ host, port, family, connectTimeout }: SshTarget, signal: AbortSignal | undefined): Promise<Duplex> {
   return new Promise((resolve, reject) => {
     const socket = connectSocket({ host, port, family, noDelay: true, autoSelectFamilyAttemptTimeout: 2000 });
-    // Not by connect's own `signal`: that one would end the connection later, too.
-    const give = (): void => fail(new Error('given up'));
+    // Not connect's own `signal`: that one would end the connection later, too.
+    const giveUp = (): void => fail(new Error('given up'));
     const done = (): void => {
       clearTimeout(timer);
-      signal?.removeEventListener('abort', give);
+      signal?.removeEventListener('abort', giveUp);
     };
     const fail = (error: Error): void => {
       done();
       socket.destroy();
       reject(error);
     };
-    signal?.addEventListener('abort', give);
+    signal?.addEventListener('abort', giveUp);
     const timer = setTimeout(
       () => fail(Object.assign(new Error('timed out'), { code: 'ETIMEDOUT' })),
       connectTimeout * 1000,
@@ -108,15 +111,4 @@ function tcp({ host, port, family, connectTimeout }: SshTarget, signal: AbortSig
       resolve(socket);
     });
   });
-}
-
-/** A local command as a connection. */
-async function proxy(command: string): Promise<Duplex> {
-  const child = spawn('sh', ['-c', `exec ${command}`], { stdio: ['pipe', 'pipe', 'ignore'] });
-  child.on('error', () => {});
-  child.stdin.on('error', () => {});
-  const stream = Duplex.from({ readable: child.stdout, writable: child.stdin });
-  stream.on('error', () => {});
-  stream.once('close', () => child.kill());
-  return stream;
 }

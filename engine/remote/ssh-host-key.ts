@@ -38,12 +38,12 @@ export class HostKeyCheck {
       throw new LinkError('host key', {
         what: `known_hosts cannot be read: ${error instanceof Error ? error.message : String(error)}`,
         host: target.name,
-        hint: 'mend its permissions, or name another: --ssh-common-args="-o UserKnownHostsFile=..."',
+        hint: 'correct its permissions, or name another: --ssh-common-args="-o UserKnownHostsFile=..."',
       });
     }
   }
 
-  /** The algorithms to ask for, those first whose keys are known: else a host with several keys would look changed. */
+  /** The algorithms to ask for, those of known keys first: else a host with several keys would look changed. */
   get algorithms(): Algorithm[] {
     const types = this.#known.types(...this.#name);
     const known = (algorithm: Algorithm): boolean =>
@@ -76,21 +76,22 @@ export class HostKeyCheck {
     if (verdict.status === 'known') return;
     if (verdict.status === 'revoked') {
       throw this.#refuse(
-        `${name} shows a key that is revoked at ${place(verdict.line)}: ${shown}`,
+        `${name} shows a key that is revoked at ${location(verdict.line)}: ${shown}`,
         'do not log in there; give the host a new key, and make that known',
       );
     }
     if (verdict.status === 'changed') {
-      const old = verdict.lines.map((line) => `${place(line)} (${line.type} ${fingerprint(line.key)})`).join(', ');
+      const old = verdict.lines.map((line) => `${location(line)} (${line.type} ${fingerprint(line.key)})`).join(', ');
       throw this.#refuse(
         `the host key of ${name} has changed: it shows ${shown}, known is ${old}. Somebody may be in between`,
-        `if the host was reinstalled, compare the fingerprint on its console (ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub), ` +
+        'if the host was reinstalled, compare the fingerprint on its console ' +
+          '(ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub), ' +
           `then remove the old key: ssh-keygen -R '${name}' -f ${verdict.lines[0]?.file}`,
       );
     }
     if (this.#target.hostKeys.mode === 'accept-new') return this.#accept(key, name);
     const authority = verdict.authority
-      ? `; ${place(verdict.authority)} names an authority for it, but host certificates cannot be checked here`
+      ? `; ${location(verdict.authority)} names an authority for it, but host certificates cannot be checked here`
       : '';
     throw this.#refuse(
       `the host key of ${name} is not known: ${shown}${authority}`,
@@ -101,7 +102,7 @@ export class HostKeyCheck {
   async #accept(key: Buffer, name: string): Promise<void> {
     const { userFiles, hash } = this.#target.hostKeys;
     const [file] = userFiles;
-    // None is how `-o UserKnownHostsFile=none` says it: accept, remember nothing.
+    // `-o UserKnownHostsFile=none`: accept the key and write nothing.
     if (file === undefined || file === '/dev/null') return;
     try {
       await appendKnownHost(file, ...this.#name, key, hash ? randomBytes(20) : undefined);
@@ -119,6 +120,6 @@ export class HostKeyCheck {
   }
 }
 
-function place({ file, line }: KnownHostsLine): string {
+function location({ file, line }: KnownHostsLine): string {
   return `${file}:${line}`;
 }

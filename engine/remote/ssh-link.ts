@@ -1,4 +1,6 @@
-/** An ssh link: ssh2-promise opens it, the raw ssh2 client carries it (its own exec loses exit codes and lost links). */
+/**
+ * An ssh link: ssh2-promise opens it, the raw ssh2 client carries it (its own exec loses exit codes and lost links).
+ */
 import type { Duplex } from 'node:stream';
 import type { Client, ClientChannel } from 'ssh2';
 import { ssh2, ssh2Promise } from '../lazy-packages.ts';
@@ -7,25 +9,25 @@ import type { Channel, ChannelEnd, Link } from './link.ts';
 import { LinkError } from './session.ts';
 import { SshAuth } from './ssh-auth.ts';
 import { HostKeyCheck } from './ssh-host-key.ts';
-import { authError, lossOf } from './ssh-problem.ts';
+import { authError, lossReason } from './ssh-problem.ts';
 import type { SshTarget } from './ssh-target.ts';
 import { WireCounter } from './wire-counter.ts';
 
-/** Tries to open a channel where the host has none left: a slot gets free a little after the last channel's end. */
+/** Tries to open a channel where the host grants none: one gets free a little after the last channel's end. */
 const CHANNEL_TRIES = 5;
 
-/** Milliseconds a link has to end in peace. */
+/** Milliseconds a link has to end by itself. */
 const END_GRACE = 1000;
 
 /** A {@link Link} over ssh. */
 export class SshLink implements Link {
   readonly user: string;
   readonly opening: Link['opening'];
-  readonly gone: Promise<string>;
+  readonly closed: Promise<string>;
   readonly #client: Client;
   readonly #wire: WireCounter;
   readonly #target: SshTarget;
-  /** The channels that are open, each until it ends. */
+  /** The ends of the channels that are open. */
   readonly #open = new Set<Promise<ChannelEnd>>();
   #lost: string | undefined;
 
@@ -34,15 +36,15 @@ export class SshLink implements Link {
     wire: WireCounter,
     target: SshTarget,
     opening: Link['opening'],
-    gone: Promise<string>,
+    closed: Promise<string>,
   ) {
     this.#client = client;
     this.#wire = wire;
     this.#target = target;
     this.user = target.user;
     this.opening = opening;
-    this.gone = gone;
-    void gone.then((why) => {
+    this.closed = closed;
+    void closed.then((why) => {
       this.#lost = why;
     });
   }
@@ -57,9 +59,9 @@ export class SshLink implements Link {
       HostKeyCheck.prepare(target),
       SshAuth.prepare(target, (data) => ssh2().utils.parseKey(data)),
     ]);
-    // ssh2 would not notice, and wait as long as a login may take.
-    if (stream.destroyed || stream.readableEnded) throw new Error('Connection lost before handshake');
-    const { alive, auth: how } = target;
+    // ssh2 would not notice, and would wait as long as a login may take.
+    if (stream.destroyed || stream.readableEnded) throw stream.errored ?? new Error('Connection lost before handshake');
+    const { keepalive, auth: how } = target;
     const wire = new WireCounter(stream);
     const connection = new (ssh2Promise().SSH)({
       host: target.host,
@@ -68,8 +70,8 @@ export class SshLink implements Link {
       sock: stream,
       reconnect: false,
       readyTimeout: Math.max(1, target.connectTimeout * 1000 - (performance.now() - start)),
-      keepaliveInterval: alive.interval * 1000,
-      keepaliveCountMax: alive.count,
+      keepaliveInterval: keepalive.interval * 1000,
+      keepaliveCountMax: keepalive.count,
       hostVerifier: check.verifier,
       authHandler: auth.handler,
       algorithms: {
@@ -79,13 +81,13 @@ export class SshLink implements Link {
       ...(how.agent && how.forwardAgent ? { agent: how.agent, agentForward: true } : {}),
     });
     const connected = connection.connect();
-    // What it rejects with is the last error; the first, caught below, is the true one.
+    // It rejects with the last error. The first, caught below, is the cause.
     connected.catch(() => {});
     // The raw client, private in the types alone.
     const client: Client = connection['sshConnection'];
     let first: unknown;
     let handshake: { readonly at: number; readonly traffic: Traffic } | undefined;
-    // For ever: an 'error' without a listener would end the process.
+    // It stays: an 'error' without a listener would end the process.
     client.on('error', (error) => {
       // An agent that cannot be asked is no error yet; the next method is tried.
       if ('level' in error && error.level === 'agent') return;
@@ -94,16 +96,16 @@ export class SshLink implements Link {
     client.once('handshake', () => {
       handshake = { at: performance.now(), traffic: wire.traffic };
     });
-    const gone = new Promise<string>((resolve) => client.once('close', () => resolve(lossOf(first, target))));
+    const lost = new Promise<string>((resolve) => client.once('close', () => resolve(lossReason(first, target))));
     try {
-      await Promise.race([connected, closed(stream)]);
+      await Promise.race([connected, streamClosed(stream)]);
     } catch (error) {
       client.destroy();
       if (check.refusal) throw check.refusal;
       if (handshake !== undefined) throw authError(target, first ?? error, auth.tried, auth.accepted);
       throw first ?? error;
     }
-    // ssh2 takes only answers for signs of life, and its question stands behind what is being sent: minutes, on a slow line.
+    // ssh2 counts only the answer to its keepalive, which waits behind what is being sent: minutes, on a slow line.
     const isAlive: unknown = Reflect.get(client, '_resetKA');
     if (typeof isAlive === 'function') stream.on('data', () => isAlive());
     const ready = { at: performance.now(), traffic: wire.traffic };
@@ -112,7 +114,7 @@ export class SshLink implements Link {
       connect: { ms: known.at - start, ...known.traffic },
       authenticate: { ms: ready.at - known.at, ...trafficBetween(known.traffic, ready.traffic) },
     };
-    return new SshLink(client, wire, target, opening, gone);
+    return new SshLink(client, wire, target, opening, lost);
   }
 
   get wire(): Traffic {
@@ -143,8 +145,8 @@ export class SshLink implements Link {
 
   #exec(command: string): Promise<Channel> {
     return new Promise((resolve, reject) => {
-      void this.gone.then(reject);
-      // Throws at once when the link is gone.
+      void this.closed.then(reject);
+      // Throws at once when the link is closed.
       this.#client.exec(command, (error, stream) => {
         if (error) return reject(error);
         const channel = channelOf(stream);
@@ -170,7 +172,7 @@ export class SshLink implements Link {
   /** A stream to another host, through this one. @throws what ssh2 throws. */
   forward(host: string, port: number): Promise<Duplex> {
     return new Promise((resolve, reject) => {
-      void this.gone.then((why) => reject(new Error(`lost the connection to the jump host: ${why}`)));
+      void this.closed.then((why) => reject(new Error(`lost the connection to the jump host: ${why}`)));
       this.#client.forwardOut('127.0.0.1', 0, host, port, (error, stream) => (error ? reject(error) : resolve(stream)));
     });
   }
@@ -178,22 +180,22 @@ export class SshLink implements Link {
   async close(): Promise<void> {
     this.#client.end();
     const timer = setTimeout(() => this.#client.destroy(), END_GRACE);
-    await this.gone;
+    await this.closed;
     clearTimeout(timer);
   }
 }
 
 /** Rejects when the stream closes. */
-function closed(stream: Duplex): Promise<never> {
+function streamClosed(stream: Duplex): Promise<never> {
   const promise = new Promise<never>((_, reject) => {
-    // What else ssh2 has to say of it comes first.
+    // An error that ssh2 has of it comes first.
     stream.once('close', () => setImmediate(() => reject(new Error('Connection lost before handshake'))));
   });
   promise.catch(() => {});
   return promise;
 }
 
-/** Listens at once, in exec's callback: what comes later may have been missed. */
+/** Listens at once, in exec's callback: a later listener may miss events. */
 function channelOf(stream: ClientChannel): Channel {
   const ended = new Promise<ChannelEnd>((resolve) => {
     // 'close' knows the code, where 'exit' may never come; without either the link was lost.

@@ -1,4 +1,5 @@
-/** What went wrong while an ssh link was opened, in words. */
+/** The messages of ssh links that could not be opened, or were lost. */
+import { ProxyCommandError } from './proxy-command.ts';
 import { LinkError } from './session.ts';
 import type { SshTarget } from './ssh-target.ts';
 
@@ -11,7 +12,7 @@ interface SshFault {
   readonly code?: string | number | undefined;
 }
 
-/** Reads what was thrown. Several addresses tried give several errors; the first is the true one. */
+/** Reads what was thrown. Several addresses that were tried give several errors; the first is the cause. */
 export function faultOf(error: unknown): SshFault {
   if (error instanceof AggregateError && error.errors.length > 0) return faultOf(error.errors[0]);
   if (!(error instanceof Error)) return { message: String(error) };
@@ -23,6 +24,7 @@ export function faultOf(error: unknown): SshFault {
 
 /** Too many were logging in at once (sshd's MaxStartups), or sshd was just being restarted: worth another try. */
 export function isDropped(error: unknown): boolean {
+  if (error instanceof ProxyCommandError) return error.isDropped;
   const { message, code } = faultOf(error);
   return (
     /before handshake|Exceeded MaxStartups|Not allowed at this time/.test(message) ||
@@ -31,13 +33,25 @@ export function isDropped(error: unknown): boolean {
   );
 }
 
-/** The error of a link that did not come about before the host's key was seen. */
-export function connectError(target: SshTarget, error: unknown): LinkError {
+const REFUSING =
+  'may refuse this address, or too many log in at once: see MaxStartups in its sshd_config, or use fewer --forks';
+
+/**
+ * The error of a link that did not come about before the host's key was seen.
+ * @param proxyStderr What a ProxyCommand said on stderr.
+ */
+export function connectError(target: SshTarget, error: unknown, proxyStderr = ''): LinkError {
   const { name, host, port, connectTimeout, proxyCommand, jumps } = target;
   const fault = faultOf(error);
   const where = `${host}:${port}`;
   const via = jumps.length > 0 ? ` (through ${jumps.join(', ')})` : proxyCommand ? ` (through "${proxyCommand}")` : '';
   const [what, hint] = ((): [string, string] => {
+    if (error instanceof ProxyCommandError) {
+      return [
+        `no connection to ${where}: ${error.message}`,
+        error.isDropped ? `the host in between ${REFUSING}` : `run it by hand: ${proxyCommand}`,
+      ];
+    }
     switch (fault.code) {
       case 'ENOTFOUND':
         return [
@@ -73,17 +87,16 @@ export function connectError(target: SshTarget, error: unknown): LinkError {
       ];
     }
     if (isDropped(error)) {
-      return [
-        `${where}${via} closed the connection before saying anything, again and again`,
-        'sshd may refuse this address, or too many log in at once: see MaxStartups in its sshd_config, or use fewer --forks',
-      ];
+      return [`${where}${via} closed the connection before saying anything, again and again`, `sshd ${REFUSING}`];
     }
     return [
       `no ssh connection to ${where}${via}: ${fault.message}`,
       `try by hand: ssh -p ${port} ${target.user}@${host}`,
     ];
   })();
-  return new LinkError('connect', { what, host: name, hint });
+  const said =
+    error instanceof ProxyCommandError || proxyStderr === '' ? '' : `; the ProxyCommand said: ${proxyStderr}`;
+  return new LinkError('connect', { what: what + said, host: name, hint });
 }
 
 /** The error of a host that did not let us in. */
@@ -112,7 +125,8 @@ export function authError(
     host: name,
     expected: accepted.length > 0 ? accepted.join(', ') : undefined,
     hint: tooMany
-      ? `${named('the key', origins.privateKeyFile, '--private-key')}; add -o IdentitiesOnly=yes to --ssh-common-args, or ansible_ssh_common_args, so that no others are offered`
+      ? `${named('the key', origins.privateKeyFile, '--private-key')}; add -o IdentitiesOnly=yes to ` +
+        '--ssh-common-args, or ansible_ssh_common_args, so that no others are offered'
       : [
           isJump ? 'name the user where the jump host is named: user@host' : named('the user', origins.user, '-u'),
           named('the key', origins.privateKeyFile, '--private-key'),
@@ -130,11 +144,11 @@ function named(what: string, origin: string | undefined, option: string): string
   return origin ? `${what} is from ${origin}, which wins over ${option}` : `name ${what} with ${option}`;
 }
 
-/** Why a link that stood is gone, as a clause. */
-export function lossOf(error: unknown, target: SshTarget): string {
+/** Why a link that stood was lost, as a clause. */
+export function lossReason(error: unknown, target: SshTarget): string {
   if (error === undefined) return 'the host closed it';
   const { level, code, message } = faultOf(error);
-  if (level === 'client-timeout') return `no answer for ${target.alive.interval * (target.alive.count + 1)} s`;
+  if (level === 'client-timeout') return `no answer for ${target.keepalive.interval * (target.keepalive.count + 1)} s`;
   if (code === 'ECONNRESET' || code === 'EPIPE') return 'it was reset';
   return message;
 }

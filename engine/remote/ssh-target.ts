@@ -1,5 +1,4 @@
-/** Where an ssh link goes and how: a connection, joined with ssh's options and the user's ssh configuration. */
-
+/** Where an ssh link goes and how: a connection with ssh's options and the user's ssh configuration. */
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
@@ -10,11 +9,11 @@ import { userName } from '../user-name.ts';
 import { type Connection, LinkError, type Origins } from './session.ts';
 import { parseSshArgs, parseSshConfigDump, type SshOptions } from './ssh-args.ts';
 
-/** Everything that is to be known before the first packet. */
+/** All that is known before the first packet. */
 export interface SshTarget {
   /** The inventory's name, or a jump host's, for messages. */
   readonly name: string;
-  /** A host to go through. */
+  /** It is a jump host. */
   readonly isJump: boolean;
   readonly host: string;
   readonly port: number;
@@ -23,7 +22,7 @@ export interface SshTarget {
   readonly origins: Origins<'user' | 'password' | 'privateKeyFile'>;
   readonly auth: AuthOptions;
   readonly hostKeys: HostKeyOptions;
-  /** Hosts to go through, outermost first: `user@host:port`. */
+  /** Jump hosts, outermost first: `user@host:port`. */
   readonly jumps: readonly string[];
   /** A local command whose stdin and stdout are the connection, its tokens filled in. */
   readonly proxyCommand: string | undefined;
@@ -32,17 +31,17 @@ export interface SshTarget {
   readonly compress: boolean;
   /** Seconds. */
   readonly connectTimeout: number;
-  /** Seconds between signs of life asked of the host, and how many may be missing. */
-  readonly alive: { readonly interval: number; readonly count: number };
+  /** Seconds between keepalive messages, and how many may stay unanswered. */
+  readonly keepalive: { readonly interval: number; readonly count: number };
 }
 
 /** What to authenticate with. */
 export interface AuthOptions {
-  /** Private keys in the order they are offered; `must`: it was named, so its absence is worth a word. */
-  readonly keys: readonly { readonly file: string; readonly must: boolean }[];
+  /** Private keys in the order they are offered. One that was named is `required`: its absence is said. */
+  readonly keys: readonly { readonly file: string; readonly required: boolean }[];
   /** The agent's socket. */
   readonly agent: string | undefined;
-  /** Keys before the agent's are those that were named; without any, the agent's come first, as with ssh. */
+  /** As with ssh: keys that were named come before the agent's; without any, the agent's come first. */
   readonly agentFirst: boolean;
   readonly forwardAgent: boolean;
   /** Methods that may be used, ssh's names. */
@@ -61,8 +60,8 @@ export interface HostKeyOptions {
   readonly hash: boolean;
 }
 
-/** 10 s: three unanswered signs of life and one more interval (ssh2 gives up at the tick after the last). */
-const ALIVE = { interval: 2.5, count: 3 };
+/** 10 s: three unanswered messages and one more interval (ssh2 gives up at the tick after the last). */
+const KEEPALIVE = { interval: 2.5, count: 3 };
 
 const DEFAULT_KEYS = ['id_rsa', 'id_ecdsa', 'id_ed25519'];
 const METHODS = ['publickey', 'password', 'keyboard-interactive'];
@@ -79,8 +78,9 @@ export async function targetOf(connection: Connection): Promise<SshTarget> {
 }
 
 /**
- * The target of a jump host. As with ssh, options given for the host behind it are not for the jump host, which has its own
- * in the user's configuration; but the same keys are offered and the same known_hosts files looked up. No password is.
+ * The target of a jump host. As with ssh, options given for the host behind it are not for the jump host, which has its
+ * own in the user's configuration; but the same keys are offered and the same known_hosts files looked up. No password
+ * is.
  * @param spec `[user@]host[:port]`, also as `ssh://` address.
  */
 export async function jumpTarget(spec: string, behind: Connection): Promise<SshTarget> {
@@ -113,7 +113,7 @@ export async function jumpTarget(spec: string, behind: Connection): Promise<SshT
   });
 }
 
-/** The options with those of ~/.ssh/config, which `ssh -G` reads: it knows Include, Match and every token. */
+/** The options with those of ~/.ssh/config. `ssh -G` reads it: it knows Include, Match and every token. */
 async function withConfig(given: SshOptions, { name, address, port, user }: Connection): Promise<SshOptions> {
   const config = given.get('f')?.[0];
   if (config === 'none') return given;
@@ -129,7 +129,7 @@ async function withConfig(given: SshOptions, { name, address, port, user }: Conn
   try {
     return parseSshConfigDump((await promisify(execFile)('ssh', ['-G', ...args, '--', address])).stdout);
   } catch (error) {
-    // No ssh here: its configuration is then nobody's but ours to read, and we go by what was given.
+    // No ssh here: the options that were given count, and the user's configuration does not.
     if (config === undefined && error instanceof Error && 'code' in error && error.code === 'ENOENT') return given;
     const said = error instanceof Error && 'stderr' in error ? String(error.stderr).trim() : String(error);
     throw new LinkError('connect', {
@@ -201,7 +201,8 @@ function build(
     family: one('addressfamily') === 'inet' ? 4 : one('addressfamily') === 'inet6' ? 6 : 0,
     compress: isOn('compression', false),
     connectTimeout: seconds('connecttimeout') ?? own.connectTimeout,
-    alive: interval === undefined ? ALIVE : { interval, count: seconds('serveralivecountmax') ?? ALIVE.count },
+    keepalive:
+      interval === undefined ? KEEPALIVE : { interval, count: seconds('serveralivecountmax') ?? KEEPALIVE.count },
   };
 }
 
@@ -222,7 +223,9 @@ function authOptions(options: SshOptions, key: string | undefined, path: (text: 
   const preferred = one('preferredauthentications')?.split(',') ?? METHODS;
   return {
     keys:
-      named.length > 0 ? named.map((file) => ({ file, must: true })) : defaults.map((file) => ({ file, must: false })),
+      named.length > 0
+        ? named.map((file) => ({ file, required: true }))
+        : defaults.map((file) => ({ file, required: false })),
     agent: /^(yes|true)$/i.test(one('identitiesonly') ?? '') && named.length > 0 ? undefined : agent || undefined,
     agentFirst: named.length === 0,
     forwardAgent: /^(yes|true)$/i.test(one('forwardagent') ?? ''),

@@ -3,7 +3,7 @@
 /** setTimeout's longest delay: 24 days. */
 const LONGEST = 2 ** 31 - 1;
 
-/** Calls back in so many seconds, or in the longest time that a timer can. */
+/** setTimeout in seconds; what is longer than its longest delay is shortened to that. */
 export function after(seconds: number, callback: () => void): NodeJS.Timeout {
   return setTimeout(callback, Math.min(seconds * 1000, LONGEST));
 }

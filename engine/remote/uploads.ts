@@ -1,6 +1,6 @@
 /**
- * What goes over channels of its own, beside the session's shell: contents to a host, each on the stdin of a script, what a
- * script prints, back, and what one shell is to do to another.
+ * What uses channels of its own, beside the session's shell: uploads to a host, each on the stdin of a script; the
+ * output of a script, downloaded; and scripts that act on the session's shell from outside.
  */
 import { PassThrough, type Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -10,40 +10,44 @@ import { type Script, sh } from '../script.ts';
 import type { TrafficCounter } from '../traffic.ts';
 import { BoundedOutput } from './bounded-output.ts';
 import { skippedResult } from './decode-results.ts';
-import { killShellScript } from './kill-process-tree.ts';
+import { killSessionScript } from './kill-process-tree.ts';
 import type { Link } from './link.ts';
 import type { Connection, StepResult, UploadStep } from './session.ts';
 import { openShell } from './sudo-shell.ts';
 import { after } from './timer.ts';
 
 /**
- * Transfers at once. Several go faster than one over a distance: a channel has no more than 2 MB on its way (sshd's window).
- * sshd grants ten channels (MaxSessions), the shell's among them; where it grants fewer, they take turns.
+ * Uploads at once. Several are faster than one over a distance: a channel has no more than 2 MB on its way (sshd's
+ * window). sshd grants ten channels (MaxSessions), the shell's among them; where it grants fewer, the uploads take
+ * turns.
  */
 const UPLOADS_AT_ONCE = 3;
 
-/** Seconds that what is ended has for it; then it is not waited for. Ending it takes 6 s at most (stop-script.ts). */
+/**
+ * Seconds until an upload that is being ended is no longer waited for. Ending it takes 7 s at most
+ * (kill-process-tree.ts).
+ */
 const END_GRACE = 10;
 
-/** How something under way is ended from here. */
+/** Why something is ended before its time. */
 export type EndReason = 'timed out' | 'interrupted';
 
-/** A transfer under way. */
+/** An upload that has begun. */
 interface ActiveUpload {
-  end(how: EndReason): void;
-  /** There is headway. */
+  end(why: EndReason): void;
+  /** There is progress: its timeout begins anew. */
   refresh(): void;
 }
 
-/** A row of transfers, a few of them at once. */
+/** The uploads of one call, a few of them at once. */
 export class UploadQueue {
   readonly #link: Link;
   readonly #connection: Connection;
   readonly #traffic: TrafficCounter;
-  readonly #going = new Set<ActiveUpload>();
+  readonly #active = new Set<ActiveUpload>();
   #isStopped = false;
 
-  /** @param traffic Where the row counts what it sends and hears. */
+  /** @param traffic Counts what is sent and received. */
   constructor(link: Link, connection: Connection, traffic: TrafficCounter) {
     this.#link = link;
     this.#connection = connection;
@@ -52,15 +56,15 @@ export class UploadQueue {
 
   /**
    * Sends them.
-   * @param unpacks Does the host unpack what is packed?
+   * @param compress The host can decompress.
    * @returns their results, in their order; undefined when the connection was lost on the way.
-   * @throws LinkError where no channel can be had.
+   * @throws LinkError where no channel can be opened.
    */
-  async send(transfers: readonly UploadStep[], unpacks: boolean): Promise<readonly StepResult[] | undefined> {
-    const slot = pLimit(UPLOADS_AT_ONCE);
-    const begin = (transfer: UploadStep) =>
-      this.#isStopped ? skippedResult(transfer) : this.#transfer(transfer, transfer.compressible === true && unpacks);
-    const ended = await Promise.allSettled(transfers.map((transfer) => slot(begin, transfer)));
+  async send(uploads: readonly UploadStep[], compress: boolean): Promise<readonly StepResult[] | undefined> {
+    const limit = pLimit(UPLOADS_AT_ONCE);
+    const begin = (upload: UploadStep) =>
+      this.#isStopped ? skippedResult(upload) : this.#upload(upload, upload.compressible === true && compress);
+    const ended = await Promise.allSettled(uploads.map((upload) => limit(begin, upload)));
     if (ended.some((end) => end.status === 'fulfilled' && end.value === undefined)) return undefined;
     return ended.flatMap((end) => {
       if (end.status === 'rejected') throw end.reason;
@@ -68,76 +72,75 @@ export class UploadQueue {
     });
   }
 
-  /** Begins none any more, and ends those that are under way, where it is `now`. */
+  /** Begins no further upload, and ends the active ones where it is `now`. */
   stop(how: 'after this step' | 'now'): void {
     this.#isStopped = true;
-    if (how === 'now') for (const each of this.#going) each.end('interrupted');
+    if (how === 'now') for (const upload of this.#active) upload.end('interrupted');
   }
 
   /** @returns undefined when the connection was lost. */
-  async #transfer({ id, script, timeout, content }: UploadStep, isPacked: boolean): Promise<StepResult | undefined> {
+  async #upload({ id, script, timeout, content }: UploadStep, compress: boolean): Promise<StepResult | undefined> {
     const { name, become } = this.#connection;
     const start = performance.now();
     let ending: EndReason | undefined;
     let close = (): void => {};
-    const end = (how: EndReason): void => {
+    const end = (why: EndReason): void => {
       if (ending) return;
-      ending = how;
+      ending = why;
       close();
     };
     let stalled: NodeJS.Timeout | undefined;
-    const own: ActiveUpload = { end, refresh: () => void stalled?.refresh() };
-    this.#going.add(own);
+    const active: ActiveUpload = { end, refresh: () => void stalled?.refresh() };
+    this.#active.add(active);
     const [stdout, stderr] = [new BoundedOutput(), new BoundedOutput()];
-    let unread: Error | undefined;
+    let readError: Error | undefined;
     let code: number | undefined;
     try {
-      const unpacked = isPacked ? sh`gzip -dc | {\n${script}\n}` : script;
-      const { channel, roundTrips, pid } = await openShell(this.#link, name, become, timeout, evaluated(unpacked));
+      const command = evaluated(compress ? sh`gzip -dc | {\n${script}\n}` : script);
+      const { channel, roundTrips, pid } = await openShell(this.#link, { name, become, timeout, command });
       this.#traffic.roundTrips += roundTrips + 1;
-      // What others of the row send is before it in the line: it may take as long as headway may.
+      // What the other uploads send is before it on the line: any progress of theirs counts for it.
       stalled = after(timeout, () => end('timed out'));
-      // sshd says that a channel is closed when its command has ended, which may be never.
+      // That the channel is closed says that the shell has ended, and not yet all that it started.
       const givenUp = new Promise<undefined>((resolve) => {
         close = () => {
           channel.close();
           after(END_GRACE, () => resolve(undefined)).unref();
-          void runBeside(this.#link, this.#connection, killShellScript(pid)).then(
-            () => resolve(undefined),
-            () => {},
-          );
+          const killed = runBeside(this.#link, this.#connection, killSessionScript({ pid }, 'TERM'));
+          void killed.catch(() => {}).then(() => resolve(undefined));
         };
       });
       if (ending) close();
-      const listen = (kept: BoundedOutput) => (chunk: Buffer) => {
+      const keepIn = (output: BoundedOutput) => (chunk: Buffer) => {
         this.#traffic.bytesIn += chunk.length;
-        kept.add(chunk);
+        output.add(chunk);
       };
-      channel.stdout.on('data', listen(stdout)).resume();
-      channel.stderr.on('data', listen(stderr)).resume();
-      // The far side may end before it has read all, which is no fault of the content's; how it ended says why.
-      let isRead = true;
-      for (const event of ['error', 'close']) channel.stdin.once(event, () => (isRead = false));
+      channel.stdout.on('data', keepIn(stdout)).resume();
+      channel.stderr.on('data', keepIn(stderr)).resume();
+      // A script may end before it has read all. That is no error of the content's: its exit code says why.
+      let isWanted = true;
+      for (const event of ['error', 'close']) channel.stdin.once(event, () => (isWanted = false));
       const source = content();
       source.once('error', (error) => {
-        if (isRead) unread = error;
+        if (isWanted) readError = error;
       });
-      const sent = isPacked ? [source, createGzip({ level: 1 })] : [source];
+      const sent = compress ? [source, createGzip({ level: 1 })] : [source];
       sent.at(-1)?.on('data', (chunk: Buffer) => {
         this.#traffic.bytesOut += chunk.length;
-        for (const each of this.#going) each.refresh();
+        for (const each of this.#active) each.refresh();
       });
-      const taken = pipeline([...sent, channel.stdin])
+      const done = pipeline([...sent, channel.stdin])
         .catch(() => {})
         .then(() => channel.ended);
-      code = (await Promise.race([taken, givenUp]))?.code;
+      code = (await Promise.race([done, givenUp]))?.code;
+      if (ending) await givenUp;
       source.destroy();
     } finally {
       clearTimeout(stalled);
-      this.#going.delete(own);
+      this.#active.delete(active);
     }
-    if (unread) {
-      stderr.add(Buffer.from(`${unread.message}\n`));
+    if (readError) {
+      stderr.add(Buffer.from(`${readError.message}\n`));
       code = 1;
     }
     if (code === undefined && ending === undefined) {
@@ -157,43 +160,38 @@ export class UploadQueue {
   }
 }
 
-/** Has a shell of its own on the host do something to others. */
-export async function runBeside(
-  link: Link,
-  { name, become, connectTimeout }: Connection,
-  script: string,
-): Promise<void> {
-  const { channel } = await openShell(link, name, become, connectTimeout);
-  channel.stdout.resume();
+/** Runs a script in a shell of its own. @returns what it printed. */
+export async function runBeside(link: Link, connection: Connection, script: string): Promise<string> {
+  const { name, become, connectTimeout: timeout } = connection;
+  const { channel } = await openShell(link, { name, become, timeout });
+  const stdout = new BoundedOutput();
+  channel.stdout.on('data', (chunk: Buffer) => stdout.add(chunk)).resume();
   channel.stderr.resume();
   channel.stdin.end(script);
   await channel.ended;
+  return stdout.take().toString();
 }
 
-/** What a script prints, byte for byte. The stream fails where the script does, or can't be run. */
+/** What a script prints, byte for byte. The stream fails where the script fails or cannot be run. */
 export function readOutput(link: Link, connection: Connection, script: Script): Readable {
   const out = new PassThrough();
-  void pour(link, connection, script, out).catch((error) => out.destroy(error));
+  void readInto(out, link, connection, script).catch((error) => out.destroy(error));
   return out;
 }
 
-async function pour(
-  link: Link,
-  { name, become, connectTimeout }: Connection,
-  script: Script,
-  out: PassThrough,
-): Promise<void> {
-  const { channel, rest } = await openShell(link, name, become, connectTimeout, evaluated(script));
-  const said = new BoundedOutput();
+async function readInto(out: PassThrough, link: Link, connection: Connection, script: Script): Promise<void> {
+  const { name, become, connectTimeout: timeout } = connection;
+  const { channel, rest } = await openShell(link, { name, become, timeout, command: evaluated(script) });
+  const stderr = new BoundedOutput();
   try {
     channel.stdin.end();
-    channel.stderr.on('data', (chunk: Buffer) => said.add(chunk)).resume();
+    channel.stderr.on('data', (chunk: Buffer) => stderr.add(chunk)).resume();
     out.write(rest);
     await pipeline(channel.stdout, out, { end: false });
     const { code } = await channel.ended;
     if (code !== 0) {
       const why = code === undefined ? 'lost the connection' : `exit code ${code}`;
-      throw new Error(`${name}: ${said.take().toString().trim() || why}`);
+      throw new Error(`${name}: ${stderr.take().toString().trim() || why}`);
     }
     out.end();
   } finally {
@@ -201,7 +199,7 @@ async function pour(
   }
 }
 
-/** A script as the command of a shell that has content on its stdin, and none of the session's prelude. */
+/** A script as the command of a shell that has content on its stdin, and nothing of the session's runtime. */
 function evaluated(script: Script): string {
   const text = `LC_ALL=C; export LC_ALL; umask 022\n${script.standalone()}`;
   return `eval "$(printf %s ${Buffer.from(text).toString('base64')} | base64 -d)"`;

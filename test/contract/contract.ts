@@ -415,6 +415,7 @@ export function kept(session: Session): Session {
   const before = { ...session.traffic };
   return {
     name: session.name,
+    machine: session.machine,
     channelRoundTrips: session.channelRoundTrips,
     wire: NO_TRAFFIC,
     opening: { connect: FREE, authenticate: FREE, become: FREE },

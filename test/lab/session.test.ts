@@ -1,4 +1,5 @@
 /** Sessions with real hosts: sudo as it really answers, a host that freezes, one that reboots. */
+import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import { sessionOpener } from '../../engine/remote/open-session.ts';
@@ -6,6 +7,7 @@ import { type Connection, LinkError } from '../../engine/remote/session.ts';
 import { sh } from '../../engine/script.ts';
 import { Secret } from '../../engine/secret.ts';
 import { useLab } from '../support/lab.ts';
+import { start } from '../support/program.ts';
 import { step, text } from '../support/session-suite.ts';
 import { until } from '../support/until.ts';
 
@@ -116,22 +118,78 @@ t.test('a lock of another user’s is kept apart from root’s, and root’s is 
   root.lock({ runId: 'one', holder: 'ada@laptop', controller: '-' });
   await root.run([step('take', sh`:`)]);
   admin.lock({ runId: 'one', holder: 'ada@laptop', controller: '-' });
-  const [own] = await admin.run([step('own', sh`readlink /tmp/heartwood-$(id -u).lock`)]);
+  const [own] = await admin.run([step('own', sh`readlink ~/.local/state/heartwood/lock-*`)]);
   t.match(text(own), / one .* ada@laptop\n/, 'the same run may hold both');
+  const [mode] = await admin.run([step('mode', sh`stat -c '%a %U' ~/.local/state/heartwood`)]);
+  t.equal(text(mode), '700 admin\n');
   const other = await open(connection('free'));
   other.lock({ runId: 'two', holder: 'bob@desk', controller: '-' });
   await t.rejects(other.run([step('never', sh`:`)]), { name: 'LockError', message: /run one of ada@laptop/ });
   await Promise.all([root.close(), admin.close(), other.close()]);
-  const left = () => lab.host('free').read('ls /run/heartwood.lock /tmp/heartwood-* 2>/dev/null | wc -l');
+  const places = '/run/heartwood.lock /home/admin/.local/state/heartwood/lock-* /tmp/heartwood-*';
+  const left = () => lab.host('free').read(`ls -d ${places} 2>/dev/null | wc -l`);
   t.ok(await until(10, async () => (await left()) === '0'), 'shells that are not waited for give up their locks');
+});
+
+t.test('hosts are told apart though they share a kernel, and are the same for each of their users', async (t) => {
+  const machine = async (connection: Connection) => {
+    const session = await open(connection);
+    await session.close();
+    return session.machine;
+  };
+  const here: Connection = { ...connection('free'), transport: 'local', become: undefined };
+  const ids = await Promise.all([
+    machine(connection('free')),
+    machine(connection('free', { name: 'other', become: { user: 'root' } })),
+    machine(connection('asks')),
+    machine(connection('refuses')),
+    machine(here),
+  ]);
+  t.equal(ids[0], ids[1]);
+  t.equal(new Set(ids).size, 4);
+});
+
+/** Processes of a host, a line each: state and command. */
+const processes = (name: string, pattern: string) =>
+  lab.host(name).read(`ps -eo stat=,args= | grep -e ${pattern} | grep -v grep || true`);
+
+t.test('a session that was abandoned is ended with its sudo, also where somebody has stopped it', async (t) => {
+  const connected = connection('free', { become: { user: 'root' } });
+  for (const isStopped of [false, true]) {
+    const left = start('test/support/hold-lock.ts', [JSON.stringify(connected), '86441'], { cwd: t.testdir() });
+    await left.prints(/holds the lock/);
+    if (isStopped) {
+      await lab.host('free').read('kill -STOP "$(readlink /run/heartwood.lock | cut -d " " -f 1)"');
+      t.ok(await until(10, async () => /^T/m.test(await processes('free', '"^T.*sudo"'))), 'sudo stops itself too');
+    }
+    left.kill('SIGKILL');
+    await left.ended;
+    const next = await open(connected);
+    next.lock({ runId: 'next', holder: 'bob@desk', controller: '-' });
+    t.match(text((await next.run([step('change', sh`readlink /run/heartwood.lock`)]))[0]), / next /);
+    t.equal(await processes('free', '86441 -e ^T'), '', 'nothing is left of it, and nothing is stopped');
+    t.match(await processes('free', '"sudo -H"'), /^S\S* +sudo -H \S+ -u root -- sh -c [^\n]*$/, 'one sudo: ours');
+    await next.close();
+  }
+});
+
+t.test('an upload that is given up is ended with its sudo', async (t) => {
+  const session = await open(connection('free', { become: { user: 'root' } }));
+  const content = () => Readable.from([Buffer.alloc(10_000_000)]);
+  const [result] = await session.upload([{ id: 'hangs', script: sh`sleep 86442 & sleep 86442`, timeout: 1, content }]);
+  t.equal(result?.outcome, 'timed out');
+  t.equal(await processes('free', '86442 -e ^T'), '');
+  t.equal((await processes('free', '"sudo -H"')).split('\n').length, 1, 'the session’s own');
+  await session.close();
 });
 
 t.test('a host that freezes is noticed, and named with the step', async (t) => {
   const host = lab.host('asks');
   const session = await open(connection('asks'));
   const start = performance.now();
-  const lost = session.run([step('works', sh`sleep 60`)], { started: () => void host.freeze() });
-  await t.rejects(lost, { name: 'LinkError', message: /no answer for 10 s, while works was running/ });
+  const works = step('t20.change', sh`sleep 60`, { title: 'Install packages' });
+  const lost = session.run([works], { started: () => void host.freeze() });
+  await t.rejects(lost, { name: 'LinkError', message: /no answer for 10 s, while "Install packages" was running/ });
   t.comment(`noticed after ${Math.round(performance.now() - start)} ms`);
   await session.close();
   await host.thaw();

@@ -1,7 +1,16 @@
-/** What every session promises, whatever its transport: run against each of them by test/engine/remote/session.test.ts. */
+/** What every session promises, whatever its transport. test/engine/remote/session.test.ts runs it against each. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -104,10 +113,10 @@ export function sessionSuite(t: Test, open: OpenHere): void {
     t.same(
       finished,
       results.map((result) => result.id),
-      'each answer is heard of, in order',
+      'the listener gets each answer, in order',
     );
     const [next] = await session.run([step('next', sh`echo ran`)]);
-    t.equal(next?.outcome, 'ran', 'a batch that stopped does not stop the next');
+    t.equal(next?.outcome, 'ran', 'steps that stopped do not stop the next');
   });
 
   t.test('shell that is not well formed fails its step and nothing else', async (t) => {
@@ -145,36 +154,36 @@ export function sessionSuite(t: Test, open: OpenHere): void {
     t.same(results.map(text), ['other\n', 'inner d\n']);
   });
 
-  t.test('output is heard while a step runs', async (t) => {
+  t.test('output comes while a step runs', async (t) => {
     const session = await opened(t, open);
     const folder = temporary(t);
-    const heard: string[] = [];
+    const calls: string[] = [];
     const go = join(folder, 'go');
     const [result] = await session.run(
       [step('slow', sh`echo one; echo two >&2; while [ ! -e ${go} ]; do sleep 0.05; done; echo three`)],
       {
-        started: (id) => heard.push(`started ${id}`),
+        started: (id) => calls.push(`started ${id}`),
         output: (_id, stream, chunk) => {
-          heard.push(`${stream} ${chunk.toString().trim()}`);
-          // The step only goes on because its output was heard.
-          if (heard.length === 3) writeFileSync(go, '');
+          calls.push(`${stream} ${chunk.toString().trim()}`);
+          // The step only goes on because its output came.
+          if (calls.length === 3) writeFileSync(go, '');
         },
-        finished: ({ id }) => heard.push(`finished ${id}`),
+        finished: ({ id }) => calls.push(`finished ${id}`),
       },
     );
     t.equal(text(result), 'one\nthree\n');
-    t.same([heard[0], heard[3], heard[4]], ['started slow', 'stdout three', 'finished slow']);
-    t.same(new Set(heard.slice(1, 3)), new Set(['stdout one', 'stderr two']));
+    t.same([calls[0], calls[3], calls[4]], ['started slow', 'stdout three', 'finished slow']);
+    t.same(new Set(calls.slice(1, 3)), new Set(['stdout one', 'stderr two']));
   });
 
   t.test('of endless output the first and the last is kept', async (t) => {
     const session = await opened(t, open);
-    let heard = 0;
+    let received = 0;
     const before = process.memoryUsage().rss;
     let most = before;
     const listener: StepListener = {
       output: (_id, _stream, chunk) => {
-        heard += chunk.length;
+        received += chunk.length;
         most = Math.max(most, process.memoryUsage().rss);
       },
     };
@@ -185,7 +194,7 @@ export function sessionSuite(t: Test, open: OpenHere): void {
       ],
       listener,
     );
-    t.equal(heard, 100_000_000 + 'first\n\nlast\nsmall\n'.length);
+    t.equal(received, 100_000_000 + 'first\n\nlast\nsmall\n'.length);
     t.equal(big?.truncated, true);
     t.equal(big?.stdout.length, OUTPUT_LIMIT);
     t.equal(big?.stdout.subarray(0, 6).toString(), 'first\n');
@@ -252,7 +261,7 @@ export function sessionSuite(t: Test, open: OpenHere): void {
     });
   }
 
-  t.test('a batch stops after the step at hand, and those behind it are left out', async (t) => {
+  t.test('an interrupted session stops after the step at hand, and skips what waits', async (t) => {
     const session = await opened(t, open);
     const go = join(temporary(t), 'go');
     const waiting = sh`while [ ! -e ${go} ]; do sleep 0.05; done; echo done`;
@@ -271,7 +280,7 @@ export function sessionSuite(t: Test, open: OpenHere): void {
     t.equal((await session.run([step('later', sh`echo usable`)]))[0]?.outcome, 'ran');
   });
 
-  t.test('batches run one at a time, a round trip each', async (t) => {
+  t.test('calls run one at a time, a round trip each', async (t) => {
     const session = await opened(t, open);
     t.equal(session.traffic.roundTrips, 0);
     const file = join(temporary(t), 'log');
@@ -321,7 +330,11 @@ export function sessionSuite(t: Test, open: OpenHere): void {
 
   t.test('a session whose shell is killed names the step, and refuses what comes after', async (t) => {
     const session = await opened(t, open);
-    const running = session.run([step('fine', sh`:`), step('deadly', sh`kill -9 $$; sleep 0.2`), step('next', sh`:`)]);
+    const running = session.run([
+      step('fine', sh`:`),
+      step('deadly', sh`kill -9 $$; sleep 0.2`, { title: 'Kill the shell' }),
+      step('next', sh`:`),
+    ]);
     const error = await running.then(
       () => undefined,
       (error: unknown) => error,
@@ -330,9 +343,34 @@ export function sessionSuite(t: Test, open: OpenHere): void {
     t.match(error, {
       phase: 'lost',
       step: 'deadly',
-      problem: { host: session.name, what: /while deadly was running/ },
+      problem: { host: session.name, what: /, while "Kill the shell" was running$/ },
     });
     await t.rejects(session.run([step('more', sh`:`)]), LinkError);
+  });
+
+  t.test(
+    'a listener that throws does not end the process: its error is thrown by the call, which goes on',
+    async (t) => {
+      const session = await opened(t, open);
+      const file = join(temporary(t), 'done');
+      for (const method of ['started', 'output', 'finished'] as const) {
+        const breaks: StepListener = {
+          [method]: () => {
+            throw new Error(`broke in ${method}`);
+          },
+        };
+        const steps = [step('one', sh`echo one`), step('two', sh`echo ${method} >>${file}`)];
+        await t.rejects(session.run(steps, breaks), { message: `broke in ${method}` });
+      }
+      t.equal(readFileSync(file, 'utf8'), 'started\noutput\nfinished\n');
+      t.equal(text((await session.run([step('after', sh`echo usable`)]))[0]), 'usable\n');
+    },
+  );
+
+  t.test('every session on a machine knows it by the same id', async (t) => {
+    const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+    const { dev, ino } = statSync('/');
+    for (const _ of [1, 2]) t.equal((await opened(t, open)).machine, `${boot}-${dev}-${ino}`);
   });
 
   t.test('a session that is closed leaves nothing', async (t) => {
@@ -340,7 +378,7 @@ export function sessionSuite(t: Test, open: OpenHere): void {
     const [result] = await session.run([step('pid', sh`echo $$`)]);
     await session.close();
     await session.close();
-    await gone(Number(text(result)));
+    await ended(Number(text(result)));
     t.notOk(existsSync(`/proc/${text(result).trim()}`));
     await t.rejects(session.run([step('more', sh`:`)]), LinkError);
   });
@@ -364,77 +402,82 @@ export function sessionSuite(t: Test, open: OpenHere): void {
     const turns = readFileSync(log, 'utf8').match(/in\n\d+ \d+ \d+ run-\d - \S+ bob@desk\nout\n/g);
     t.equal(turns?.join(''), readFileSync(log, 'utf8'), 'nobody came in before the last was out');
     t.equal(turns?.length, 5);
-    const left = () => readdirSync('/run').filter((name) => name.startsWith('heartwood.lock'));
-    t.ok(await until(10, async () => left().length === 0), 'and nothing is left');
+    t.ok(await until(10, async () => locks().length === 0), 'and nothing is left');
   });
 }
 
-/** What becomes of a held host: apart, because each test waits as long as a session does for a lock. */
-export function heldSuite(t: Test, open: OpenHere, connection: Connection): void {
-  t.test('one session holds a host; a second waits a little, then is told who', { skip: notRoot() }, async (t) => {
-    const [first, second] = [await opened(t, open), await opened(t, open)];
-    first.lock({ runId: 'run-1', holder: 'ada@laptop', controller: '-' });
-    const { roundTrips } = first.traffic;
-    const [pid] = await first.run([step('pid', sh`echo $$`)]);
-    t.equal(first.traffic.roundTrips, roundTrips + 1, 'the lock costs no round trip');
-    t.match(readlinkSync(LOCK), new RegExp(`^${text(pid).trim()} \\d+ \\d+ run-1 - \\S+ ada@laptop$`));
-    second.lock({ runId: 'run-2', holder: 'bob@desk', controller: '-' });
-    const refused = await second.run([step('change', sh`touch /nonexistent/never`)]).then(
-      () => undefined,
-      (error: unknown) => error,
-    );
-    t.ok(refused instanceof LockError);
-    t.match(refused, {
-      problem: {
-        what: /run run-1 of ada@laptop, since \d{4}-/,
-        host: second.name,
-        hint: new RegExp(text(pid).trim()),
-      },
-    });
-    t.equal((await second.run([step('read', sh`echo fine`)]))[0]?.outcome, 'ran', 'it can still look');
-    second.lock({ runId: 'run-2', holder: 'bob@desk', controller: '-' });
-    const sent = join(temporary(t), 'sent');
-    const row = ['up1', 'up2'].map((id) => ({
-      id,
-      script: sh`cat > ${sent}`,
-      timeout: 30,
-      content: () => Readable.from(['x']),
-    }));
-    await t.rejects(second.upload(row), LockError);
-    t.notOk(existsSync(sent), 'nothing of a row is sent where the lock is not had');
-    second.lock({ runId: 'run-2', holder: 'bob@desk', controller: '-' });
-    const waiting = second.run([step('change', sh`readlink ${LOCK}`)]);
-    await sleep(300);
-    await first.close();
-    t.match(text((await waiting)[0]), /run-2/, 'the lock is had as soon as the other is closed');
-    await second.close();
-    // Its shell is not waited for.
-    t.ok(await until(10, async () => !existsSync(LOCK) && !isLink(LOCK)), 'and given up at the end');
-  });
-
-  const here = connection.transport === 'local';
+/** The lock of a host. A suite of its own, because its tests wait as long as a session does for a lock. */
+export function lockSuite(t: Test, open: OpenHere, connection: Connection): void {
   t.test(
-    here
-      ? 'a run that reaches this machine under two names holds it under both'
-      : 'two names of one machine are told apart from two runs',
+    'one session holds a host; a second waits a little, then its error says who',
     { skip: notRoot() },
     async (t) => {
       const [first, second] = [await opened(t, open), await opened(t, open)];
+      first.lock({ runId: 'run-1', holder: 'ada@laptop', controller: '-' });
+      const { roundTrips } = first.traffic;
+      const [pid] = await first.run([step('pid', sh`echo $$`)]);
+      t.equal(first.traffic.roundTrips, roundTrips + 1, 'the lock costs no round trip');
+      t.match(readlinkSync(LOCK), new RegExp(`^${text(pid).trim()} \\d+ \\d+ run-1 - \\S+ ada@laptop$`));
+      second.lock({ runId: 'run-2', holder: 'bob@desk', controller: '-' });
+      const refused = await second.run([step('change', sh`touch /nonexistent/never`)]).then(
+        () => undefined,
+        (error: unknown) => error,
+      );
+      t.ok(refused instanceof LockError);
+      t.match(refused, {
+        problem: {
+          what: /run run-1 of ada@laptop, since \d{4}-/,
+          host: second.name,
+          hint: new RegExp(text(pid).trim()),
+        },
+      });
+      t.equal((await second.run([step('read', sh`echo fine`)]))[0]?.outcome, 'ran', 'it can still look');
+      second.lock({ runId: 'run-2', holder: 'bob@desk', controller: '-' });
+      const sent = join(temporary(t), 'sent');
+      const uploads = ['up1', 'up2'].map((id) => ({
+        id,
+        script: sh`cat > ${sent}`,
+        timeout: 30,
+        content: () => Readable.from(['x']),
+      }));
+      await t.rejects(second.upload(uploads), LockError);
+      t.notOk(existsSync(sent), 'nothing is sent where another run holds the lock');
+      second.lock({ runId: 'run-2', holder: 'bob@desk', controller: '-' });
+      const waiting = second.run([step('change', sh`readlink ${LOCK}`)]);
+      await sleep(300);
+      await first.close();
+      t.match(text((await waiting)[0]), /run-2/, 'the lock is free as soon as the other is closed');
+      await second.close();
+      // Its shell is not waited for.
+      t.ok(await until(10, async () => !existsSync(LOCK) && !isLink(LOCK)), 'and given up at the end');
+    },
+  );
+
+  t.test(
+    'sessions of one run share the lock of their machine, and the last one releases it',
+    { skip: notRoot() },
+    async (t) => {
+      const [first, second, third] = [await opened(t, open), await opened(t, open), await opened(t, open)];
       const request = { runId: 'run-1', holder: 'ada@laptop', controller: '-' };
-      for (const session of [first, second]) session.lock(request);
-      await first.run([step('change', sh`:`)]);
-      const other = second.run([step('change', sh`readlink ${LOCK}`)]);
-      if (here) {
-        t.match(text((await other)[0]), / run-1 /);
-        await second.close();
-        t.ok(isLink(LOCK), 'the first still holds it');
-      } else {
-        const refused = await other.then(
-          () => undefined,
-          (error: unknown) => error,
-        );
-        t.match(refused, { problem: { what: /two names of the inventory are one machine/ } });
+      const pids: string[] = [];
+      for (const session of [first, second, third]) {
+        session.lock(request);
+        const [pid] = await session.run([step('pid', sh`echo $$`)]);
+        pids.push(text(pid).trim());
       }
+      const holder = () => readlinkSync(LOCK).split(' ')[0];
+      t.equal(holder(), pids[0]);
+      t.equal(locks().length, 3);
+      await second.close();
+      t.ok(await until(10, async () => locks().length === 2));
+      t.equal(holder(), pids[0]);
+      await first.close();
+      t.ok(await until(10, async () => holder() === pids[2]), 'the lock is handed over');
+      const other = await opened(t, open);
+      other.lock({ runId: 'run-2', holder: 'bob@desk', controller: '-' });
+      await t.rejects(other.run([step('change', sh`:`)]), { name: 'LockError', message: /run run-1 of ada@laptop/ });
+      await third.close();
+      t.ok(await until(10, async () => locks().length === 0), 'and nothing is left');
     },
   );
 
@@ -451,7 +494,7 @@ export function heldSuite(t: Test, open: OpenHere, connection: Connection): void
   });
 
   t.test(
-    'a lock behind a link that nobody closed is taken over where the process that held it is known to be gone',
+    'a lock behind a link that nobody closed is taken over where the process that held it is known to have ended',
     { skip: notRoot() },
     async (t) => {
       const process = spawn('sleep', ['86432']);
@@ -496,6 +539,11 @@ function notRoot(): string | false {
   return process.getuid?.() === 0 ? false : 'not root, so /run cannot be written';
 }
 
+/** The links of the lock. */
+function locks(): string[] {
+  return readdirSync('/run').filter((name) => name.startsWith('heartwood.lock'));
+}
+
 function isLink(path: string): boolean {
   try {
     readlinkSync(path);
@@ -527,7 +575,7 @@ export function endSleeps(seconds: string): void {
   for (const pid of sleepers(seconds)) process.kill(pid);
 }
 
-/** Waits for a process to be gone. */
-export async function gone(pid: number): Promise<void> {
+/** Waits for a process to end. */
+export async function ended(pid: number): Promise<void> {
   for (let i = 0; i < 600 && existsSync(`/proc/${pid}`); i++) await sleep(50);
 }

@@ -1,7 +1,19 @@
-/** The parts of a session that need no host: frames, kept output, known_hosts, ssh's options, sudo's words, the handshake. */
+/** The parts of a session that need no host: frames, bounded output, known_hosts, ssh's options, sudo, the lock. */
 import { execFileSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { homedir, tmpdir } from 'node:os';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { homedir, tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import t from 'tap';
@@ -9,12 +21,15 @@ import { BoundedOutput } from '../../../engine/remote/bounded-output.ts';
 import { compressSteps } from '../../../engine/remote/compressed-steps.ts';
 import { encodeSteps } from '../../../engine/remote/encode-steps.ts';
 import { FrameParser, newMark } from '../../../engine/remote/framing.ts';
-import { LOCK_FUNCTIONS, refusalOf } from '../../../engine/remote/host-lock.ts';
+import { LOCK_FUNCTIONS, lockRefusal } from '../../../engine/remote/host-lock.ts';
 import { appendKnownHost, KnownHosts, parseKnownHosts } from '../../../engine/remote/known-hosts.ts';
 import { LocalLink } from '../../../engine/remote/local-link.ts';
+import { parseMachineId } from '../../../engine/remote/machine-id.ts';
+import { ProxyCommandError } from '../../../engine/remote/proxy-command.ts';
 import { remoteRuntime } from '../../../engine/remote/remote-runtime.ts';
 import { type Become, type Connection, LinkError } from '../../../engine/remote/session.ts';
 import { parseSshArgs } from '../../../engine/remote/ssh-args.ts';
+import { connectError } from '../../../engine/remote/ssh-problem.ts';
 import { jumpTarget, targetOf } from '../../../engine/remote/ssh-target.ts';
 import { openShell } from '../../../engine/remote/sudo-shell.ts';
 import { sh } from '../../../engine/script.ts';
@@ -64,26 +79,33 @@ t.test('frames come out as they were put in, however the stream was cut', async 
 for (const shell of ['dash', 'busybox sh', 'bash --posix']) {
   const [program = '', ...words] = shell.split(' ');
   const there = existsSync(join('/bin', program));
-  t.test(`${shell} unpacks a long batch, or says that it cannot`, { skip: there ? false : 'not here' }, async (t) => {
-    const content = `${"it's\\n \u00e9 ".repeat(3000)}\n`;
-    const batch = encodeSteps([{ id: 'a', script: sh`printf %s ${content}`, timeout: 1 }], new Map());
-    const sent = compressSteps(batch) ?? '';
-    t.ok(sent.length < batch.length / 5);
-    t.equal(compressSteps('short'), undefined);
-    const says = (text: string) =>
-      execFileSync(join('/bin', program), words, {
-        input: remoteRuntime('mark') + text,
-        stdio: ['pipe', 'pipe', 'ignore'],
-      }).toString();
-    const frames = new FrameParser('mark').feed(Buffer.from(says(sent)));
-    t.equal(Buffer.concat(frames.flatMap((frame) => (frame.kind === 'data' ? [frame.data] : []))).toString(), content);
-    for (const broken of [
-      `gzip() { false; }\n${sent}`,
-      sent.replace('hw_decompress H', 'hw_decompress h'),
-      'hw_decompress \n',
-    ])
-      t.equal(says(broken), '\x1emark P\n');
-  });
+  t.test(
+    `${shell} decompresses long steps, or says that it cannot`,
+    { skip: there ? false : 'not here' },
+    async (t) => {
+      const content = `${"it's\\n \u00e9 ".repeat(3000)}\n`;
+      const steps = encodeSteps([{ id: 'a', script: sh`printf %s ${content}`, timeout: 1 }], new Map());
+      const sent = compressSteps(steps) ?? '';
+      t.ok(sent.length < steps.length / 5);
+      t.equal(compressSteps('short'), undefined);
+      const says = (text: string) =>
+        execFileSync(join('/bin', program), words, {
+          input: remoteRuntime('mark') + text,
+          stdio: ['pipe', 'pipe', 'ignore'],
+        }).toString();
+      const frames = new FrameParser('mark').feed(Buffer.from(says(sent)));
+      t.equal(
+        Buffer.concat(frames.flatMap((frame) => (frame.kind === 'data' ? [frame.data] : []))).toString(),
+        content,
+      );
+      for (const broken of [
+        `gzip() { false; }\n${sent}`,
+        sent.replace('hw_decompress H', 'hw_decompress h'),
+        'hw_decompress \n',
+      ])
+        t.equal(says(broken), '\x1emark P\n');
+    },
+  );
 }
 
 t.test('output is passed on at once but for what may begin a record', async (t) => {
@@ -170,7 +192,7 @@ t.test('known_hosts files are read once for all hosts, and again when one has ch
   t.equal((await KnownHosts.load([one])).check('web', 22, key).status, 'unknown');
 });
 
-t.test('a key that is remembered is found by ssh-keygen, in a file nobody else can read', async (t) => {
+t.test('a key that is added is found by ssh-keygen, in a file nobody else can read', async (t) => {
   const folder = temporary(t);
   const file = join(folder, 'new', 'known_hosts');
   const key = Buffer.from('AAAAC3NzaC1lZDI1NTE5AAAAIGk5EgtZsCcC7tPz4k9QpL6FqGz0rBtlmRmpkPUxeJkH', 'base64');
@@ -267,12 +289,12 @@ t.test('a target is what the connection says, then its ssh options', async (t) =
     proxyCommand: 'nc web.example 2200 % ada',
     jumps: [],
   });
-  t.same(target.auth.keys, [{ file: '/keys/ada', must: true }]);
+  t.same(target.auth.keys, [{ file: '/keys/ada', required: true }]);
   t.match(target.hostKeys, { mode: 'accept-new', userFiles: [join(homedir(), 'kh')] });
   const plain = await targetOf({ ...connection, sshArgs: ['-F', 'none', '-p', '2201', '-l', 'bob', '-J', 'a,b@c:3'] });
   t.match(plain, { port: 2201, user: 'bob', jumps: ['a', 'b@c:3'] });
   t.equal(
-    plain.auth.keys.every(({ must }) => !must),
+    plain.auth.keys.every(({ required }) => !required),
     true,
     'ssh’s default keys',
   );
@@ -301,8 +323,8 @@ t.test('a jump host is known by user, host and port, and given no password', asy
 });
 
 /**
- * A sudo that asks as the real one does, with `-S` on stderr, and reads its password byte by byte. The real one's words are
- * tried on lab hosts (test/lab/session.test.ts).
+ * A sudo that asks as the real one does, with `-S` on stderr, and reads its password byte by byte. The real one's words
+ * are tried on lab hosts (test/lab/session.test.ts).
  */
 const SUDO = `#!/bin/sh
 echo "$*" >>"$SUDO_LOG"
@@ -345,7 +367,11 @@ t.test('a password goes to sudo when it asks, and each refusal has its own probl
     Object.assign(process.env, { PATH: path, SUDO_LOG: env.SUDO_LOG, SUDO_MODE: mode });
     const link = new LocalLink();
     try {
-      const { channel } = await openShell(link, 'web', wanted, mode === 'slow' ? 1 : 30);
+      const { channel } = await openShell(link, {
+        name: 'web',
+        become: wanted,
+        timeout: mode === 'slow' ? 1 : 30,
+      });
       let said = '';
       channel.stdout.on('data', (chunk: Buffer) => {
         said += chunk.toString();
@@ -386,29 +412,102 @@ function temporary(t: { teardown: (fn: () => void) => void }): string {
   return folder;
 }
 
-t.test('a lock that this very run holds under another name is told from one of another run', async (t) => {
+t.test('a lock that is not taken says who holds it, or why it cannot be taken', async (t) => {
   const words = 'held 4711 99 1 run-1 - 2026-01-01T00:00:00Z ada@laptop'.split(' ');
-  t.match(refusalOf('node-2', words, 'run-1')?.error.problem, { host: 'node-2', what: /two names .* are one machine/ });
-  t.match(refusalOf('node-2', words, 'run-2')?.error.problem, { what: /another run .*: run run-1 of ada@laptop/ });
-  t.equal(refusalOf('node-2', ['ok'], 'run-2'), undefined);
+  t.match(lockRefusal('node-2', words), {
+    abandoned: undefined,
+    error: { problem: { host: 'node-2', what: /another run .*: run run-1 of ada@laptop/, hint: /sudo kill -9 4711$/ } },
+  });
+  t.match(lockRefusal('node-2', ['orphan', ...words.slice(1)]), { abandoned: { pid: 4711, start: 99 } });
+  t.match(lockRefusal('node-2', 'error ln: No space left'.split(' '))?.error.problem, { what: /ln: No space left$/ });
+  t.equal(lockRefusal('node-2', ['ok']), undefined);
 });
+
+/** What a script of the lock's functions prints, in `sh`; `$1` is the first argument. */
+const withLock = (script: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): string =>
+  execFileSync('sh', ['-c', `${LOCK_FUNCTIONS}\n${script}`, 'sh', ...args], {
+    encoding: 'utf8',
+    env: { ...process.env, ...env },
+  });
+
+/** Shell that sets `me` to what the lock of this shell says of it. */
+const ME = `read -r stat <"/proc/$$/stat"
+me="$$ $(set -- \${stat##*)}; echo "\${20}")"`;
 
 t.test('a dead lock that another takes over, step by step with this one, is left to it', async (t) => {
   const lock = join(t.testdir(), 'lock');
-  // The other has found the dead lock first: it removes it and its own `.over` as this one looks at `.over`, and holds the
-  // new one as this one looks whether the dead one is still there.
-  const script = `${LOCK_FUNCTIONS}
-lock=$1
-read -r stat <"/proc/$$/stat"
-set -- \${stat##*)}
-other="$$ \${20} - other"
+  // The other has found the dead lock first. It removes that and its own `.takeover` as this one looks at `.takeover`,
+  // and holds the new one as this one looks whether the dead one is still there.
+  const script = `lock=$1
+${ME}
 ln -s '999999999 1 - dead' "$lock"
-ln -s "$other" "$lock.over"
+ln -s "$me - other" "$lock.takeover"
 readlink() {
-  case $1 in *.over) rm -f "$lock" "$lock.over" ;; esac
-  command readlink "$1" || { [ "$1" != "$lock" ] || ln -s "$other" "$lock"; false; }
+  case $1 in *.takeover) rm -f "$lock" "$lock.takeover" ;; esac
+  command readlink "$1" || { [ "$1" != "$lock" ] || ln -s "$me - other" "$lock"; false; }
 }
 hw_lock_take "$lock" "1 1 - this"
 echo "$? $(command readlink "$lock" | cut -d ' ' -f 4)"`;
-  t.equal(execFileSync('sh', ['-c', script, 'sh', lock], { encoding: 'utf8' }), '1 other\n');
+  t.equal(withLock(script, [lock]), '1 other\n');
+});
+
+t.test('the lock of a session that died goes to another session of its run that shares it', async (t) => {
+  const folder = t.testdir();
+  const lock = join(folder, 'lock');
+  const script = `${ME}
+ln -s '999999999 1 - run-1 dead' "$1"
+ln -s '999999998 1 - run-1 dead-too' "$1.shared-1"
+ln -s "$me - run-1 alive" "$1.shared-2"
+hw_lock_take "$1" "1 1 - run-2 other"
+echo "$? $(readlink "$1" | cut -d ' ' -f 4,5)"`;
+  t.equal(withLock(script, [lock]), '1 run-1 alive\n');
+  t.same(readdirSync(folder), ['lock'], 'no link is left beside it');
+});
+
+t.test('a lock that is not root’s is in a directory that only its user can write to', async (t) => {
+  const home = t.testdir();
+  const uid = 40_000 + (process.pid % 20_000);
+  const fallback = `/tmp/heartwood-${uid}`;
+  t.teardown(() => rmSync(fallback, { recursive: true, force: true }));
+  const homeless = join(home, 'file');
+  writeFileSync(homeless, '');
+  const find = 'hw_lock_own_directory && echo "$hw_lock_path" || echo "$hw_lock_error"';
+  const asNobodyKnown = `id() { case $1 in -u) echo ${uid} ;; *) echo "odd name" ;; esac; }\n${find}`;
+  const own = join(home, '.local/state/heartwood');
+  t.equal(withLock(asNobodyKnown, [], { HOME: home }), `${own}\n`);
+  t.equal(statSync(own).mode & 0o777, 0o700);
+  chmodSync(own, 0o777);
+  t.equal(withLock(asNobodyKnown, [], { HOME: home }), `${own}\n`);
+  t.equal(statSync(own).mode & 0o777, 0o700, 'what others could write to is closed');
+
+  // Where the home is, the system says and not the login.
+  const { username, homedir } = userInfo();
+  const recorded = withLock(`mkdir() { echo "$2"; }; chmod() { return 1; }; ${find}`, [], { HOME: home, LOGNAME: 'x' });
+  t.equal(recorded.split('\n')[0], `${homedir}/.local/state/heartwood`, username);
+
+  t.equal(withLock(asNobodyKnown, [], { HOME: homeless }), `${fallback}\n`);
+  rmSync(fallback, { recursive: true });
+  symlinkSync(home, fallback);
+  t.match(withLock(asNobodyKnown, [], { HOME: homeless }), /^\/tmp\/heartwood-\d+ is not a directory of .* own\n$/);
+  rmSync(fallback);
+  if (userInfo().uid !== 0) return;
+  mkdirSync(fallback);
+  chownSync(fallback, 65_534, 65_534);
+  t.match(withLock(asNobodyKnown, [], { HOME: homeless }), /^\/tmp\/heartwood-\d+ is not a directory of .* own\n$/);
+});
+
+t.test('a machine is known by its kernel’s boot and its root directory, or not at all', async (t) => {
+  const boot = '3f1c9a52-0d2e-4b7e-9a55-0c1d2e3f4a5b';
+  t.equal(parseMachineId(` ${boot} 65024:2`), `${boot}-65024-2`);
+  for (const words of ['', ' ', ` ${boot} `, '  65024:2', ` ${boot} 65024:2 more`])
+    t.equal(parseMachineId(words), undefined);
+});
+
+t.test('a ProxyCommand whose own connection is dropped again and again gets a hint of its own', async (t) => {
+  const target = await targetOf({ ...connection, sshArgs: ['-F', 'none', '-o', 'ProxyCommand=ssh -W %h:%p bastion'] });
+  const stderr = 'kex_exchange_identification: Connection closed by remote host';
+  t.match(connectError(target, new ProxyCommandError('exit code 255', stderr)).problem, {
+    what: /the ProxyCommand ended with exit code 255: kex_exchange_identification/,
+    hint: /MaxStartups/,
+  });
 });

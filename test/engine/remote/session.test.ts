@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import t from 'tap';
 import type { Connection } from '../../../engine/remote/session.ts';
 import { openSession } from '../../support/open-session.ts';
-import { heldSuite, sessionSuite } from '../../support/session-suite.ts';
+import { lockSuite, sessionSuite } from '../../support/session-suite.ts';
 import { Sshd } from '../../support/sshd.ts';
-import { transferSuite } from '../../support/transfer-suite.ts';
+import { uploadSuite } from '../../support/upload-suite.ts';
 
 const here: Connection = {
   name: 'here',
@@ -40,8 +40,8 @@ for (const [name, path] of Object.entries(shells)) {
       }
     };
     sessionSuite(t, open);
-    transferSuite(t, open);
-    if (name === 'busybox') heldSuite(t, open, here);
+    uploadSuite(t, open);
+    if (name === 'busybox') lockSuite(t, open, here);
     t.end();
   });
 }
@@ -51,6 +51,6 @@ t.test('ssh', async (t) => {
   t.teardown(() => sshd.stop());
   const open = () => openSession(sshd.connection());
   sessionSuite(t, open);
-  transferSuite(t, open);
-  heldSuite(t, open, sshd.connection());
+  uploadSuite(t, open);
+  lockSuite(t, open, sshd.connection());
 });

@@ -1,5 +1,5 @@
 /** What only ssh can do wrong: host keys, logging in, links that break, ways through other hosts. */
-import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -11,7 +11,7 @@ import { Script, sh } from '../../../engine/script.ts';
 import { Secret } from '../../../engine/secret.ts';
 import { startRelay } from '../../../lab/relay.ts';
 import { openSession } from '../../support/open-session.ts';
-import { gone, step, text } from '../../support/session-suite.ts';
+import { ended, step, text } from '../../support/session-suite.ts';
 import { freePort, newKey, Sshd } from '../../support/sshd.ts';
 
 // Nobody's configuration but the test's.
@@ -143,7 +143,7 @@ t.test('an opening that is given up is not waited for, however far it has got', 
   await session.close();
 });
 
-t.test('a user without a shell is told so', async (t) => {
+t.test('a user without a shell gets a message that says so', async (t) => {
   const closed = await Sshd.start({ config: ['ForceCommand echo this account is closed'] });
   t.teardown(() => closed.stop());
   const error = await refused(closed.connection());
@@ -167,7 +167,7 @@ t.test('where one channel is all there is, a step that will not end costs the li
   t.teardown(() => narrow.stop());
   const session = await openSession(narrow.connection());
   await t.rejects(session.run([step('hangs', sh`exec sleep 2`, { timeout: 0.2 })]), {
-    message: /timed out and could not be stopped, while hangs was running/,
+    message: /timed out and could not be stopped, while a command was running/,
   });
   await session.close();
 });
@@ -177,13 +177,13 @@ t.test('where two channels are all there are, uploads take turns', async (t) => 
   t.teardown(() => narrow.stop());
   const session = await openSession(narrow.connection());
   const file = join(narrow.folder, 'sent');
-  const row = ['a', 'b', 'c', 'd'].map((id) => ({
+  const uploads = ['a', 'b', 'c', 'd'].map((id) => ({
     id,
     script: sh`sleep 0.7; cat >> ${file}`,
     timeout: 2,
     content: () => Readable.from([id]),
   }));
-  t.ok((await session.upload(row)).every(({ outcome, exitCode }) => outcome === 'ran' && exitCode === 0));
+  t.ok((await session.upload(uploads)).every(({ outcome, exitCode }) => outcome === 'ran' && exitCode === 0));
   t.equal(readFileSync(file, 'utf8').split('').sort().join(''), 'abcd');
   await session.close();
 });
@@ -203,7 +203,7 @@ t.test('a link that breaks is named with its step, and the host goes on to the e
     const pids = await session.run([step('pid', sh`echo $$`)]);
     const running = session.run(
       [
-        // Packed, the second time.
+        // Compressed, the second time.
         step(
           'long',
           sh`${Script.raw(how === 'silent' ? `# ${'.'.repeat(20_000)}\n` : '')}sleep 0.5; echo ended >>${file}; sleep 6; echo ended >>${file}`,
@@ -218,20 +218,20 @@ t.test('a link that breaks is named with its step, and the host goes on to the e
     if (how === 'silent') t.match(error, { message: /no answer for 4 s/ });
     await session.close();
     relay.end();
-    await gone(Number(text(pids[0])));
+    await ended(Number(text(pids[0])));
     await sleep(500);
     t.equal(readFileSync(file, 'utf8'), 'ended\nended\n');
   }
 });
 
-t.test('a slow line is no lost one: what is being sent stands before the question for a sign of life', async (t) => {
+t.test('a slow line is not taken for a lost one: a keepalive message waits behind what is being sent', async (t) => {
   const relay = await Relay.start(t, sshd.port, 500_000);
   const known = sshd.knownHosts([`[127.0.0.1]:${relay.port} ${sshd.publicKey('ed25519')}`], 'slow');
   const sshArgs = [...known, '-o', 'ServerAliveInterval=1', '-o', 'ServerAliveCountMax=1'];
   const session = await openSession(sshd.connection({ port: relay.port, sshArgs }));
   const content = () => Readable.from([Buffer.alloc(1_500_000)]);
-  const row = ['a', 'b', 'c'].map((id) => ({ id, script: sh`wc -c`, timeout: 30, content }));
-  const sent = await session.upload(row);
+  const uploads = ['a', 'b', 'c'].map((id) => ({ id, script: sh`wc -c`, timeout: 30, content }));
+  const sent = await session.upload(uploads);
   t.strictSame(
     sent.map((result) => text(result).trim()),
     ['1500000', '1500000', '1500000'],
@@ -239,7 +239,7 @@ t.test('a slow line is no lost one: what is being sent stands before the questio
   await session.close();
 });
 
-t.test('a long batch is packed, and is a batch like any other', async (t) => {
+t.test('long steps are compressed, and run like any others', async (t) => {
   const session = await openSession(sshd.connection());
   t.teardown(() => session.close());
   const long = `# ${'it is "long" and says the same again; '.repeat(1000)}\n`;
@@ -275,7 +275,7 @@ t.test('a long batch is packed, and is a batch like any other', async (t) => {
   const late = await session.run([...steps.slice(0, 2), step('late', sh`exec sleep 20`, { timeout: 0.5 })]);
   t.equal(late[2]?.outcome, 'timed out');
 
-  // A host that cannot unpack says so once; from then on nothing is packed for it.
+  // A host that cannot decompress says so once; from then on nothing is compressed for it.
   await session.run([step('without', sh`:`, { onlyIf: sh`gzip() { return 127; }` })]);
   t.match(await outcomes(stopAt('waits', 'now')), { ...stopped, trips: 2, isShort: false });
   t.match(await outcomes(stopAt('waits', 'now')), { ...stopped, isShort: false });
@@ -297,7 +297,7 @@ t.test('an attempt that is given up leaves nothing that keeps the process', asyn
   t.ok(timers() <= before, `${timers()} timers, ${before} before`);
 });
 
-t.test('what is said to have travelled is what a relay saw', async (t) => {
+t.test('the counts of traffic are those of a relay in between', async (t) => {
   const relay = await startRelay({ host: '127.0.0.1', port: sshd.port }, 10);
   t.teardown(() => relay.close());
   const known = [`[127.0.0.1]:${relay.port} ${sshd.publicKey('ed25519')}`];
@@ -316,7 +316,7 @@ t.test('what is said to have travelled is what a relay saw', async (t) => {
 
   await session.run([step('first', sh`echo first`)]);
   await session.run([step('slow', sh`echo one; sleep 0.3; echo two`)]);
-  t.equal(relay.traffic.roundTrips - opened.roundTrips, 2, 'a batch is one, however long its answer takes');
+  t.equal(relay.traffic.roundTrips - opened.roundTrips, 2, 'steps are one round trip, however long their answers take');
   t.equal(session.traffic.roundTrips, 2);
   const content = () => Readable.from([Buffer.alloc(1000)]);
   await session.upload([{ id: 'sent', script: sh`cat > /dev/null`, timeout: 10, content }]);
@@ -375,6 +375,60 @@ t.test('a proxy command may be the way', async (t) => {
   await works(t, { ...connection, sshArgs: [...(connection.sshArgs ?? []), ...way] });
 });
 
+t.test(
+  'a proxy command that fails says why at once; one whose own connection was dropped is tried again',
+  async (t) => {
+    const folder = t.testdir();
+    const log = join(folder, 'log');
+    const proxied = (command: string, more: Partial<Connection> = {}) => {
+      const script = join(folder, 'proxy.sh');
+      writeFileSync(script, `echo run >>${log}\n${command}\n`);
+      const connection = sshd.connection(more);
+      return { ...connection, sshArgs: [...(connection.sshArgs ?? []), '-o', `ProxyCommand=sh ${script}`] };
+    };
+    const runs = () => {
+      const count = readFileSync(log, 'utf8').split('\n').length - 1;
+      rmSync(log);
+      return count;
+    };
+    const failed = await refused(proxied('echo "nc: bastion: name does not resolve" >&2; exit 1'));
+    t.match(failed, {
+      phase: 'connect',
+      problem: {
+        host: 'testhost',
+        what: /^no connection to 127\.0\.0\.1:\d+: the ProxyCommand ended with exit code 1: nc: bastion: name does not resolve$/,
+        hint: /^run it by hand: sh .*proxy\.sh$/,
+      },
+    });
+    t.equal(runs(), 1);
+    t.match((await refused(proxied('no-such-proxy'))).problem.what, /exit code 127: .*no-such-proxy.*not found/);
+    t.equal(runs(), 1);
+    t.match((await refused(proxied('kill -9 $$'))).problem.what, /ended with SIGKILL$/);
+    t.equal(runs(), 1);
+
+    const relayed = (script: string) => {
+      writeFileSync(join(folder, 'relay.mjs'), script);
+      return `exec ${process.execPath} ${join(folder, 'relay.mjs')}`;
+    };
+    const relay = `import { connect } from 'node:net'; import { existsSync } from 'node:fs';
+    const socket = connect(${sshd.port}, '127.0.0.1'); process.stdin.pipe(socket).pipe(process.stdout);`;
+    const closed = 'echo "kex_exchange_identification: Connection closed by remote host" >&2; exit 255';
+    await works(t, proxied(`[ "$(wc -l <${log})" -gt 2 ] || { ${closed}; }; ${relayed(relay)}`));
+    t.equal(runs(), 3);
+    const silent = await refused(proxied('echo "waiting for a token" >&2; exec sleep 20', { connectTimeout: 0.5 }));
+    t.match(silent.problem.what, /did not answer within 0.5 s; the ProxyCommand said: waiting for a token$/);
+    t.equal(runs(), 1);
+
+    // One that fails later is named as the reason of the loss.
+    const go = join(folder, 'go');
+    const expiry = `if (existsSync('${go}')) { console.error('the token has expired'); process.exit(3); }`;
+    const session = await openSession(proxied(relayed(`${relay}\nsetInterval(() => { ${expiry} }, 20);`)));
+    const running = session.run([step('waits', sh`sleep 5`)], { started: () => writeFileSync(go, '') });
+    await t.rejects(running, { message: /the ProxyCommand ended with exit code 3: the token has expired/ });
+    await session.close();
+  },
+);
+
 t.test('the user’s ssh configuration counts', async (t) => {
   const config = join(sshd.folder, 'ssh_config');
   sshd.knownHosts([`testalias ${sshd.publicKey('rsa')}`], 'aliased');
@@ -431,7 +485,7 @@ class Relay {
     }
   }
 
-  /** `reset`: both sides are told. `silent`: nobody is, nothing comes through. */
+  /** `reset`: both sides see the connection end. `silent`: neither does, and nothing comes through. */
   cut(how: 'reset' | 'silent'): void {
     if (how === 'silent') this.#silent = true;
     else this.end();

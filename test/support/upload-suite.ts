@@ -1,4 +1,4 @@
-/** What every session promises of content that goes beside its shell: run against each of them, as the session suite is. */
+/** What every session promises of uploads and downloads. Runs against each transport, as the session suite does. */
 import { createReadStream, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -9,7 +9,7 @@ import { endSleeps, type OpenHere, opened, sleeps, step, temporary, text } from 
 import { until } from './until.ts';
 
 /** Defines the tests. */
-export function transferSuite(t: Test, open: OpenHere): void {
+export function uploadSuite(t: Test, open: OpenHere): void {
   t.test('content is uploaded byte for byte, in its turn, and counted', async (t) => {
     const session = await opened(t, open);
     const path = join(temporary(t), 'up');
@@ -33,11 +33,11 @@ export function transferSuite(t: Test, open: OpenHere): void {
     t.match(await session.upload([no]), [{ outcome: 'ran', exitCode: 3 }]);
   });
 
-  t.test('a row of uploads goes together, a few at once, and what is given behind it waits for all', async (t) => {
+  t.test('uploads of one call go a few at once, and the next call waits for all of them', async (t) => {
     const session = await opened(t, open);
     const folder = temporary(t);
     const [log, go] = [join(folder, 'log'), join(folder, 'go')];
-    const row = (work: Script, ...ids: number[]) =>
+    const uploadsOf = (work: Script, ...ids: number[]) =>
       ids.map((i) => ({
         id: `up${i}`,
         script: sh`echo + >> ${log}; cat >/dev/null; ${work}; echo - >> ${log}`,
@@ -46,36 +46,44 @@ export function transferSuite(t: Test, open: OpenHere): void {
       }));
     // Held until three are there, and a little longer, for a fourth that should not be.
     const three = sh`while [ "$(grep -c + ${log})" -lt 3 ]; do sleep 0.1; done; sleep 0.3`;
-    const uploads = session.upload(row(three, 0, 1, 2, 3, 4));
+    const uploads = session.upload(uploadsOf(three, 0, 1, 2, 3, 4));
     const [behind] = await session.run([step('behind', sh`cat ${log}`)]);
-    const signs = text(behind).trim().split('\n');
-    t.equal(signs.filter((sign) => sign === '-').length, 5);
-    const depths = signs.map((_, i) => signs.slice(0, i + 1).reduce((sum, sign) => sum + (sign === '+' ? 1 : -1), 0));
+    const marks = text(behind).trim().split('\n');
+    t.equal(marks.filter((mark) => mark === '-').length, 5);
+    const depths = marks.map((_, i) => marks.slice(0, i + 1).reduce((sum, mark) => sum + (mark === '+' ? 1 : -1), 0));
     t.equal(Math.max(...depths), 3);
     t.ok((await uploads).every(({ outcome, exitCode }) => outcome === 'ran' && exitCode === 0));
 
     const outcomes = async (results: Promise<readonly StepResult[]>) => (await results).map(({ outcome }) => outcome);
     const isBegun = (count: number) => until(10, async () => readFileSync(log, 'utf8').split('+').length > count);
     const held = sh`while [ ! -e ${go} ]; do sleep 0.1; done`;
-    const cut = session.upload(row(held, 5, 6, 7, 8));
+    const cut = session.upload(uploadsOf(held, 5, 6, 7, 8));
     t.ok(await isBegun(8));
     const left = session.run([step('left', sh`:`)]);
     await session.interrupt('after this step');
     writeFileSync(go, '');
-    t.strictSame(await outcomes(cut), ['ran', 'ran', 'ran', 'skipped'], 'those at hand end, the others are left out');
+    t.strictSame(
+      await outcomes(cut),
+      ['ran', 'ran', 'ran', 'skipped'],
+      'those that have begun end, the others are skipped',
+    );
     t.match(await left, [{ outcome: 'skipped' }]);
     rmSync(go);
-    const killed = session.upload(row(held, 9, 10, 11, 12));
+    const killed = session.upload(uploadsOf(held, 9, 10, 11, 12));
     t.ok(await isBegun(11));
     await session.interrupt('now');
     t.strictSame(await outcomes(killed), ['interrupted', 'interrupted', 'interrupted', 'skipped']);
     await session.interrupt('after this step');
-    t.strictSame(await outcomes(session.upload(row(sh`:`, 13, 14))), ['skipped', 'skipped'], 'a row is left out whole');
+    t.strictSame(
+      await outcomes(session.upload(uploadsOf(sh`:`, 13, 14))),
+      ['skipped', 'skipped'],
+      'all of a call are skipped',
+    );
     t.equal(text((await session.run([step('on', sh`echo on`)]))[0]), 'on\n');
   });
 
   t.test(
-    'an upload that makes no headway is given up, one is interrupted at once, and one that cannot be read fails',
+    'an upload that makes no progress is ended, one is interrupted at once, and one that cannot be read fails',
     async (t) => {
       const session = await opened(t, open);
       const stuck = () => Readable.from([Buffer.alloc(10_000_000)]);
@@ -105,9 +113,9 @@ export function transferSuite(t: Test, open: OpenHere): void {
     },
   );
 
-  t.test('content that packs is packed over a network, and ends as any other', async (t) => {
+  t.test('compressible content is compressed over a network, and ends as any other', async (t) => {
     const session = await opened(t, open);
-    const path = join(temporary(t), 'packed');
+    const path = join(temporary(t), 'compressed');
     const content = Buffer.alloc(8_000_000, 'all work and no play\n');
     const one = async (script: Script, source: () => Readable) =>
       (await session.upload([{ id: 'one', script, timeout: 30, content: source, compressible: true }]))[0];
@@ -119,7 +127,11 @@ export function transferSuite(t: Test, open: OpenHere): void {
 
     writeFileSync(path, content);
     const refused = await one(sh`echo full >&2; exit 3`, () => createReadStream(path));
-    t.match(refused, { outcome: 'ran', exitCode: 3 }, 'who does not want it is not taken for content that breaks');
+    t.match(
+      refused,
+      { outcome: 'ran', exitCode: 3 },
+      'a script that does not read it is not taken for content that breaks',
+    );
     t.match(refused?.stderr.toString(), /^full\n/);
     const broken = await one(sh`cat > ${path}`, () =>
       Readable.from(
