@@ -7,7 +7,20 @@ import { didYouMean, type Position, UserError } from './errors.ts';
 import type { FactAnswers, FactRequests } from './fact.ts';
 import type { HostView } from './host-view.ts';
 import { callerOf, type Task, type Verdict } from './task.ts';
-import { FUNCTION, missingKeys, type Names, unknownKeys, wrongTypes } from './validate-options.ts';
+import {
+  BOOLEAN,
+  FUNCTION,
+  invalidOptions,
+  isMapping,
+  type OptionsOf,
+  type OptionTable,
+  type OptionTableOf,
+  required,
+  STRING_LIST,
+  TEXT,
+  unknownOptions,
+  valueType,
+} from './validate-options.ts';
 import type { Infer, VarsSchema } from './vars/schema.ts';
 
 /** What is known before facts: enough to decide what to ask. */
@@ -91,9 +104,17 @@ export interface RoleCall {
   readonly tags: readonly string[];
 }
 
+const CALL = {
+  /** Every task of the role has these tags in this call. */
+  tags: STRING_LIST,
+};
+
+/** What a call of a role takes besides variables. */
+export type RoleCallOptions = OptionsOf<typeof CALL>;
+
 /** A declared role is called with variables of its own and tags: `firewall({ firewall_policy: 'deny' }, { tags: ['net'] })`. */
 export interface RoleFactory<S extends VarsSchema> {
-  (vars?: Partial<Infer<S>>, options?: { readonly tags?: readonly string[] }): RoleCall;
+  (vars?: Partial<Infer<S>>, options?: RoleCallOptions): RoleCall;
   readonly role: Role<S>;
 }
 
@@ -127,42 +148,35 @@ export type RoleDeclaration<S extends VarsSchema> = {
 );
 
 type Keyword = 'name' | 'description' | 'hosts' | 'vars' | 'tags' | 'load' | keyof RoleBodyDeclaration<VarsSchema>;
-const KEYWORDS: Readonly<Record<Keyword, true | 'needed'>> = {
-  name: 'needed',
-  description: 'needed',
-  hosts: true,
-  vars: 'needed',
-  tags: true,
-  load: true,
-  checks: true,
-  stages: true,
-};
-const FUNCTIONS = {
-  facts: FUNCTION,
-  tasks: FUNCTION,
-  handlers: FUNCTION,
-  verdicts: FUNCTION,
+// Roles, stages and checks are generic in the role's variables and facts, which a table cannot be. So their types are written by
+// hand, and the compiler holds these tables to them.
+const ROLE = {
+  name: required(TEXT),
+  description: required(TEXT),
+  hosts: TEXT,
+  vars: required(valueType('a schema of variables: { properties: { ... } }', isMapping)),
+  tags: STRING_LIST,
+  load: FUNCTION,
   checks: FUNCTION,
   stages: FUNCTION,
-  load: FUNCTION,
-};
-const OF_STAGE: Names<Stage<unknown>> = {
-  name: 'needed',
-  afterFacts: true,
-  facts: true,
-  tasks: 'needed',
-  handlers: true,
-};
-const OF_CHECKS: Names<Checks<unknown>> = { facts: 'needed', verdicts: 'needed' };
+} satisfies Record<Keyword, unknown>;
+const STAGE = {
+  name: required(TEXT),
+  afterFacts: BOOLEAN,
+  facts: FUNCTION,
+  tasks: required(FUNCTION),
+  handlers: FUNCTION,
+} satisfies OptionTableOf<Stage<unknown>>;
+const CHECKS = { facts: required(FUNCTION), verdicts: required(FUNCTION) } satisfies OptionTableOf<Checks<unknown>>;
 
 /**
  * Declares a role. Its file exports the result, and a play calls that.
- * @throws UserError on a keyword that is none or is missing; on one of a stage or of checks when its work is loaded.
+ * @throws UserError on a keyword that is unknown, missing or of a wrong type. Stages and checks are looked at when they are loaded.
  */
 export function defineRole<const S extends VarsSchema>(declaration: RoleDeclaration<S>): RoleFactory<S> {
   const { name, description, hosts = 'all', vars, tags = [] } = declaration;
   const at = callerOf(defineRole);
-  check(`role ${name}`, declaration, KEYWORDS, at);
+  check(`role ${name}`, declaration, ROLE, at);
   if (!('load' in declaration) && !('stages' in declaration)) {
     throw new UserError({
       what: `role ${name} does nothing`,
@@ -173,14 +187,14 @@ export function defineRole<const S extends VarsSchema>(declaration: RoleDeclarat
   const load = async (): Promise<RoleBody> => {
     const { checks, stages } = 'load' in declaration ? bodyOf(name, await declaration.load()) : declaration;
     const made = { checks: checks?.((made) => made), stages: stages((stage) => stage) };
-    if (made.checks) check(`the checks of role ${name}`, made.checks, OF_CHECKS, at);
-    for (const stage of made.stages) check(`stage ${stage.name} of role ${name}`, stage, OF_STAGE, at);
+    if (made.checks) check(`the checks of role ${name}`, made.checks, CHECKS, at);
+    for (const stage of made.stages) check(`stage ${stage.name} of role ${name}`, stage, STAGE, at);
     return made;
   };
   let loaded: Promise<RoleBody> | undefined;
   const role: Role<S> = { name, description, hosts, vars, tags, load: () => (loaded ??= load()) };
-  const call = (vars: Partial<Infer<S>> = {}, options: { readonly tags?: readonly string[] } = {}): RoleCall => {
-    check(`the call of role ${name}`, options, { tags: true }, callerOf(call));
+  const call = (vars: Partial<Infer<S>> = {}, options: RoleCallOptions = {}): RoleCall => {
+    check(`the call of role ${name}`, options, CALL, callerOf(call));
     return { role, vars, tags: options.tags ?? [] };
   };
   return Object.assign(call, { role });
@@ -205,15 +219,10 @@ function bodyOf<S extends VarsSchema>(role: string, module: RoleBodyDeclaration<
   });
 }
 
-/** @throws UserError on a keyword that is none, or that is missing. */
-function check(
-  subject: string,
-  given: object,
-  names: Readonly<Record<string, true | 'needed'>>,
-  at?: () => Position | undefined,
-): void {
-  const strays = unknownKeys('keyword', subject, Object.keys(given), names, at);
-  const wrong = [...missingKeys('keyword', subject, given, names, at), ...wrongTypes(subject, given, FUNCTIONS, at)];
-  const problems = strays.length > 0 ? strays : wrong;
+/** @throws UserError on a keyword that is unknown, missing or of a wrong type. */
+function check(where: string, given: object, table: OptionTable, at?: () => Position | undefined): void {
+  const place = { noun: 'keyword', where, at };
+  const unknown = unknownOptions(given, table, place);
+  const problems = unknown.length > 0 ? unknown : invalidOptions(given, table, place);
   if (problems.length > 0) throw new UserError(problems);
 }

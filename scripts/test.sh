@@ -13,6 +13,7 @@ missing=
 command -v busybox >/dev/null || missing="$missing busybox-static"
 command -v curl >/dev/null || missing="$missing curl"
 command -v wget >/dev/null || missing="$missing wget"
+command -v shellcheck >/dev/null || missing="$missing shellcheck"
 if [ -n "$missing" ]; then
   echo "Installing Debian packages:$missing ..."
   apt-get update -q

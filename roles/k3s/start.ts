@@ -55,13 +55,13 @@ hw_known=${quote(knownFailures)}
 read -r hw_now hw_rest </proc/uptime; hw_start=\${hw_now%.*} hw_said= hw_last=0
 while :; do
   hw_text=$($2 2>&1); hw_rc=$?; hw_seen=$(printf '%s\\n' "$hw_text" | tail -n 1)
-  if [ $hw_rc = 0 ] && [ "$(systemctl show -p InvocationID --value -- $1.service)" = "$5" ]; then hw_rc=1 hw_seen='still stopping'; fi
+  if [ $hw_rc = 0 ] && [ "$(systemctl show -p InvocationID --value -- "$1.service")" = "$5" ]; then hw_rc=1 hw_seen='still stopping'; fi
   read -r hw_now hw_rest </proc/uptime; hw_waited=$((\${hw_now%.*} - hw_start))
   if [ $hw_rc = 0 ]; then echo "ready after $hw_waited s"; return 0; fi
   if [ "$hw_seen" != "$hw_said" ] || [ $((hw_waited - hw_last)) -ge 15 ]; then
     echo "last seen after $hw_waited s: $hw_seen"; hw_said=$hw_seen hw_last=$hw_waited
   fi
-  hw_log=$(journalctl -u $1.service --since "@$4" -o cat --no-pager 2>/dev/null | grep -E "$hw_telling" | cut -c1-700 | tail -n 30)
+  hw_log=$(journalctl -u "$1.service" --since "@$4" -o cat --no-pager 2>/dev/null | grep -E "$hw_telling" | cut -c1-700 | tail -n 30)
   if printf '%s\\n' "$hw_log" | grep -q -E "$hw_permanent"; then break; fi
   # Words that nobody knows, said again and again, will not change either.
   hw_words=$(printf '%s\\n' "$hw_log" | grep level=fatal | grep -v -E "$hw_known" | sed 's/^time="[^"]*" //' | tail -n 5)
@@ -125,7 +125,7 @@ case $(systemctl show -p ActiveState --value -- ${unit}.service) in
   *) systemctl reset-failed ${unit}.service 2>/dev/null; systemctl start --no-block ${unit}.service || exit ;;
 esac`,
       ),
-    undo: { kind: 'none', why: 'stopping a node takes what runs on it down: drain it first' },
+    noUndo: 'stopping a node takes what runs on it down: drain it first',
     timeout: options.deadline + 60,
     explain,
   };
@@ -155,7 +155,7 @@ systemctl daemon-reload && systemctl restart --no-block ${unit}.service || exit`
     probe: sh``,
     wanted: {},
     change: () => (vip ? relayed(vip.address, vip, timeout, restart) : restart),
-    undo: { kind: 'none', why: 'a restart cannot be taken back' },
+    noUndo: 'a restart cannot be taken back',
     verify: 'exit code',
     timeout,
     explain,

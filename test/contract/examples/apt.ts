@@ -115,7 +115,7 @@ export const packages: readonly Example[] = [
     resource: apt('hw-gone'),
     prepare: prepare(),
     state,
-    fails: /did not give .*hw-gone/,
+    fails: /did not deliver .*hw-gone/,
   },
   {
     name: 'one whose own script fails',

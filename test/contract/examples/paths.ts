@@ -271,6 +271,6 @@ export const absences: readonly Example[] = [
     name: 'a full directory, not asked for',
     resource: absent({ path }),
     prepare: sh`mkdir ${path}; touch ${path}/x`,
-    fails: /holds something/,
+    fails: /is not empty/,
   },
 ];
