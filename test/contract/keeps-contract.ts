@@ -4,7 +4,8 @@ import type { Session } from '../../engine/remote/session.ts';
 import { Secret } from '../../engine/secret.ts';
 import type { Lab } from '../../lab/lab.ts';
 import { openSession } from '../support/open-session.ts';
-import { type Example, installHook, tryExample } from './contract.ts';
+import { installHook, tryExample } from './contract.ts';
+import type { Example } from './example.ts';
 
 /** What is used of a tap test. */
 interface Test {

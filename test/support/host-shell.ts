@@ -27,7 +27,7 @@ import { resolverFor } from '../../engine/vars/resolve.ts';
 import { noLeftoverAt } from '../../roles/k3s/etcd.ts';
 import { relayed } from '../../roles/k3s/vip.ts';
 import { loadRole, roleNames } from '../../roles/load.ts';
-import type { Example } from '../contract/contract.ts';
+import type { Example } from '../contract/example.ts';
 import { packages } from '../contract/examples/apt.ts';
 import { downloads } from '../contract/examples/downloads.ts';
 import { objects } from '../contract/examples/kubernetes.ts';
@@ -60,7 +60,7 @@ function collectResource(of: string, resource: Resource, found: State = {}): voi
   if (merged) collect(`${of}: merged`, merged.change([merged.part, merged.part]));
 }
 
-const tables: readonly (readonly Example[])[] = [
+export const tables: readonly (readonly Example[])[] = [
   packages,
   downloads('http://mirror.example'),
   objects,

@@ -1,7 +1,7 @@
 /** Packages, from a repository that the host makes for itself. */
 import { apt } from '../../../engine/resources/apt.ts';
 import { Script, sh } from '../../../engine/script.ts';
-import type { Example } from '../contract.ts';
+import type { Example } from '../example.ts';
 
 const repository = sh`
 if [ ! -f /srv/hw-apt/Packages ]; then

@@ -6,7 +6,7 @@ import { daemonReload, unit, unitReloaded, unitRestarted } from '../../../engine
 import { PERMANENT, waitFor, waitForHttp, waitForPort, waitForUnit } from '../../../engine/resources/wait.ts';
 import { sh } from '../../../engine/script.ts';
 import { Secret } from '../../../engine/secret.ts';
-import { contentOf, type Example, WORK } from '../contract.ts';
+import { contentOf, type Example, WORK } from '../example.ts';
 
 const password = new Secret('correct-horse-77');
 const made = `${WORK}/made`;
@@ -84,16 +84,23 @@ printf '[Service]\nExecStart=%s\n[Install]\nWantedBy=multi-user.target\n' ${run}
 const sleeper = install('/bin/sleep 1000');
 
 export const units: readonly Example[] = [
-  { name: 'enabled and started', resource: unit(name, { enabled: true, active: true }), prepare: sleeper },
+  {
+    name: 'enabled and started',
+    resource: unit(name, { enabled: true, active: true }),
+    prepare: sleeper,
+    state: systemState,
+  },
   {
     name: 'disabled and stopped',
     resource: unit(name, { enabled: false, active: false }),
     prepare: sh`${sleeper}\nsystemctl -q enable --now ${name}`,
+    state: systemState,
   },
   {
     name: 'started, its file changed',
     resource: unit(name, { active: true }),
     prepare: sh`${sleeper}\nsystemctl start ${name}; sleep 0.02; touch ${unitFile}`,
+    state: systemState,
   },
   {
     name: 'enabled and running',
@@ -122,6 +129,7 @@ export const units: readonly Example[] = [
     name: 'one that takes long, not waited for',
     resource: unit(name, { active: true, noBlock: true }),
     prepare: sh`${sleeper}\nsed -i 's/^.Service.$/&\\nType=notify\\nTimeoutStartSec=0/' ${unitFile}; systemctl daemon-reload`,
+    state: systemState,
   },
   {
     name: 'a missing one',
