@@ -1,6 +1,6 @@
 /**
- * A role: what to configure. It declares its variables, asks facts, and computes tasks from them with a pure function; it knows
- * no transport and does no I/O.
+ * A role: what to configure. It declares its variables, asks for facts, and computes tasks from them. It knows no transport. It is
+ * pure but for one thing: `copy()` and `template()` read files of the project (project-files.ts).
  */
 
 import { didYouMean, type Position, UserError } from './errors.ts';
@@ -23,19 +23,19 @@ import {
 } from './validate-options.ts';
 import type { Infer, VarsSchema } from './vars/schema.ts';
 
-/** What is known before facts: enough to decide what to ask. */
+/** What is known before facts: enough to decide which facts to ask for. */
 export interface AskContext<V> {
   /** The role's variables, validated and with defaults. */
   readonly vars: V;
-  /** The host at hand. */
+  /** The host that tasks are computed for. */
   readonly host: HostView;
-  /** Hosts of a group, in inventory order, also those outside `--limit`; empty when the inventory has no such group. */
+  /** The hosts of a group, in inventory order, also those outside `--limit`. Empty when the inventory has no such group. */
   group(name: string): readonly HostView[];
   /** Every host of the inventory, in its order. */
   readonly inventory: readonly HostView[];
   /** The hosts of the play that are still in it, in order, after `--limit`. */
   readonly playHosts: readonly HostView[];
-  /** The hosts of every play of the run, in the inventory's order, after `--limit`: no other host is going to change. */
+  /** The hosts of every play of the run, in inventory order, after `--limit`. No other host changes. */
   readonly runHosts: readonly HostView[];
 }
 
@@ -46,28 +46,31 @@ export interface TaskContext<V, R extends FactRequests = FactRequests> extends A
 }
 
 /**
- * Part of a role: one script for its facts, one for its probes, one for its changes. A role has several where later tasks
- * depend on what earlier ones brought about; all hosts finish a stage before any starts the next.
+ * Part of a role: one script for its facts, one for its probes, one for its changes. A role has several stages where later tasks
+ * depend on the result of earlier ones. All hosts finish a stage before any starts the next.
  */
 export interface Stage<V, R extends FactRequests = FactRequests> {
   /** Its name: `install`, `join`. */
   readonly name: string;
   /**
-   * True where its facts see what asking the facts of the stage before brought about: packets that were sent. They are asked
-   * after those of all hosts then, also when nothing changes.
+   * True where its facts depend on an effect of asking the facts of the stage before: packets that were sent. They are then asked
+   * after those of all hosts, also when nothing changes.
    */
   readonly afterFacts?: boolean;
-  /** What to ask. Pure. */
+  /** Which facts to ask for. Pure. */
   facts?(context: AskContext<V>): R;
-  /** The tasks, in order. Pure. May throw a `UserError` to refuse. */
+  /**
+   * The tasks, in order. Called more than once a run. Pure, but for files of the project that `copy()` and `template()` read. May
+   * throw a `UserError` to refuse.
+   */
   tasks(context: TaskContext<V, R>): readonly Task[];
-  /** Tasks by the name they are notified by: run after the stage's tasks, once, in the order declared here. Pure. */
+  /** Tasks by the name they are notified by. They run after the stage's tasks, once, in the order declared here. As pure as `tasks`. */
   handlers?(context: TaskContext<V, R>): Readonly<Record<string, Task>>;
 }
 
 /**
- * What must be known to be true before anything is changed anywhere: asked on every host of the run before the first play
- * starts. A `refuse` stops the run unless it is waived by name (`-e waive=clock`).
+ * What must be true before anything is changed anywhere: asked on every host of the run before the first play starts. A `refuse`
+ * stops the run unless it is waived by name (`-e waive=clock`).
  */
 export interface Checks<V, R extends FactRequests = FactRequests> {
   facts(context: AskContext<V>): R;
@@ -77,7 +80,7 @@ export interface Checks<V, R extends FactRequests = FactRequests> {
 /** What a role does. */
 export interface RoleBody {
   readonly checks: Checks<unknown> | undefined;
-  /** Variables are `unknown` here; {@link defineRole} has checked that the stages fit the role's schema. */
+  /** Variables are `unknown` here. {@link defineRole} has checked that the stages fit the role's schema. */
   readonly stages: readonly Stage<unknown>[];
 }
 
@@ -92,7 +95,7 @@ export interface Role<S extends VarsSchema = VarsSchema> {
   readonly vars: S;
   /** The tags its tasks use besides its own name, so that `--tags` can pass a role by without asking a host. */
   readonly tags: readonly string[];
-  /** What it does; loaded by the first call where it is a module of its own. */
+  /** What it does. Where that is a module of its own, the first call loads it. */
   load(): Promise<RoleBody>;
 }
 
@@ -118,10 +121,10 @@ export interface RoleFactory<S extends VarsSchema> {
   readonly role: Role<S>;
 }
 
-/** Stages that may use a schema's variables. Each infers its own facts: `(stage) => [stage({ name, facts, tasks }), ...]`. */
+/** Stages that may use a schema's variables. Each has facts of its own type: `(stage) => [stage({ name, facts, tasks }), ...]`. */
 export type RoleStages<S extends VarsSchema> = (stage: StageMaker<Infer<S>>) => readonly Stage<Infer<S>>[];
 
-/** Checks that may use a schema's variables, and infer their facts: `(checks) => checks({ facts, verdicts })`. */
+/** Checks that may use a schema's variables, with facts of their own type: `(checks) => checks({ facts, verdicts })`. */
 export type RoleChecks<S extends VarsSchema> = (checks: ChecksMaker<Infer<S>>) => Checks<Infer<S>>;
 
 type StageMaker<V> = <R extends FactRequests>(stage: Stage<V, R>) => Stage<V>;
@@ -143,7 +146,7 @@ export type RoleDeclaration<S extends VarsSchema> = {
   readonly tags?: readonly string[];
 } & (
   | RoleBodyDeclaration<S>
-  /** Or in a module of its own, `() => import('./stages.ts')`: a command that does not run the role does not load it. */
+  /** Or in a module of its own, `() => import('./stages.ts')`, which only a command that runs the role loads. */
   | { readonly load: () => Promise<RoleBodyDeclaration<S>> }
 );
 
@@ -201,8 +204,8 @@ export function defineRole<const S extends VarsSchema>(declaration: RoleDeclarat
 }
 
 /**
- * What the module of a role's work declares. It may export other things, but none that has almost the name of what is not there.
- * @throws UserError where it does, or declares no stages.
+ * The stages and checks that a module exports. It may export other things, but nothing whose name is almost that of a missing one.
+ * @throws UserError where it does, or exports no stages.
  */
 function bodyOf<S extends VarsSchema>(role: string, module: RoleBodyDeclaration<S>): RoleBodyDeclaration<S> {
   const missing = ['stages', 'checks'].filter((name) => !Object.hasOwn(module, name));

@@ -53,7 +53,7 @@ export function command(script: Script, options: CommandOptions = {}): Resource 
     id,
     probe: sh`if ${done}; then echo done=yes; else echo done=no; fi`,
     wanted: { done: 'yes' },
-    change: () => (typeof changed === 'function' ? judged(script, changed) : script),
+    change: () => (typeof changed === 'function' ? reportingChanges(script, changed) : script),
     noUndo: 'a command does not say how to take it back',
     verify: conditions.length === 0 ? 'exit code' : 'probe',
     timeout,
@@ -62,7 +62,7 @@ export function command(script: Script, options: CommandOptions = {}): Resource 
 }
 
 /** The script with its output held back until it ends, for the `changed` condition. */
-function judged(script: Script, changed: (stdout: Script) => Script): Script {
+function reportingChanges(script: Script, changed: (stdout: Script) => Script): Script {
   return sh`
 hw_stdout=$( ${script}
 )

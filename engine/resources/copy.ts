@@ -84,7 +84,7 @@ export function copy(options: CopyOptions): Resource {
     probe: sh`${hwFile} ${path} ${statFormat(own)} ''\n${hwReceived} ${next}`,
     wanted: { type: 'file', ...own, sha256: sum, leftover: 'no' },
     uploadSize: size,
-    upload: (found) => (found['sha256'] === sum ? undefined : rest({ from, sum, size, path, next }, found)),
+    upload: (found) => (found['sha256'] === sum ? undefined : remainingUpload({ from, sum, size, path, next }, found)),
     change: () => sh`
 if ${hwSame} ${path} ${sum}; then
   ${hwClear} ${next} && ${hwOwn} ${own.mode} ${owner} ${path}; exit
@@ -113,14 +113,14 @@ interface Transfer {
 }
 
 /** The upload of the bytes that `next` does not have yet. */
-function rest({ from, sum, size, path, next }: Transfer, found: State): Upload | undefined {
+function remainingUpload({ from, sum, size, path, next }: Transfer, found: State): Upload | undefined {
   const start = unlessUnreadable(() => resumeAt(from, found), 0);
   if (start === size) return undefined;
   const begin = start === 0 ? sh`${hwStage} ${path} ${next}` : sh`${hwGrown} ${next} ${start}`;
   return {
     script: sh`${begin} && cat >> ${next}`,
     content: () => streamProjectFile(from, start, size),
-    compressible: found['unpacks'] === 'yes' && unlessUnreadable(() => shrinks(from, sum, size), false),
+    compressible: found['unpacks'] === 'yes' && unlessUnreadable(() => isCompressible(from, sum, size), false),
   };
 }
 
@@ -133,18 +133,18 @@ function unlessUnreadable<T>(read: () => T, otherwise: T): T {
   }
 }
 
-const shrinking = new Map<string, boolean>();
+const halved = new Map<string, boolean>();
 
 /**
  * Does compression halve a file? Otherwise it is not worth the time: most large files are compressed already, and a fast network
  * is as fast as compressing. Every host needs the answer; it is found once.
  */
-function shrinks(from: string, sum: string, size: number): boolean {
-  const known = shrinking.get(sum);
+function isCompressible(from: string, sum: string, size: number): boolean {
+  const known = halved.get(sum);
   if (known !== undefined) return known;
   const samples = samplesOf(from, size, SAMPLE);
   const found = samples.every((sample) => deflateRawSync(sample, { level: 1 }).length < sample.length / 2);
-  shrinking.set(sum, found);
+  halved.set(sum, found);
   return found;
 }
 

@@ -37,9 +37,9 @@ export function link(options: LinkOptions): Resource {
     id: path,
     probe: sh`${hwLink} ${path}\n${leftover(path)}`,
     wanted: { type: 'link', target, leftover: 'no' },
-    change: () => pointed(path, target),
+    change: () => writeLink(path, target),
     undo: (found) =>
-      found['type'] === 'link' ? pointed(path, found['target'] ?? '') : sh`[ ! -L ${path} ] || rm -f -- ${path}`,
+      found['type'] === 'link' ? writeLink(path, found['target'] ?? '') : sh`[ ! -L ${path} ] || rm -f -- ${path}`,
     explain: ({ stderr }) => {
       if (stderr.includes('heartwood: in the way')) {
         return {
@@ -53,7 +53,7 @@ export function link(options: LinkOptions): Resource {
 }
 
 /** Makes the link. */
-function pointed(path: string, target: string): Script {
+function writeLink(path: string, target: string): Script {
   const next = temporaryBeside(path);
   return sh`
 if [ -e ${path} ] && [ ! -L ${path} ]; then echo 'heartwood: in the way' >&2; exit 1; fi

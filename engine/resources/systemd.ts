@@ -163,7 +163,8 @@ function activation(name: string, active: boolean | undefined, noBlock: boolean)
 /** Puts back what the options changed. That systemd has read the unit's file again stays. */
 function undoUnit(name: string, { enabled, active, noBlock = false }: UnitOptions, found: State): Script {
   const wasActive = found['active'] !== 'no';
-  const stopOrStart = active === undefined || active === wasActive ? sh`:` : activation(name, wasActive, wasActive && noBlock);
+  const stopOrStart =
+    active === undefined || active === wasActive ? sh`:` : activation(name, wasActive, wasActive && noBlock);
   const wasEnabled = found['enabled'] === 'yes';
   if (enabled === undefined || enabled === wasEnabled) return stopOrStart;
   const file = found['unit-file'] ?? '';

@@ -18,6 +18,7 @@ import {
   clearPending,
   isPending,
   listPending,
+  markPending,
   withPendingMark,
 } from '../../engine/run/tasks/pending-handlers.ts';
 import { type Script, sh } from '../../engine/script.ts';
@@ -162,6 +163,7 @@ collect('guard', holds({ type: 'file' }));
 collect('handlers pending', listPending);
 collect('handler pending', isPending('restart'));
 collect('notifies', withPendingMark(['restart'], sh`true`));
+collect('notifies a handler elsewhere', markPending(['restart']));
 collect('handler', clearOnSuccess('restart', sh`true`));
 collect('handler cleared', clearPending('restart'));
 texts.set('remote runtime', remoteRuntime('mark'));
