@@ -94,7 +94,10 @@ export function directory(options: DirectoryOptions): Resource {
   };
 }
 
-/** Gives a directory its old mode and owner back, or removes one that was not there. Where something else was found, the change failed, and nothing is to be done. */
+/**
+ * Gives a directory its old mode and owner back, or removes one that was not there. Where something else was found, the change
+ * failed, and there is nothing to undo.
+ */
 function undoDirectory(path: string, { type, mode, owner, group, parent }: State): Script {
   if (type === 'directory' && mode && owner && group) return sh`${hwOwn} ${mode} ${`${owner}:${group}`} ${path}`;
   return parent === undefined ? sh`:` : sh`${hwRemoveBelow} ${parent} ${path}`;
