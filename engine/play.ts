@@ -40,16 +40,16 @@ const KEYWORDS = {
   /** True: a play whose hosts are not in the inventory is left out. Default: that is an error. */
   optional: BOOLEAN,
   /**
-   * How many hosts go through the roles together: a number, a percentage (`"30%"`), or a list of them for growing batches.
-   * Default: all.
+   * How many hosts go through the roles together: a number, a percentage (`"30%"`), or a list of them for growing
+   * batches. Default: all.
    */
   serial: valueType<Serial | readonly Serial[]>(
     'a number of hosts, a percentage ("30%"), or a list of them',
     (value) => (Array.isArray(value) ? value.length > 0 && value.every(isSerial) : isSerial(value)),
   ),
   /**
-   * `linear` (default): all hosts of a batch finish a stage before any begins the next. `free`: each goes through the roles as
-   * fast as it can, and sees the others as they are at that moment. Disruptions go one at a time either way.
+   * `linear` (default): all hosts of a batch finish a stage before any begins the next. `free`: each goes through the
+   * roles as fast as it can, and sees the others as they are at that moment. Disruptions go one at a time either way.
    */
   strategy: oneOf('linear', 'free'),
   /** Every task of the play has these tags. */

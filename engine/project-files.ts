@@ -1,10 +1,12 @@
 /**
- * The one reader of the controller's files while tasks are computed. `tasks` functions are pure but for this: they may read files
- * of the project, by `template()` and `copy()`. Tasks are computed for every host, and more than once a run, so a file is read
- * once:
+ * The one reader of the controller's files while tasks are computed. `tasks` functions are pure but for this: they may
+ * read files of the project, by `template()` and `copy()`. Tasks are computed for every host, and more than once a run,
+ * so a file is read once:
  *
- * - A template is kept for the whole run. Someone who edits it meanwhile does not get half of the hosts with each version.
- * - A file to be copied is read again only where its size or time is another: an earlier task may have made it on this machine.
+ * - A template is kept for the whole run. Someone who edits it meanwhile does not get half of the hosts with each
+ *   version.
+ * - A file to be copied is read again only where its size or time is another: an earlier task may have made it on this
+ *   machine.
  *
  * A run begins with {@link clearProjectFiles}.
  */
@@ -73,7 +75,9 @@ export function sha256OfStart(path: string, length: number): string {
   return hashOf(path, length).digest('hex');
 }
 
-/** Pieces of `length` bytes from the beginning, the middle and the end of a file that has at least so many. Not kept. */
+/**
+ * Pieces of `length` bytes from the beginning, the middle and the end of a file that has at least so many. Not kept.
+ */
 export function samplesOf(path: string, size: number, length: number): readonly Buffer[] {
   const fd = openSync(path, 'r');
   try {

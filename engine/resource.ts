@@ -1,6 +1,6 @@
 /**
- * A resource is three things: a probe that prints the state found, the state wanted, and the change between them. A resource
- * knows no host. Each kind has a file in `engine/resources/` and passes the contract suite (test/contract).
+ * A resource is three things: a probe that prints the state found, the state wanted, and the change between them. A
+ * resource knows no host. Each kind has a file in `engine/resources/` and passes the contract suite (test/contract).
  */
 import type { Readable } from 'node:stream';
 import type { Script, ShellFunction } from './script.ts';
@@ -15,7 +15,10 @@ export interface ResourceBase {
   readonly kind: string;
   /** Which one it is, for messages: a path, a package, a unit. `kind` and `id` together name one thing on a host. */
   readonly id: string;
-  /** Reads only, prints `key=value` lines, exits with 0. Works where prerequisites are absent: it prints what it can say. */
+  /**
+   * Reads only, prints `key=value` lines, exits with 0. Works where prerequisites are absent: it prints what it can
+   * say.
+   */
   readonly probe: Script;
   /** What the probe reads in the same way as other probes: read once for all probes of a batch, before they run. */
   readonly sharedProbe?: SharedProbe | undefined;
@@ -29,7 +32,8 @@ export interface ResourceBase {
   readonly timeout?: number | undefined;
   readonly detail?: DiffDetail | undefined;
   /**
-   * True: the change only waits or reads. A task that ran it is `ok`, never `changed`; check mode says that it would wait.
+   * True: the change only waits or reads. A task that ran it is `ok`, never `changed`; check mode says that it would
+   * wait.
    */
   readonly readOnly?: boolean | undefined;
   /** For a change that could cut the connection it comes over. */
@@ -37,9 +41,9 @@ export interface ResourceBase {
   /** For a change that is best made together with others of its kind right after it. Given what the probe found. */
   mergeable?(found: State): MergeableChange | undefined;
   /**
-   * For a change with content too big for a script. The content is sent before the change, when the probe found a difference;
-   * uploads of successive tasks are sent together. An upload that fails fails the task. The change then only finishes the work, and
-   * reads for itself what is there. Undefined: nothing has to be sent any more.
+   * For a change with content too big for a script. The content is sent before the change, when the probe found a
+   * difference; uploads of successive tasks are sent together. An upload that fails fails the task. The change then
+   * only finishes the work, and reads for itself what is there. Undefined: nothing has to be sent any more.
    */
   upload?(found: State): Upload | undefined;
   /** The most bytes that an upload may have. */
@@ -47,8 +51,8 @@ export interface ResourceBase {
   /** For a change that fetches what other hosts need too: one host fetches it, and the others get it from that one. */
   readonly peerSource?: PeerSource | undefined;
   /**
-   * The cause of a failed change and what to try, from its exit code and the end of its stderr and stdout. Undefined: nothing
-   * to add.
+   * The cause of a failed change and what to try, from its exit code and the end of its stderr and stdout. Undefined:
+   * nothing to add.
    */
   explain?(failure: ChangeFailure): Explanation | undefined;
 }
@@ -57,15 +61,18 @@ export interface ResourceBase {
 export type Undoable =
   | {
       /**
-       * Takes the change back, given what the probe found before it: what the resource is about is then byte for byte what it was.
-       * May run twice. Where the resource has `confirm`, this has to be confirmed like the change.
+       * Takes the change back, given what the probe found before it: what the resource is about is then byte for byte
+       * what it was. May run twice. Where the resource has `confirm`, this has to be confirmed like the change.
        */
       undo(found: State): Script;
       readonly keeps?: never;
       readonly noUndo?: never;
     }
   | {
-      /** Paths whose content the change replaces. Undo needs a copy of them made before the change; nothing makes one yet. */
+      /**
+       * Paths whose content the change replaces. Undo needs a copy of them made before the change; nothing makes one
+       * yet.
+       */
       readonly keeps: readonly string[];
       readonly undo?: never;
       readonly noUndo?: never;
@@ -95,16 +102,18 @@ export interface DiffDetail {
 /** A function that reads something for many probes at once. */
 export interface SharedProbe {
   /**
-   * Reads only. Prints what it found as assignments to shell variables, and one assignment that lists what it was asked for. A probe
-   * may use them where `$hw_probed` has the function's name (it ran in this batch, and nothing was changed since) and its own
-   * arguments are in the list.
+   * Reads only. Prints what it found as assignments to shell variables, and one assignment that lists what it was asked
+   * for. A probe may use them where `$hw_probed` has the function's name (it ran in this batch, and nothing was changed
+   * since) and its own arguments are in the list.
    */
   readonly fn: ShellFunction;
   /** The arguments that this probe adds. Equal arguments of two probes are passed once. */
   readonly args: readonly string[];
 }
 
-/** A change that can be made together with others: packages in one transaction. Where that fails, each is made alone. */
+/**
+ * A change that can be made together with others: packages in one transaction. Where that fails, each is made alone.
+ */
 export interface MergeableChange<Part = unknown> {
   /** Changes with the same key can be made together. Their parts have one type. */
   readonly key: string;
@@ -125,8 +134,8 @@ export interface Upload {
 }
 
 /**
- * Content that one host can pass on to another, through the controller: hosts need not reach each other. The change verifies
- * what was received, and fetches it from its usual source where it is not right.
+ * Content that one host can pass on to another, through the controller: hosts need not reach each other. The change
+ * verifies what was received, and fetches it from its usual source where it is not right.
  */
 export interface PeerSource {
   /** What it is, the same on every host: its hash. */
@@ -141,8 +150,8 @@ export interface PeerSource {
 export const UNCHANGED = 213;
 
 /**
- * Proof that new connections still come through. The change arms a revert on the host itself; {@link script} disarms it over a
- * connection opened after the change. Where no connection comes through, the host reverts the change by itself.
+ * Proof that new connections still come through. The change arms a revert on the host itself; {@link script} disarms it
+ * over a connection opened after the change. Where no connection comes through, the host reverts the change by itself.
  */
 export interface Confirmation {
   /** Seconds from the change until the host reverts it. */
@@ -167,7 +176,10 @@ export interface Explanation {
 /** Seconds that a change may take unless its resource says otherwise: enough for a package on a slow SD card. */
 export const CHANGE_TIMEOUT = 600;
 
-/** Seconds without progress after which an upload is given up. On a slow line the last bytes read are under way for long. */
+/**
+ * Seconds without progress after which an upload is given up. On a slow line the last bytes read are under way for
+ * long.
+ */
 export const UPLOAD_TIMEOUT = 300;
 
 /** Seconds that one probe or fact may take. They only read; one that takes longer hangs. */

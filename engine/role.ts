@@ -1,6 +1,6 @@
 /**
- * A role: what to configure. It declares its variables, asks for facts, and computes tasks from them. It knows no transport. It is
- * pure but for one thing: `copy()` and `template()` read files of the project (project-files.ts).
+ * A role: what to configure. It declares its variables, asks for facts, and computes tasks from them. It knows no
+ * transport. It is pure but for one thing: `copy()` and `template()` read files of the project (project-files.ts).
  */
 
 import { didYouMean, type Position, UserError } from './errors.ts';
@@ -29,7 +29,9 @@ export interface AskContext<V> {
   readonly vars: V;
   /** The host that tasks are computed for. */
   readonly host: HostView;
-  /** The hosts of a group, in inventory order, also those outside `--limit`. Empty when the inventory has no such group. */
+  /**
+   * The hosts of a group, in inventory order, also those outside `--limit`. Empty when the inventory has no such group.
+   */
   group(name: string): readonly HostView[];
   /** Every host of the inventory, in its order. */
   readonly inventory: readonly HostView[];
@@ -46,31 +48,34 @@ export interface TaskContext<V, R extends FactRequests = FactRequests> extends A
 }
 
 /**
- * Part of a role: one script for its facts, one for its probes, one for its changes. A role has several stages where later tasks
- * depend on the result of earlier ones. All hosts finish a stage before any starts the next.
+ * Part of a role: one script for its facts, one for its probes, one for its changes. A role has several stages where
+ * later tasks depend on the result of earlier ones. All hosts finish a stage before any starts the next.
  */
 export interface Stage<V, R extends FactRequests = FactRequests> {
   /** Its name: `install`, `join`. */
   readonly name: string;
   /**
-   * True where its facts depend on an effect of asking the facts of the stage before: packets that were sent. They are then asked
-   * after those of all hosts, also when nothing changes.
+   * True where its facts depend on an effect of asking the facts of the stage before: packets that were sent. They are
+   * then asked after those of all hosts, also when nothing changes.
    */
   readonly afterFacts?: boolean;
   /** Which facts to ask for. Pure. */
   facts?(context: AskContext<V>): R;
   /**
-   * The tasks, in order. Called more than once a run. Pure, but for files of the project that `copy()` and `template()` read. May
-   * throw a `UserError` to refuse.
+   * The tasks, in order. Called more than once a run. Pure, but for files of the project that `copy()` and `template()`
+   * read. May throw a `UserError` to refuse.
    */
   tasks(context: TaskContext<V, R>): readonly Task[];
-  /** Tasks by the name they are notified by. They run after the stage's tasks, once, in the order declared here. As pure as `tasks`. */
+  /**
+   * Tasks by the name they are notified by. They run after the stage's tasks, once, in the order declared here. As pure
+   * as `tasks`.
+   */
   handlers?(context: TaskContext<V, R>): Readonly<Record<string, Task>>;
 }
 
 /**
- * What must be true before anything is changed anywhere: asked on every host of the run before the first play starts. A `refuse`
- * stops the run unless it is waived by name (`-e waive=clock`).
+ * What must be true before anything is changed anywhere: asked on every host of the run before the first play starts. A
+ * `refuse` stops the run unless it is waived by name (`-e waive=clock`).
  */
 export interface Checks<V, R extends FactRequests = FactRequests> {
   facts(context: AskContext<V>): R;
@@ -115,16 +120,24 @@ const CALL = {
 /** What a call of a role takes besides variables. */
 export type RoleCallOptions = OptionsOf<typeof CALL>;
 
-/** A declared role is called with variables of its own and tags: `firewall({ firewall_policy: 'deny' }, { tags: ['net'] })`. */
+/**
+ * A declared role is called with variables of its own and tags: `firewall({ firewall_policy: 'deny' }, { tags: ['net']
+ * })`.
+ */
 export interface RoleFactory<S extends VarsSchema> {
   (vars?: Partial<Infer<S>>, options?: RoleCallOptions): RoleCall;
   readonly role: Role<S>;
 }
 
-/** Stages that may use a schema's variables. Each has facts of its own type: `(stage) => [stage({ name, facts, tasks }), ...]`. */
+/**
+ * Stages that may use a schema's variables. Each has facts of its own type: `(stage) => [stage({ name, facts, tasks }),
+ * ...]`.
+ */
 export type RoleStages<S extends VarsSchema> = (stage: StageMaker<Infer<S>>) => readonly Stage<Infer<S>>[];
 
-/** Checks that may use a schema's variables, with facts of their own type: `(checks) => checks({ facts, verdicts })`. */
+/**
+ * Checks that may use a schema's variables, with facts of their own type: `(checks) => checks({ facts, verdicts })`.
+ */
 export type RoleChecks<S extends VarsSchema> = (checks: ChecksMaker<Infer<S>>) => Checks<Infer<S>>;
 
 type StageMaker<V> = <R extends FactRequests>(stage: Stage<V, R>) => Stage<V>;
@@ -151,8 +164,8 @@ export type RoleDeclaration<S extends VarsSchema> = {
 );
 
 type Keyword = 'name' | 'description' | 'hosts' | 'vars' | 'tags' | 'load' | keyof RoleBodyDeclaration<VarsSchema>;
-// Roles, stages and checks are generic in the role's variables and facts, which a table cannot be. So their types are written by
-// hand, and the compiler holds these tables to them.
+// Roles, stages and checks are generic in the role's variables and facts, which a table cannot be. So their types are
+// written by hand, and the compiler holds these tables to them.
 const ROLE = {
   name: required(TEXT),
   description: required(TEXT),
@@ -174,7 +187,8 @@ const CHECKS = { facts: required(FUNCTION), verdicts: required(FUNCTION) } satis
 
 /**
  * Declares a role. Its file exports the result, and a play calls that.
- * @throws UserError on a keyword that is unknown, missing or of a wrong type. Stages and checks are looked at when they are loaded.
+ * @throws UserError on a keyword that is unknown, missing or of a wrong type. Stages and checks are looked at when they
+ * are loaded.
  */
 export function defineRole<const S extends VarsSchema>(declaration: RoleDeclaration<S>): RoleFactory<S> {
   const { name, description, hosts = 'all', vars, tags = [] } = declaration;
@@ -204,7 +218,8 @@ export function defineRole<const S extends VarsSchema>(declaration: RoleDeclarat
 }
 
 /**
- * The stages and checks that a module exports. It may export other things, but nothing whose name is almost that of a missing one.
+ * The stages and checks that a module exports. It may export other things, but nothing whose name is almost that of a
+ * missing one.
  * @throws UserError where it does, or exports no stages.
  */
 function bodyOf<S extends VarsSchema>(role: string, module: RoleBodyDeclaration<S>): RoleBodyDeclaration<S> {

@@ -1,6 +1,6 @@
 /**
- * Shell text for hosts. `sh` is a tagged template like zx's `$`: what is interpolated becomes a quoted argument, never text.
- * It quotes for any POSIX shell; zx quotes for bash, which breaks under dash.
+ * Shell text for hosts. `sh` is a tagged template like zx's `$`: what is interpolated becomes a quoted argument, never
+ * text. It quotes for any POSIX shell; zx quotes for bash, which breaks under dash.
  */
 import { mask, Secret, SecretText } from './secret.ts';
 
@@ -13,8 +13,8 @@ export type Arg = Word | Script | ShellFunction | readonly Word[];
 type Part = string | Secret | SecretText;
 
 /**
- * A shell function that scripts share. A script that interpolates it calls it by name. A session defines each function once,
- * however many scripts call it.
+ * A shell function that scripts share. A script that interpolates it calls it by name. A session defines each function
+ * once, however many scripts call it.
  */
 export interface ShellFunction {
   /** Its name on the host, `hw_` first: `hw_file`. */
@@ -41,7 +41,9 @@ export class Script {
     this.functions = functions;
   }
 
-  /** The text a person may see, secrets as `***`. Never run it: masking also hides ordinary words that equal a secret. */
+  /**
+   * The text a person may see, secrets as `***`. Never run it: masking also hides ordinary words that equal a secret.
+   */
   get shown(): string {
     return mask(this.#parts.map((part) => (typeof part === 'string' ? part : quote(String(part)))).join(''));
   }
@@ -59,7 +61,9 @@ export class Script {
     return this.shown;
   }
 
-  /** Does it hold a secret? Such a script may go to a shell's stdin, but not into a command line, which shows in `ps`. */
+  /**
+   * Does it hold a secret? Such a script may go to a shell's stdin, but not into a command line, which shows in `ps`.
+   */
   get holdsSecret(): boolean {
     return this.#parts.some((part) => typeof part !== 'string');
   }

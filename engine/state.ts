@@ -49,8 +49,8 @@ const encode = (value: string): string => value.replaceAll('\\', '\\\\').replace
 const decode = (value: string): string => value.replace(/\\([\\n])/g, (_, c: string) => (c === 'n' ? '\n' : '\\'));
 
 /**
- * `hw_kv KEY VALUE`: prints one line of a state. Needed where a value may hold a backslash or a line break. Elsewhere a probe may
- * print `key=value` itself.
+ * `hw_kv KEY VALUE`: prints one line of a state. Needed where a value may hold a backslash or a line break. Elsewhere a
+ * probe may print `key=value` itself.
  */
 export const hwKv: ShellFunction = shellFunction(
   'hw_kv',

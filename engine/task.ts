@@ -1,6 +1,6 @@
 /**
- * A task: a resource with a name, and what the scheduler must know about it. Tasks are plain data, made by a role's `tasks`
- * function, so that they can be listed and tested without a host.
+ * A task: a resource with a name, and what the scheduler must know about it. Tasks are plain data, made by a role's
+ * `tasks` function, so that they can be listed and tested without a host.
  */
 
 import { InvalidValue, type Position, placesIn } from './errors.ts';
@@ -36,13 +36,15 @@ const DISRUPTION = {
 };
 
 /**
- * Something that survives the loss of one host but not of two: an etcd quorum, a replicated volume. `before` must come to hold
- * before the change, and `after` afterwards. Where `after` does not, this run disrupts no further host.
+ * Something that survives the loss of one host but not of two: an etcd quorum, a replicated volume. `before` must come
+ * to hold before the change, and `after` afterwards. Where `after` does not, this run disrupts no further host.
  */
 export type Disruption = OptionsOf<typeof DISRUPTION>;
 
 const OPTIONS = {
-  /** Selected by `--tags`, besides the tags of its play and role. `always` and `never` mean what they mean in Ansible. */
+  /**
+   * Selected by `--tags`, besides the tags of its play and role. `always` and `never` mean what they mean in Ansible.
+   */
   tags: STRING_LIST,
   /** False: the task is shown as skipped. The role decides it from vars and facts. */
   when: BOOLEAN,
@@ -120,8 +122,8 @@ export function task(name: string, action: Resource | Verdict, options: TaskOpti
 }
 
 /**
- * Where `fn` was called from: the first stack frame above it. Returns a function, because most positions are never asked for
- * and the first one that is reads a source map.
+ * Where `fn` was called from: the first stack frame above it. Returns a function, because most positions are never
+ * asked for and the first one that is reads a source map.
  */
 export function callerOf(fn: (...args: never[]) => unknown): () => Position | undefined {
   const holder: { stack?: string } = {};

@@ -1,6 +1,6 @@
 /**
- * Templates: Handlebars, made strict. A name that the data lacks is an error with file, line and column wherever it stands;
- * nothing is HTML-escaped; secrets in the data stay closed in what comes out.
+ * Templates: Handlebars, made strict. A name that the data lacks is an error with file, line and column wherever it
+ * stands; nothing is HTML-escaped; secrets in the data stay closed in what comes out.
  */
 import { relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -14,7 +14,8 @@ export type Render = (data: Readonly<Record<string, unknown>>) => string | Secre
 /**
  * A template in a file: `template(new URL('../../templates/k3s/config.yaml.hbs', import.meta.url))`. The file is read
  * once a run, when it is first rendered.
- * @throws UserError when rendering: a name the data lacks, a value that is no text, a syntax error, each with its place.
+ * @throws UserError when rendering: a name the data lacks, a value that is no text, a syntax error, each with its
+ * place.
  */
 export function template(file: URL | string): Render {
   const path = typeof file === 'string' ? file : fileURLToPath(file);

@@ -3,8 +3,9 @@
  * ({@link OptionsOf}), the names that are required, and the check at run time: playbooks and roles run without being
  * type-checked, where a misspelt option would be ignored and a "no" taken for a yes.
  *
- * Why no library: the tables are evaluated by `--help`, which takes 30 ms beyond Node and tsx. Importing valibot 1.5 takes 54 ms,
- * zod 4.6 76 ms, TypeBox 0.34 186 ms (median of seven), and none of them suggests a name for a misspelt one.
+ * Why no library: the tables are evaluated by `--help`, which takes 30 ms beyond Node and tsx. Importing valibot 1.5
+ * takes 54 ms, zod 4.6 76 ms, TypeBox 0.34 186 ms (median of seven), and none of them suggests a name for a misspelt
+ * one.
  */
 import { didYouMean, InvalidValue, kindOf, type Position, type Problem, UserError } from './errors.ts';
 import { Script } from './script.ts';
@@ -40,8 +41,8 @@ export type OptionsOf<D extends OptionTable> = Required<D, RequiredNames<D>> &
   Optional<D, Exclude<keyof D, RequiredNames<D>>>;
 
 /**
- * A table for a type that is written by hand because it is generic, which no table can be. The compiler compares the two:
- * `satisfies OptionTableOf<Stage<unknown>>`.
+ * A table for a type that is written by hand because it is generic, which no table can be. The compiler compares the
+ * two: `satisfies OptionTableOf<Stage<unknown>>`.
  */
 export type OptionTableOf<T> = {
   readonly [Name in keyof T]-?: undefined extends T[Name] ? ValueType & { readonly required?: never } : RequiredType;
@@ -148,7 +149,10 @@ export function unknownOptions(given: object, table: OptionTable, place: OptionP
   return inner.length === 0 ? own : [...own, ...inner];
 }
 
-/** A problem for each required option that is missing (`missing option "content" in file`), and for each value of a wrong type. */
+/**
+ * A problem for each required option that is missing (`missing option "content" in file`), and for each value of a
+ * wrong type.
+ */
 export function invalidOptions(given: object, table: OptionTable, place: OptionPlace): readonly Problem[] {
   const { noun, where, at } = place;
   const problems: Problem[] = [];
@@ -194,7 +198,9 @@ function insides(given: object, table: OptionTable, place: OptionPlace): [object
   });
 }
 
-/** What a role throws that misspells an option. It is wrong whatever the facts are, so it is reported before any change. */
+/**
+ * What a role throws that misspells an option. It is wrong whatever the facts are, so it is reported before any change.
+ */
 export class UnknownOption extends UserError {}
 
 /**

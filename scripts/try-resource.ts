@@ -1,6 +1,7 @@
 /**
- * Tries a resource on this machine, in a temporary folder, without root: `npm run try-resource -- test/contract/examples/x.ts`. For
- * each example it probes, changes, and probes again, under every shell there is. docs/writing-a-resource.md shows how to use it.
+ * Tries a resource on this machine, in a temporary folder, without root: `npm run try-resource --
+ * test/contract/examples/x.ts`. For each example it probes, changes, and probes again, under every shell there is.
+ * docs/writing-a-resource.md shows how to use it.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';

@@ -17,7 +17,8 @@ const OPTIONS = {
 export type AbsentOptions = OptionsOf<typeof OPTIONS>;
 
 /**
- * Nothing at this path. A link is removed, not its target. A directory that is not empty is only removed with `recursive`.
+ * Nothing at this path. A link is removed, not its target. A directory that is not empty is only removed with
+ * `recursive`.
  */
 export function absent(options: AbsentOptions): Resource {
   validateOptions('absent', options, OPTIONS);

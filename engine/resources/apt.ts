@@ -12,7 +12,9 @@ const OPTIONS = {
     'present, absent; an installed package is not upgraded unless a version is given',
     (value) => value === 'present' || value === 'absent',
   ),
-  /** An exact version, as `apt-cache policy` shows it. It may be older than the installed one. Only with one package. */
+  /**
+   * An exact version, as `apt-cache policy` shows it. It may be older than the installed one. Only with one package.
+   */
   version: TEXT,
 };
 
@@ -23,8 +25,8 @@ export type AptOptions = OptionsOf<typeof OPTIONS>;
 const LOCK_TIMEOUT = 600;
 
 /**
- * `hw_probe_packages NAME...`: prints `hw_dpkg`, a line `NAME=STATUS VERSION` for each package that dpkg knows, and `hw_dpkg_of`, the
- * names.
+ * `hw_probe_packages NAME...`: prints `hw_dpkg`, a line `NAME=STATUS VERSION` for each package that dpkg knows, and
+ * `hw_dpkg_of`, the names.
  */
 const hwProbePackages: ShellFunction = shellFunction(
   'hw_probe_packages',
@@ -61,8 +63,8 @@ done`,
 );
 
 /**
- * `hw_apt ARGS...`: apt-get, without questions, waiting for its lock. When it fails because dpkg was interrupted or package lists
- * are missing or out of date, this repairs that and tries once more.
+ * `hw_apt ARGS...`: apt-get, without questions, waiting for its lock. When it fails because dpkg was interrupted or
+ * package lists are missing or out of date, this repairs that and tries once more.
  */
 const hwApt: ShellFunction = shellFunction(
   'hw_apt',
@@ -84,9 +86,9 @@ return "$hw_rc"`,
 );
 
 /**
- * Packages that are installed, or are not. Recommended packages are not installed: a host runs what a role names. Changed
- * configuration files are kept. Package lists are fetched only when apt needs them: they are missing, do not know a package, or
- * name one that is gone from the mirror.
+ * Packages that are installed, or are not. Recommended packages are not installed: a host runs what a role names.
+ * Changed configuration files are kept. Package lists are fetched only when apt needs them: they are missing, do not
+ * know a package, or name one that is gone from the mirror.
  */
 export function apt(packages: string | readonly string[], options: AptOptions = {}): Resource {
   validateOptions('apt', options, OPTIONS);

@@ -1,6 +1,6 @@
 /**
- * How files, directories and links are written: looked at without following links, written beside their place with their final
- * mode and owner, then renamed over it. Shared by every resource that is a path.
+ * How files, directories and links are written: looked at without following links, written beside their place with
+ * their final mode and owner, then renamed over it. Shared by every resource that is a path.
  */
 import { createHash } from 'node:crypto';
 import type { SharedProbe } from '../resource.ts';
@@ -64,9 +64,9 @@ export function sharedPathProbe(path: string): SharedProbe {
 }
 
 /**
- * `hw_probe_paths KEY PATH KEY PATH...`: prints `hw_at_KEY='MODE USER UID GROUP GID'` for each path that exists and is no link,
- * and `hw_sum_KEY=SHA256` for each plain file. Both are empty for other paths, and for owners with unusual names. `hw_paths` lists
- * the keys.
+ * `hw_probe_paths KEY PATH KEY PATH...`: prints `hw_at_KEY='MODE USER UID GROUP GID'` for each path that exists and is
+ * no link, and `hw_sum_KEY=SHA256` for each plain file. Both are empty for other paths, and for owners with unusual
+ * names. `hw_paths` lists the keys.
  */
 const hwProbePaths: ShellFunction = shellFunction(
   'hw_probe_paths',
@@ -160,8 +160,8 @@ case "$hw_probed$hw_paths " in *hw_probe_paths*" $2 "*) eval "hw_sum=\\$hw_sum_$
 export const hwClear: ShellFunction = shellFunction('hw_clear', '{ [ ! -e "$1" ] && [ ! -L "$1" ]; } || rm -f -- "$1"');
 
 /**
- * `hw_stage PATH NEXT`: makes NEXT an empty file that only its owner can read, whatever was there (the remains of a cut run, or a
- * link that another user planted). Refuses where PATH cannot be replaced by a file.
+ * `hw_stage PATH NEXT`: makes NEXT an empty file that only its owner can read, whatever was there (the remains of a cut
+ * run, or a link that another user planted). Refuses where PATH cannot be replaced by a file.
  */
 export const hwStage: ShellFunction = shellFunction(
   'hw_stage',
@@ -178,8 +178,8 @@ return $hw_rc`,
 );
 
 /**
- * `hw_mine PATH OWNER:GROUP`: succeeds when OWNER:GROUP is root's and PATH has it already. Most files are root's, and this starts no
- * program for them. `-O` is not POSIX; in a shell without it, this fails and chown runs.
+ * `hw_mine PATH OWNER:GROUP`: succeeds when OWNER:GROUP is root's and PATH has it already. Most files are root's, and
+ * this starts no program for them. `-O` is not POSIX; in a shell without it, this fails and chown runs.
  */
 export const hwMine: ShellFunction = shellFunction(
   'hw_mine',
@@ -198,8 +198,8 @@ for hw_path do hw_mine "$hw_path" "$hw_owner" 2>/dev/null || hw_others=1; done
 );
 
 /**
- * `hw_keep_owner PATH NEXT MODE OWNER:GROUP`: gives NEXT the mode and owner of PATH, or MODE and OWNER:GROUP where PATH is not
- * there. For a resource that changes part of a file that may be somebody else's. Access lists are not kept.
+ * `hw_keep_owner PATH NEXT MODE OWNER:GROUP`: gives NEXT the mode and owner of PATH, or MODE and OWNER:GROUP where PATH
+ * is not there. For a resource that changes part of a file that may be somebody else's. Access lists are not kept.
  */
 export const hwKeepOwner: ShellFunction = shellFunction(
   'hw_keep_owner',
@@ -215,8 +215,8 @@ fi`,
 );
 
 /**
- * `hw_rename NEXT PATH`: NEXT becomes PATH in one step. Where PATH is a link to a directory, a plain `mv` would put NEXT into
- * that directory.
+ * `hw_rename NEXT PATH`: NEXT becomes PATH in one step. Where PATH is a link to a directory, a plain `mv` would put
+ * NEXT into that directory.
  */
 export const hwRename: ShellFunction = shellFunction(
   'hw_rename',

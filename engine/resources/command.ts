@@ -15,8 +15,8 @@ const OPTIONS = {
   unless: SCRIPT,
   /**
    * Whether running it changed something: `false` for one that only looks, or a condition on what it printed, given the
-   * output as an argument: `(stdout) => sh`case ${stdout} in *created*) ;; *) false ;; esac``. It is evaluated on the host.
-   * Default: it did.
+   * output as an argument: `(stdout) => sh`case ${stdout} in *created*) ;; *) false ;; esac``. It is evaluated on the
+   * host. Default: it did.
    */
   changed: valueType<false | ((stdout: Script) => Script)>(
     'false, or a function of the output: (stdout) => sh`case ${stdout} in *created*) ;; *) false ;; esac`',
@@ -30,8 +30,8 @@ const OPTIONS = {
 export type CommandOptions = OptionsOf<typeof OPTIONS>;
 
 /**
- * A script that runs where it is not done yet. Its exit code is that of its last command; 0 is success. With `creates` or
- * `unless`, these must hold afterwards, or the task fails.
+ * A script that runs where it is not done yet. Its exit code is that of its last command; 0 is success. With `creates`
+ * or `unless`, these must hold afterwards, or the task fails.
  */
 export function command(script: Script, options: CommandOptions = {}): Resource {
   if (!(script instanceof Script)) {

@@ -31,8 +31,8 @@ export function isText(bytes: Buffer): boolean {
 const FUNCTION_FROM = 64;
 
 /**
- * Writes the content into `path`, which exists. `printf` is a builtin of every shell, so no content reaches a command line. Content
- * that is not secret becomes a function: a session gets it once, however many of its scripts write it.
+ * Writes the content into `path`, which exists. `printf` is a builtin of every shell, so no content reaches a command
+ * line. Content that is not secret becomes a function: a session gets it once, however many of its scripts write it.
  */
 export function write(content: Content, path: string): Script {
   const bytes = bytesOf(content);

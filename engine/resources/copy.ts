@@ -57,8 +57,9 @@ echo 'heartwood: another run wrote to the copy' >&2; return 1`,
 );
 
 /**
- * A copy of a file of the controller. A large one (a program, or images for hosts without internet) is uploaded, compressed where
- * that halves it. An upload that was cut continues where it ended. As with {@link file}, the copy appears complete or not at all.
+ * A copy of a file of the controller. A large one (a program, or images for hosts without internet) is uploaded,
+ * compressed where that halves it. An upload that was cut continues where it ended. As with {@link file}, the copy
+ * appears complete or not at all.
  * @throws UserError when the file cannot be read or does not have the hash `sha256`.
  */
 export function copy(options: CopyOptions): Resource {
@@ -136,8 +137,8 @@ function unlessUnreadable<T>(read: () => T, otherwise: T): T {
 const halved = new Map<string, boolean>();
 
 /**
- * Does compression halve a file? Otherwise it is not worth the time: most large files are compressed already, and a fast network
- * is as fast as compressing. Every host needs the answer; it is found once.
+ * Does compression halve a file? Otherwise it is not worth the time: most large files are compressed already, and a
+ * fast network is as fast as compressing. Every host needs the answer; it is found once.
  */
 function isCompressible(from: string, sum: string, size: number): boolean {
   const known = halved.get(sum);

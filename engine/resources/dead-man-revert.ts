@@ -1,6 +1,6 @@
 /**
- * A dead man's switch: the host reverts a change that may have cut it off, unless a connection made after the change disarms the
- * revert. A timer on the host holds it, so it survives the end of the session and of the connection.
+ * A dead man's switch: the host reverts a change that may have cut it off, unless a connection made after the change
+ * disarms the revert. A timer on the host holds it, so it survives the end of the session and of the connection.
  */
 import { type Script, type ShellFunction, sh, shellFunction } from '../script.ts';
 
@@ -22,8 +22,8 @@ fi`,
 );
 
 /**
- * `hw_disarm ID`: disarms the revert. Fails when it is not armed: it has run already. The timer removes the same mark before it
- * reverts. Removing a file is one step, so only one of the two succeeds.
+ * `hw_disarm ID`: disarms the revert. Fails when it is not armed: it has run already. The timer removes the same mark
+ * before it reverts. Removing a file is one step, so only one of the two succeeds.
  */
 const hwDisarm: ShellFunction = shellFunction(
   'hw_disarm',
@@ -33,8 +33,8 @@ systemctl stop "heartwood-revert-$1.service" 2>/dev/null || :`,
 );
 
 /**
- * `hw_unconfirmed ID`: `unconfirmed=yes` where an earlier run armed a revert and did not disarm it: its change will be reverted.
- * A revert of this session does not count. The mark holds the process id of the session's shell.
+ * `hw_unconfirmed ID`: `unconfirmed=yes` where an earlier run armed a revert and did not disarm it: its change will be
+ * reverted. A revert of this session does not count. The mark holds the process id of the session's shell.
  */
 const hwUnconfirmed: ShellFunction = shellFunction(
   'hw_unconfirmed',
@@ -63,7 +63,10 @@ export function disarmRevert(id: string): Script {
   return sh`${hwDisarm} ${unitName(id)}`;
 }
 
-/** For probes: `unconfirmed=yes` where a revert of an earlier run is still armed under this id. Wanted is `unconfirmed=no`. */
+/**
+ * For probes: `unconfirmed=yes` where a revert of an earlier run is still armed under this id. Wanted is
+ * `unconfirmed=no`.
+ */
 export function probeUnconfirmed(id: string): Script {
   return sh`${hwUnconfirmed} ${unitName(id)}`;
 }

@@ -28,8 +28,8 @@ const OPTIONS = {
 export type DirectoryOptions = OptionsOf<typeof OPTIONS>;
 
 /**
- * `hw_directory PATH FORMAT KEY`: the state of a directory, or of the directory a link leads to. Where nothing is there,
- * `parent=` is the nearest parent that is: undo removes what the change makes below it.
+ * `hw_directory PATH FORMAT KEY`: the state of a directory, or of the directory a link leads to. Where nothing is
+ * there, `parent=` is the nearest parent that is: undo removes what the change makes below it.
  */
 const hwDirectory: ShellFunction = shellFunction(
   'hw_directory',
@@ -46,8 +46,8 @@ fi`,
 );
 
 /**
- * `hw_make PATH MODE OWNER:GROUP`: makes a directory. One that is to be root's has its mode at once; another one is closed to
- * everybody until it has its owner.
+ * `hw_make PATH MODE OWNER:GROUP`: makes a directory. One that is to be root's has its mode at once; another one is
+ * closed to everybody until it has its owner.
  */
 const hwMake: ShellFunction = shellFunction(
   'hw_make',
@@ -72,8 +72,8 @@ done`,
 );
 
 /**
- * A directory with this mode and owner. Missing parents are made too, as by `mkdir -p`. A link to a directory counts as a
- * directory (data on another disk). A file in its place is an error.
+ * A directory with this mode and owner. Missing parents are made too, as by `mkdir -p`. A link to a directory counts as
+ * a directory (data on another disk). A file in its place is an error.
  */
 export function directory(options: DirectoryOptions): Resource {
   validateOptions('directory', options, OPTIONS);
@@ -95,8 +95,8 @@ export function directory(options: DirectoryOptions): Resource {
 }
 
 /**
- * Gives a directory its old mode and owner back, or removes one that was not there. Where something else was found, the change
- * failed, and there is nothing to undo.
+ * Gives a directory its old mode and owner back, or removes one that was not there. Where something else was found, the
+ * change failed, and there is nothing to undo.
  */
 function undoDirectory(path: string, { type, mode, owner, group, parent }: State): Script {
   if (type === 'directory' && mode && owner && group) return sh`${hwOwn} ${mode} ${`${owner}:${group}`} ${path}`;

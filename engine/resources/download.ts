@@ -45,8 +45,8 @@ const OPTIONS = {
   timeout: SECONDS,
   /**
    * One host fetches it. The other hosts of the run get it from that one, or from any that has it already, through the
-   * controller. For hosts behind one slow line. What they get is checked as if it came from a mirror. Where it can't be had, they
-   * fetch it too.
+   * controller. For hosts behind one slow line. What they get is checked as if it came from a mirror. Where it can't be
+   * had, they fetch it too.
    */
   fromPeers: BOOLEAN,
   ...OWNERSHIP,
@@ -56,8 +56,8 @@ const OPTIONS = {
 export type DownloadOptions = OptionsOf<typeof OPTIONS>;
 
 /**
- * `hw_fetch URL NEXT`: downloads into NEXT, continuing where NEXT ends. Gives up on a server that does not answer for 15 s or
- * sends less than 1 kB/s for 30 s. The reason is in `hw_err`.
+ * `hw_fetch URL NEXT`: downloads into NEXT, continuing where NEXT ends. Gives up on a server that does not answer for
+ * 15 s or sends less than 1 kB/s for 30 s. The reason is in `hw_err`.
  */
 const hwFetch: ShellFunction = shellFunction(
   'hw_fetch',
@@ -91,9 +91,9 @@ done`,
 );
 
 /**
- * `hw_download PATH NEXT SHA256 URL...`: tries the mirrors in turn, twice, until NEXT has the hash. It may have it to begin with.
- * A download that breaks off continues, at the next mirror too. Content with a wrong hash is thrown away, and its mirror is not
- * asked again.
+ * `hw_download PATH NEXT SHA256 URL...`: tries the mirrors in turn, twice, until NEXT has the hash. It may have it to
+ * begin with. A download that breaks off continues, at the next mirror too. Content with a wrong hash is thrown away,
+ * and its mirror is not asked again.
  */
 const hwDownload: ShellFunction = shellFunction(
   'hw_download',
@@ -125,8 +125,8 @@ return 1`,
 );
 
 /**
- * A file that the host fetches from the first mirror that has it. It appears complete and checked, with its mode and owner, or not
- * at all. What a cut run fetched is continued. Prints its progress while it runs.
+ * A file that the host fetches from the first mirror that has it. It appears complete and checked, with its mode and
+ * owner, or not at all. What a cut run fetched is continued. Prints its progress while it runs.
  */
 export function download(options: DownloadOptions): Resource {
   validateOptions('download', options, OPTIONS);
@@ -209,8 +209,8 @@ const ARCHITECTURES: ReadonlyMap<string, string> = new Map([
 ]);
 
 /**
- * The entry of a per-architecture table: `byArch({ amd64: ..., arm64: ... }, facts.arch)`. Takes `uname -m`'s names and the
- * usual ones.
+ * The entry of a per-architecture table: `byArch({ amd64: ..., arm64: ... }, facts.arch)`. Takes `uname -m`'s names and
+ * the usual ones.
  * @throws UserError when the table has none for this architecture.
  */
 export function byArch<T>(table: Readonly<Record<string, T>>, arch: string): T {

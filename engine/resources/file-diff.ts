@@ -38,8 +38,8 @@ export function renderDiff(path: string, found: Buffer, content: Content): strin
 }
 
 /**
- * The file found may hold an older secret that this process does not know. A line that is not in the wanted text is shown up to its
- * `:` or `=`, and marked with `(found)` so that it never equals a line of the wanted text.
+ * The file found may hold an older secret that this process does not know. A line that is not in the wanted text is
+ * shown up to its `:` or `=`, and marked with `(found)` so that it never equals a line of the wanted text.
  */
 function withoutOldSecrets(found: string, wanted: string): string {
   const kept = new Set(wanted.split('\n'));

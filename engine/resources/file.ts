@@ -56,7 +56,10 @@ const OPTIONS = {
 /** What {@link file} takes. The mode defaults to `0644`. */
 export type FileOptions = OptionsOf<typeof OPTIONS>;
 
-/** `hw_file PATH FORMAT SHA256 [KEY]`: the state of a file. With SHA256 it prints only whether the content has that hash. */
+/**
+ * `hw_file PATH FORMAT SHA256 [KEY]`: the state of a file. With SHA256 it prints only whether the content has that
+ * hash.
+ */
 export const hwFile: ShellFunction = shellFunction(
   'hw_file',
   `
@@ -80,7 +83,8 @@ export const hwSame: ShellFunction = shellFunction(
 /**
  * A file with this content, mode and owner.
  *
- * - It is written beside its place, checked by `validate`, and renamed: at every moment the old file is there or the new one.
+ * - It is written beside its place, checked by `validate`, and renamed: at every moment the old file is there or the
+ *   new one.
  * - A link in its place is replaced, not followed. A directory in its place is an error. Its own directory must exist.
  * - The hash of a secret content is not shown, since a short secret could be guessed from it.
  */

@@ -5,8 +5,8 @@ import { type ShellFunction, sh, shellFunction } from '../script.ts';
 import { explainPath, hwDrop, hwOwn, hwStage, hwSwap, temporaryBeside } from './atomic-path.ts';
 
 /**
- * What shows that the kernel has the feature of a module: a name in /proc/filesystems, or a path. For modules that are not listed
- * themselves: built in without parameters, or loaded by the host of a container.
+ * What shows that the kernel has the feature of a module: a name in /proc/filesystems, or a path. For modules that are
+ * not listed themselves: built in without parameters, or loaded by the host of a container.
  */
 const EVIDENCE: Readonly<Record<string, string>> = {
   br_netfilter: '/proc/sys/net/bridge/bridge-nf-call-iptables',
@@ -20,8 +20,8 @@ const EVIDENCE: Readonly<Record<string, string>> = {
 };
 
 /**
- * `hw_module NAME EVIDENCE`: `loaded=yes|no`, `how=module|built in|feature found`, and `kept=yes|no`: will it be loaded after the
- * next boot?
+ * `hw_module NAME EVIDENCE`: `loaded=yes|no`, `how=module|built in|feature found`, and `kept=yes|no`: will it be loaded
+ * after the next boot?
  */
 const hwModule: ShellFunction = shellFunction(
   'hw_module',
@@ -46,8 +46,8 @@ esac`,
 );
 
 /**
- * A kernel module that is loaded, now and at every boot. Where the feature is built in, or a container's host has loaded the
- * module, there is nothing to do.
+ * A kernel module that is loaded, now and at every boot. Where the feature is built in, or a container's host has
+ * loaded the module, there is nothing to do.
  */
 export function kernelModule(name: string): Resource {
   const module = name.replaceAll('-', '_');

@@ -42,8 +42,8 @@ const KUBECTL = {
 
 const READINESS = {
   /**
-   * `rolled out`: every Deployment, DaemonSet and StatefulSet of the manifest. Anything else is an argument of `kubectl wait --for`
-   * for every object: `condition=Established`, `jsonpath={.status.phase}=Bound`.
+   * `rolled out`: every Deployment, DaemonSet and StatefulSet of the manifest. Anything else is an argument of `kubectl
+   * wait --for` for every object: `condition=Established`, `jsonpath={.status.phase}=Bound`.
    */
   condition: required(TEXT),
   /** Seconds. */
@@ -82,7 +82,10 @@ esac`,
   [hwKv],
 );
 
-/** `hw_rolled_out TEXT`: succeeds when `kubectl rollout status` says so in TEXT. Without `--watch` its exit code is 0 either way. */
+/**
+ * `hw_rolled_out TEXT`: succeeds when `kubectl rollout status` says so in TEXT. Without `--watch` its exit code is 0
+ * either way.
+ */
 const hwRolledOut: ShellFunction = shellFunction(
   'hw_rolled_out',
   'case $1 in *"successfully rolled out"*|*"roll out complete"*|*"rolling update complete"*) ;; *) return 1 ;; esac',
@@ -101,8 +104,9 @@ function ready(kubectl: Script, objects: readonly KubernetesManifest[], conditio
 }
 
 /**
- * Objects as the manifests say, by server-side apply. Fields that are not in the manifests belong to others and stay. A field that
- * another manager owns is taken over. While no API answers, the probe says `api=no`, and check mode that the change would be made.
+ * Objects as the manifests say, by server-side apply. Fields that are not in the manifests belong to others and stay. A
+ * field that another manager owns is taken over. While no API answers, the probe says `api=no`, and check mode that the
+ * change would be made.
  */
 export function kubernetesObject(options: KubernetesObjectOptions): Resource {
   validateOptions('kubernetesObject', options, OPTIONS);

@@ -26,8 +26,8 @@ hw_type "$1" || return 0
 );
 
 /**
- * A symbolic link. One with another target is replaced in one step. A file or directory in its place is an error, since its
- * content would be lost.
+ * A symbolic link. One with another target is replaced in one step. A file or directory in its place is an error, since
+ * its content would be lost.
  */
 export function link(options: LinkOptions): Resource {
   validateOptions('link', options, OPTIONS);

@@ -29,8 +29,8 @@ done < "$1"`,
 );
 
 /**
- * `hw_sysctl PROC FILE KEY`: the value now, and the value at the next boot. It uses `cat`, since `read` reads byte by byte and
- * /proc/sys gives nothing after the first byte.
+ * `hw_sysctl PROC FILE KEY`: the value now, and the value at the next boot. It uses `cat`, since `read` reads byte by
+ * byte and /proc/sys gives nothing after the first byte.
  */
 const hwSysctl: ShellFunction = shellFunction(
   'hw_sysctl',
@@ -52,8 +52,8 @@ done < "$1"`,
 );
 
 /**
- * A kernel parameter (`net.ipv4.ip_forward`), now and after the next boot. Several may share a file; other lines of it stay.
- * Where an interface's name has a dot, write it with a slash: `net.ipv4.conf.eth0/100.rp_filter`.
+ * A kernel parameter (`net.ipv4.ip_forward`), now and after the next boot. Several may share a file; other lines of it
+ * stay. Where an interface's name has a dot, write it with a slash: `net.ipv4.conf.eth0/100.rp_filter`.
  */
 export function sysctl(key: string, value: string | number, options: SysctlOptions = {}): Resource {
   validateOptions('sysctl', options, OPTIONS);

@@ -7,7 +7,9 @@ import { BOOLEAN, type OptionsOf, validateOptions } from '../validate-options.ts
 import { probeKey } from './atomic-path.ts';
 
 const START = {
-  /** Start it without waiting until it is up. `activating` then counts as active. For units that wait for other hosts. */
+  /**
+   * Start it without waiting until it is up. `activating` then counts as active. For units that wait for other hosts.
+   */
   noBlock: BOOLEAN,
 };
 const OPTIONS = {
@@ -25,8 +27,8 @@ export type UnitOptions = OptionsOf<typeof OPTIONS>;
 const PROPERTIES = 'LoadState,UnitFileState,ActiveState,SubState,NeedDaemonReload';
 
 /**
- * `hw_probe_units KEY NAME KEY NAME...`: prints `hw_unit_KEY='PROPERTIES'` for each unit, and `hw_units`, the keys. Fails where
- * systemd answers for fewer units.
+ * `hw_probe_units KEY NAME KEY NAME...`: prints `hw_unit_KEY='PROPERTIES'` for each unit, and `hw_units`, the keys.
+ * Fails where systemd answers for fewer units.
  */
 const hwProbeUnits: ShellFunction = shellFunction(
   'hw_probe_units',
@@ -59,8 +61,9 @@ EOF
 );
 
 /**
- * `hw_unit NAME ENABLED ACTIVATING KEY`: `enabled=yes|no`, `active=yes|no`, `stale=yes|no` (its file changed since systemd read
- * it), and systemd's own words. A unit without an [Install] section counts as ENABLED, one that is starting as ACTIVATING.
+ * `hw_unit NAME ENABLED ACTIVATING KEY`: `enabled=yes|no`, `active=yes|no`, `stale=yes|no` (its file changed since
+ * systemd read it), and systemd's own words. A unit without an [Install] section counts as ENABLED, one that is
+ * starting as ACTIVATING.
  */
 const hwUnit: ShellFunction = shellFunction(
   'hw_unit',
@@ -100,8 +103,8 @@ esac`,
 );
 
 /**
- * `hw_systemctl ARGS... NAME`: systemctl, which on failure also prints the unit's last log lines. A simple service counts as started
- * before its program runs, so its state is read again half a second later.
+ * `hw_systemctl ARGS... NAME`: systemctl, which on failure also prints the unit's last log lines. A simple service
+ * counts as started before its program runs, so its state is read again half a second later.
  */
 const hwSystemctl: ShellFunction = shellFunction(
   'hw_systemctl',
@@ -120,8 +123,8 @@ return "$hw_rc"`,
 );
 
 /**
- * A unit that is enabled or not, active or not. Where its file changed since systemd read it, systemd reads it again. For a
- * running unit to use the new file, notify a handler made with {@link unitRestarted} or {@link unitReloaded}.
+ * A unit that is enabled or not, active or not. Where its file changed since systemd read it, systemd reads it again.
+ * For a running unit to use the new file, notify a handler made with {@link unitRestarted} or {@link unitReloaded}.
  */
 export function unit(name: string, options: UnitOptions): Resource {
   validateOptions('unit', options, OPTIONS);

@@ -1,7 +1,7 @@
 /**
- * The host's firewall, by ufw. Rules are compared as ufw stores them: as `### tuple ###` lines of user.rules and user6.rules. The
- * shell reads them, because starting ufw (Python) for each rule is slow on a small board, and because `ufw show added` does not
- * show whether a rule is in both files.
+ * The host's firewall, by ufw. Rules are compared as ufw stores them: as `### tuple ###` lines of user.rules and
+ * user6.rules. The shell reads them, because starting ufw (Python) for each rule is slow on a small board, and because
+ * `ufw show added` does not show whether a rule is in both files.
  */
 import type { Explanation, Resource } from '../resource.ts';
 import { type Script, type ShellFunction, sh, shellFunction } from '../script.ts';
@@ -14,7 +14,9 @@ export type { UfwRule } from './ufw-rule.ts';
 /** Seconds in which a new connection must come through before the host takes a change back. */
 const REVERT_AFTER = 90;
 
-/** `hw_ufw_rule FILE TUPLE`: sets `hw_comment` to the comment in hex, `-` without one. Fails when FILE has no such rule. */
+/**
+ * `hw_ufw_rule FILE TUPLE`: sets `hw_comment` to the comment in hex, `-` without one. Fails when FILE has no such rule.
+ */
 const hwUfwRule: ShellFunction = shellFunction(
   'hw_ufw_rule',
   `
@@ -176,8 +178,8 @@ const ENABLED_OPTIONS = {
 export type UfwEnabledOptions = OptionsOf<typeof ENABLED_OPTIONS>;
 
 /**
- * The firewall turned on, now and at boot. Refuses while no rule lets TCP connections to `keepPort` in. Before it turns the
- * firewall on, the host arms a revert, which only a connection made afterwards disarms.
+ * The firewall turned on, now and at boot. Refuses while no rule lets TCP connections to `keepPort` in. Before it turns
+ * the firewall on, the host arms a revert, which only a connection made afterwards disarms.
  */
 export function ufwEnabled(options: UfwEnabledOptions): Resource {
   validateOptions('ufwEnabled', options, ENABLED_OPTIONS);

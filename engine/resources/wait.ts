@@ -28,8 +28,8 @@ const OPTIONS = {
   /** What is waited for, as it stands in messages: `etcd on server-2 to be a voter`. */
   what: required(TEXT),
   /**
-   * Reads only. Exit code 0: the condition is met. {@link PERMANENT}: it never will be. Any other: not yet. The last line of output
-   * is shown. It must not take long: give every request in it a timeout of a few seconds.
+   * Reads only. Exit code 0: the condition is met. {@link PERMANENT}: it never will be. Any other: not yet. The last
+   * line of output is shown. It must not take long: give every request in it a timeout of a few seconds.
    */
   script: required(SCRIPT),
   ...DEADLINE,
@@ -48,7 +48,10 @@ hw_last=\${1##*
 }`,
 );
 
-/** `hw_wait DEADLINE EVERY`: calls `hw_try` until it succeeds. Prints its last line whenever that changes, and every 15 s. */
+/**
+ * `hw_wait DEADLINE EVERY`: calls `hw_try` until it succeeds. Prints its last line whenever that changes, and every 15
+ * s.
+ */
 const hwWait: ShellFunction = shellFunction(
   'hw_wait',
   `
@@ -69,7 +72,8 @@ done`,
 );
 
 /**
- * Waits until the script succeeds. It changes nothing: a task that had to wait is `ok`. A wait that fails says what it saw last.
+ * Waits until the script succeeds. It changes nothing: a task that had to wait is `ok`. A wait that fails says what it
+ * saw last.
  */
 export function waitFor(options: WaitOptions): Resource {
   validateOptions('waitFor', options, OPTIONS);

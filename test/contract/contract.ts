@@ -1,7 +1,7 @@
 /**
- * The contract that every resource keeps, on a real host: check predicts apply; twice is once; undo, where it has one, restores every
- * byte; a change is one round trip; cut at every boundary, it converges; no secret shows; a failure is explained. A resource is
- * brought under it by a table of {@link Example}s.
+ * The contract that every resource keeps, on a real host: check predicts apply; twice is once; undo, where it has one,
+ * restores every byte; a change is one round trip; cut at every boundary, it converges; no secret shows; a failure is
+ * explained. A resource is brought under it by a table of {@link Example}s.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -34,8 +34,8 @@ const NOWHERE = 'nowhere';
 const HOOK = '/run/hw-contract';
 
 /**
- * Makes a directory of stand-ins for every command of the host. Each writes its arguments to a log and, when it is the one
- * at which the change is to be cut, kills the whole process group instead of doing its work.
+ * Makes a directory of stand-ins for every command of the host. Each writes its arguments to a log and, when it is the
+ * one at which the change is to be cut, kills the whole process group instead of doing its work.
  */
 export async function installHook(session: Session): Promise<void> {
   const hook = `#!/bin/sh
@@ -224,7 +224,10 @@ class Trial {
     return { clause: 'undone, it is byte for byte what it was', problems };
   }
 
-  /** A run of the engine that makes this change: one round trip to look, one to change; before it what is uploaded, behind it a new connection. */
+  /**
+   * A run of the engine that makes this change: one round trip to look, one to change; before it what is uploaded,
+   * behind it a new connection.
+   */
   async #costs(end: string): Promise<Finding> {
     const { found } = await this.#start();
     const { upload, confirm } = this.#resource;

@@ -1,4 +1,6 @@
-/** What the compiler knows of resources: that each is under the contract, and that editors show what each option means. */
+/**
+ * What the compiler knows of resources: that each is under the contract, and that editors show what each option means.
+ */
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';

@@ -15,7 +15,9 @@ export interface Example {
   readonly prepare?: Script;
   /** True: it holds from the start, and nothing is to be done. */
   readonly holds?: boolean;
-  /** Prints the thing itself: at every cut it must print what it printed before the change, or what it printed after. */
+  /**
+   * Prints the thing itself: at every cut it must print what it printed before the change, or what it printed after.
+   */
   readonly whole?: Script;
   /** Prints what else the resource changes. Compared before and after; what it prints at a cut does not matter. */
   readonly state?: Script;

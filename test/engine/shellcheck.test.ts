@@ -1,6 +1,7 @@
 /**
- * Everything that runs on hosts is shell in strings, which no compiler reads. shellcheck does: each shell function, each script of
- * each resource with the arguments of the contract's examples, of each role with its facts' examples, and the session's own.
+ * Everything that runs on hosts is shell in strings, which no compiler reads. shellcheck does: each shell function,
+ * each script of each resource with the arguments of the contract's examples, of each role with its facts' examples,
+ * and the session's own.
  */
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -87,7 +88,9 @@ function variablesOf(functions: readonly ShellFunction[]): readonly string[] {
   return [...new Set(names)].map((name) => `${name}=''`);
 }
 
-/** Everything as text, the same only once. Scripts come without functions, but with the variables that these may set. */
+/**
+ * Everything as text, the same only once. Scripts come without functions, but with the variables that these may set.
+ */
 function allTexts(): ReadonlyMap<string, string> {
   const used = [...scripts.values()].map((script) => script.functions.filter((fn) => !isContent(fn)));
   const functions = [...new Set(used.flat())];

@@ -1,4 +1,7 @@
-/** The page that teaches how to write a resource: its example is taken from it, type-checked, and tried as the page says. */
+/**
+ * The page that teaches how to write a resource: its example is taken from it, type-checked, and tried as the page
+ * says.
+ */
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -11,7 +14,10 @@ import { apply, run } from './local-shell.ts';
 
 const PAGE = readFileSync(join(REPOSITORY, 'docs/writing-a-resource.md'), 'utf8');
 
-/** Writes the page's files below `folder`, with imports of what is not among them from this repository. Gives their paths. */
+/**
+ * Writes the page's files below `folder`, with imports of what is not among them from this repository. Gives their
+ * paths.
+ */
 function extract(folder: string): readonly string[] {
   const blocks = [...PAGE.matchAll(/^```ts\n\/\/ (\S+)\n([\s\S]*?)^```$/gm)];
   const names = blocks.map(([, name = '']) => name);
