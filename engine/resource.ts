@@ -1,97 +1,121 @@
 /**
- * The one idea: a resource is a probe that prints the state found, the state wanted, and the change that gets from one to the
- * other. A resource knows no host. Each kind has a file in `engine/resources/` and passes the contract suite
- * (test/contract).
+ * A resource is three things: a probe that prints the state found, the state wanted, and the change between them. A
+ * resource knows no host. Each kind has a file in `engine/resources/` and passes the contract suite (test/contract).
  */
 import type { Readable } from 'node:stream';
 import type { Script, ShellFunction } from './script.ts';
 import type { State } from './state.ts';
 
-/** Whether and how a change can be taken back, by a later run of `undo`. */
-export type Undo =
-  /** The found state says it all: the same resource with found as wanted undoes it. */
-  | { readonly kind: 'restore' }
-  /** What the change replaces must be kept on the host first (a file's old content); this keeps it. */
-  | { readonly kind: 'keep'; readonly paths: readonly string[] }
-  /** It cannot be undone; the plan says so, with this reason. */
-  | { readonly kind: 'none'; readonly why: string };
+/** Something on a host that can be probed and brought into a wanted state. */
+export type Resource = ResourceBase & Undoable;
 
-/** How it is known that a change took. */
+/** A resource without what it says about undo. */
+export interface ResourceBase {
+  /** Its kind: `file`, `apt`, `systemd`. */
+  readonly kind: string;
+  /** Which one it is, for messages: a path, a package, a unit. `kind` and `id` together name one thing on a host. */
+  readonly id: string;
+  /**
+   * Reads only, prints `key=value` lines, exits with 0. Works where prerequisites are absent: it prints what it can
+   * say.
+   */
+  readonly probe: Script;
+  /** What the probe reads in the same way as other probes: read once for all probes of a batch, before they run. */
+  readonly sharedProbe?: SharedProbe | undefined;
+  /** The keys that must hold after the change. The probe prints every one of them. */
+  readonly wanted: State;
+  /** The change, given what the probe found. Runs only where found and wanted differ. Exit code 0: done. */
+  change(found: State): Script;
+  /** How it is known that the change worked. Default: `probe`. */
+  readonly verify?: Verification | undefined;
+  /** How long the change may take, in seconds. Default: {@link CHANGE_TIMEOUT}. */
+  readonly timeout?: number | undefined;
+  readonly detail?: DiffDetail | undefined;
+  /**
+   * True: the change only waits or reads. A task that ran it is `ok`, never `changed`; check mode says that it would
+   * wait.
+   */
+  readonly readOnly?: boolean | undefined;
+  /** For a change that could cut the connection it comes over. */
+  readonly confirm?: Confirmation | undefined;
+  /** For a change that is best made together with others of its kind right after it. Given what the probe found. */
+  mergeable?(found: State): MergeableChange | undefined;
+  /**
+   * For a change with content too big for a script. The content is sent before the change, when the probe found a
+   * difference; uploads of successive tasks are sent together. An upload that fails fails the task. The change then
+   * only finishes the work, and reads for itself what is there. Undefined: nothing has to be sent any more.
+   */
+  upload?(found: State): Upload | undefined;
+  /** The most bytes that an upload may have. */
+  readonly uploadSize?: number | undefined;
+  /** For a change that fetches what other hosts need too: one host fetches it, and the others get it from that one. */
+  readonly peerSource?: PeerSource | undefined;
+  /**
+   * The cause of a failed change and what to try, from its exit code and the end of its stderr and stdout. Undefined:
+   * nothing to add.
+   */
+  explain?(failure: ChangeFailure): Explanation | undefined;
+}
+
+/** How a change is taken back. A resource says exactly one of the three. */
+export type Undoable =
+  | {
+      /**
+       * Takes the change back, given what the probe found before it: what the resource is about is then byte for byte
+       * what it was. May run twice. Where the resource has `confirm`, this has to be confirmed like the change.
+       */
+      undo(found: State): Script;
+      readonly keeps?: never;
+      readonly noUndo?: never;
+    }
+  | {
+      /**
+       * Paths whose content the change replaces. Undo needs a copy of them made before the change; nothing makes one
+       * yet.
+       */
+      readonly keeps: readonly string[];
+      readonly undo?: never;
+      readonly noUndo?: never;
+    }
+  | {
+      /** Why the change can't be taken back, in words: `something may be using the module by then`. */
+      readonly noUndo: string;
+      readonly undo?: never;
+      readonly keeps?: never;
+    };
+
+/** How it is known that a change worked. */
 export type Verification =
-  /** The probe runs again and must now print what is wanted. */
+  /** The probe runs again and must print what is wanted. */
   | 'probe'
-  /** The change has no state of its own to look at (a command); its exit code is the answer. */
+  /** By the exit code of the change: a command has no state to probe. */
   | 'exit code';
 
 /** A detailed diff, asked for in a round trip of its own and only where `--diff` is on and the state differs. */
 export interface DiffDetail {
   /** Prints what {@link render} needs: a file's present content, a server-side dry run. Reads only. */
   readonly script: Script;
-  /** Text for people, usually a unified diff, from what the script printed. Empty: nothing worth showing. */
+  /** Text for people, usually a unified diff, from what the script printed. Empty: nothing to show. */
   render(output: string): string | Promise<string>;
 }
 
-/** Something on a host that can be looked at and brought into a wanted state. */
-export interface Resource {
-  /** Its kind, the name of its file: `file`, `apt`, `systemd`. */
-  readonly kind: string;
-  /** Which one it is, for messages: a path, a package, a unit. With `kind` it names one thing on a host. */
-  readonly id: string;
-  /** Reads only, prints `key=value` lines, exit code 0. Works where prerequisites are absent (prints what it can say). */
-  readonly probe: Script;
-  /** What the probe looks at in the same way as others do theirs: asked once for all of a batch, before their probes. */
-  readonly sharedProbe?: SharedProbe | undefined;
-  /** The keys that must hold afterwards. Every key is one the probe prints. */
-  readonly wanted: State;
-  /** The change, given what the probe found. Runs only when something differs; exit code 0 means done. */
-  change(found: State): Script;
-  readonly undo: Undo;
-  /** Default: `probe`. */
-  readonly verify?: Verification | undefined;
-  /** How long the change may take, in seconds. Default: {@link CHANGE_TIMEOUT}. */
-  readonly timeout?: number | undefined;
-  readonly detail?: DiffDetail | undefined;
-  /**
-   * True: the change only waits or looks. When it ran, the task is `ok`, never `changed`; check mode says that it would
-   * wait.
-   */
-  readonly readOnly?: boolean | undefined;
-  /** For a change that could cut the link it comes over. */
-  readonly confirm?: Confirmation | undefined;
-  /** For a change that is best made together with others of its kind that follow it at once; given what the probe found. */
-  mergeable?(found: State): MergeableChange | undefined;
-  /**
-   * For a change with content too big for a script: sent before it, when the check found a difference; those of a row of tasks go
-   * together. One that fails fails the task. The change itself then only finishes the work; it looks for itself whether that is
-   * done. Undefined: there is nothing to send any more.
-   */
-  upload?(found: State): Upload | undefined;
-  /** Bytes that an upload may have. */
-  readonly uploadSize?: number | undefined;
-  /** For a change that fetches something every host would have to fetch: one does, and the others get it from that one. */
-  readonly peerSource?: PeerSource | undefined;
-  /**
-   * What a failed change means, in people's words: gets the change's exit code and the end of its stderr and stdout, and
-   * returns the cause and what to try, or undefined when it has nothing to add.
-   */
-  explain?(failure: ChangeFailure): Explanation | undefined;
-}
-
-/** Something that a function can look at for many probes at once. */
+/** A function that reads something for many probes at once. */
 export interface SharedProbe {
   /**
-   * Reads only, and prints what it found as assignments to shell variables, for the probes to find, and one that lists what
-   * it was asked for. A probe may use them where `$hw_probed` has the function's name (it has looked in this batch, and nothing
-   * was changed since) and what it asks for is in the list.
+   * Reads only. Prints what it found as assignments to shell variables, and one assignment that lists what it was asked
+   * for. A probe may use them where `$hw_probed` has the function's name (it ran in this batch, and nothing was changed
+   * since) and its own arguments are in the list.
    */
   readonly fn: ShellFunction;
-  /** The arguments that this probe adds to it; the same of two probes only once. */
+  /** The arguments that this probe adds. Equal arguments of two probes are passed once. */
   readonly args: readonly string[];
 }
 
-/** A change that can be made together with others: packages in one transaction. Where that fails, each is made alone. */
+/**
+ * A change that can be made together with others: packages in one transaction. Where that fails, each is made alone.
+ */
 export interface MergeableChange<Part = unknown> {
-  /** Changes of the same key can be made together; their parts are of one type. */
+  /** Changes with the same key can be made together. Their parts have one type. */
   readonly key: string;
   /** What this change adds to the others. */
   readonly part: Part;
@@ -101,17 +125,17 @@ export interface MergeableChange<Part = unknown> {
 
 /** Content on its way to a host, as bytes on a script's stdin. */
 export interface Upload {
-  /** Takes the content. It runs in a shell of its own, as an argument of it: a secret has no place here. */
+  /** Takes the content. It runs in a shell of its own, as an argument of that shell, so it must not hold a secret. */
   readonly script: Script;
-  /** The content, read as it is sent. */
+  /** The content, read while it is sent. */
   content(): Readable;
-  /** It pays to pack it on its way over a network, and the host has gzip. */
+  /** Compressing it for the network is worth the time, and the host has gzip. */
   readonly compressible?: boolean;
 }
 
 /**
- * Something that hosts can give to each other, through the controller: no host has to reach another, nor to let it in. What
- * is sent is only an offer: the change looks whether it is what it should be, and fetches it where not.
+ * Content that one host can pass on to another, through the controller: hosts need not reach each other. The change
+ * verifies what was received, and fetches it from its usual source where it is not right.
  */
 export interface PeerSource {
   /** What it is, the same on every host: its hash. */
@@ -122,21 +146,21 @@ export interface PeerSource {
   readonly write: Script;
 }
 
-/** The exit code by which a change says that it succeeded and changed nothing (a command with a `changed` predicate). */
+/** The exit code of a change that succeeded and changed nothing (a command with a `changed` predicate). */
 export const UNCHANGED = 213;
 
 /**
- * Proof that the way in is still open. The change armed a revert on the host itself; {@link script} disarms it and is run
- * over a connection opened after the change. Where none comes through, the host takes the change back by itself.
+ * Proof that new connections still come through. The change arms a revert on the host itself; {@link script} disarms it
+ * over a connection opened after the change. Where no connection comes through, the host reverts the change by itself.
  */
 export interface Confirmation {
   /** Seconds from the change until the host reverts it. */
   readonly within: number;
-  /** Exit code 0: disarmed. Otherwise the host had already reverted. */
+  /** Exit code 0: disarmed. Otherwise the host has already reverted. */
   readonly script: Script;
 }
 
-/** What a failed change left to go by. */
+/** The outcome of a failed change. */
 export interface ChangeFailure {
   readonly exitCode: number;
   readonly stdout: string;
@@ -149,11 +173,14 @@ export interface Explanation {
   readonly hint?: string | undefined;
 }
 
-/** Seconds a change may take unless its resource says otherwise: long enough for a package on a slow SD card. */
+/** Seconds that a change may take unless its resource says otherwise: enough for a package on a slow SD card. */
 export const CHANGE_TIMEOUT = 600;
 
-/** Seconds without headway after which an upload is given up. On a slow line what was read last is still on its way for long. */
+/**
+ * Seconds without progress after which an upload is given up. On a slow line the last bytes read are under way for
+ * long.
+ */
 export const UPLOAD_TIMEOUT = 300;
 
-/** Seconds all probes or facts of one script may take, each. A probe only reads; one that takes longer hangs. */
+/** Seconds that one probe or fact may take. They only read; one that takes longer hangs. */
 export const PROBE_TIMEOUT = 60;

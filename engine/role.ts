@@ -1,28 +1,43 @@
 /**
- * A role: what to configure. It declares its variables, asks facts, and computes tasks from them with a pure function; it knows
- * no transport and does no I/O.
+ * A role: what to configure. It declares its variables, asks for facts, and computes tasks from them. It knows no
+ * transport. It is pure but for one thing: `copy()` and `template()` read files of the project (project-files.ts).
  */
 
 import { didYouMean, type Position, UserError } from './errors.ts';
 import type { FactAnswers, FactRequests } from './fact.ts';
 import type { HostView } from './host-view.ts';
 import { callerOf, type Task, type Verdict } from './task.ts';
-import { FUNCTION, missingKeys, type Names, unknownKeys, wrongTypes } from './validate-options.ts';
+import {
+  BOOLEAN,
+  FUNCTION,
+  invalidOptions,
+  isMapping,
+  type OptionsOf,
+  type OptionTable,
+  type OptionTableOf,
+  required,
+  STRING_LIST,
+  TEXT,
+  unknownOptions,
+  valueType,
+} from './validate-options.ts';
 import type { Infer, VarsSchema } from './vars/schema.ts';
 
-/** What is known before facts: enough to decide what to ask. */
+/** What is known before facts: enough to decide which facts to ask for. */
 export interface AskContext<V> {
   /** The role's variables, validated and with defaults. */
   readonly vars: V;
-  /** The host at hand. */
+  /** The host that tasks are computed for. */
   readonly host: HostView;
-  /** Hosts of a group, in inventory order, also those outside `--limit`; empty when the inventory has no such group. */
+  /**
+   * The hosts of a group, in inventory order, also those outside `--limit`. Empty when the inventory has no such group.
+   */
   group(name: string): readonly HostView[];
   /** Every host of the inventory, in its order. */
   readonly inventory: readonly HostView[];
   /** The hosts of the play that are still in it, in order, after `--limit`. */
   readonly playHosts: readonly HostView[];
-  /** The hosts of every play of the run, in the inventory's order, after `--limit`: no other host is going to change. */
+  /** The hosts of every play of the run, in inventory order, after `--limit`. No other host changes. */
   readonly runHosts: readonly HostView[];
 }
 
@@ -33,28 +48,34 @@ export interface TaskContext<V, R extends FactRequests = FactRequests> extends A
 }
 
 /**
- * Part of a role: one script for its facts, one for its probes, one for its changes. A role has several where later tasks
- * depend on what earlier ones brought about; all hosts finish a stage before any starts the next.
+ * Part of a role: one script for its facts, one for its probes, one for its changes. A role has several stages where
+ * later tasks depend on the result of earlier ones. All hosts finish a stage before any starts the next.
  */
 export interface Stage<V, R extends FactRequests = FactRequests> {
   /** Its name: `install`, `join`. */
   readonly name: string;
   /**
-   * True where its facts see what asking the facts of the stage before brought about: packets that were sent. They are asked
-   * after those of all hosts then, also when nothing changes.
+   * True where its facts depend on an effect of asking the facts of the stage before: packets that were sent. They are
+   * then asked after those of all hosts, also when nothing changes.
    */
   readonly afterFacts?: boolean;
-  /** What to ask. Pure. */
+  /** Which facts to ask for. Pure. */
   facts?(context: AskContext<V>): R;
-  /** The tasks, in order. Pure. May throw a `UserError` to refuse. */
+  /**
+   * The tasks, in order. Called more than once a run. Pure, but for files of the project that `copy()` and `template()`
+   * read. May throw a `UserError` to refuse.
+   */
   tasks(context: TaskContext<V, R>): readonly Task[];
-  /** Tasks by the name they are notified by: run after the stage's tasks, once, in the order declared here. Pure. */
+  /**
+   * Tasks by the name they are notified by. They run after the stage's tasks, once, in the order declared here. As pure
+   * as `tasks`.
+   */
   handlers?(context: TaskContext<V, R>): Readonly<Record<string, Task>>;
 }
 
 /**
- * What must be known to be true before anything is changed anywhere: asked on every host of the run before the first play
- * starts. A `refuse` stops the run unless it is waived by name (`-e waive=clock`).
+ * What must be true before anything is changed anywhere: asked on every host of the run before the first play starts. A
+ * `refuse` stops the run unless it is waived by name (`-e waive=clock`).
  */
 export interface Checks<V, R extends FactRequests = FactRequests> {
   facts(context: AskContext<V>): R;
@@ -64,7 +85,7 @@ export interface Checks<V, R extends FactRequests = FactRequests> {
 /** What a role does. */
 export interface RoleBody {
   readonly checks: Checks<unknown> | undefined;
-  /** Variables are `unknown` here; {@link defineRole} has checked that the stages fit the role's schema. */
+  /** Variables are `unknown` here. {@link defineRole} has checked that the stages fit the role's schema. */
   readonly stages: readonly Stage<unknown>[];
 }
 
@@ -79,7 +100,7 @@ export interface Role<S extends VarsSchema = VarsSchema> {
   readonly vars: S;
   /** The tags its tasks use besides its own name, so that `--tags` can pass a role by without asking a host. */
   readonly tags: readonly string[];
-  /** What it does; loaded by the first call where it is a module of its own. */
+  /** What it does. Where that is a module of its own, the first call loads it. */
   load(): Promise<RoleBody>;
 }
 
@@ -91,16 +112,32 @@ export interface RoleCall {
   readonly tags: readonly string[];
 }
 
-/** A declared role is called with variables of its own and tags: `firewall({ firewall_policy: 'deny' }, { tags: ['net'] })`. */
+const CALL = {
+  /** Every task of the role has these tags in this call. */
+  tags: STRING_LIST,
+};
+
+/** What a call of a role takes besides variables. */
+export type RoleCallOptions = OptionsOf<typeof CALL>;
+
+/**
+ * A declared role is called with variables of its own and tags: `firewall({ firewall_policy: 'deny' }, { tags: ['net']
+ * })`.
+ */
 export interface RoleFactory<S extends VarsSchema> {
-  (vars?: Partial<Infer<S>>, options?: { readonly tags?: readonly string[] }): RoleCall;
+  (vars?: Partial<Infer<S>>, options?: RoleCallOptions): RoleCall;
   readonly role: Role<S>;
 }
 
-/** Stages that may use a schema's variables. Each infers its own facts: `(stage) => [stage({ name, facts, tasks }), ...]`. */
+/**
+ * Stages that may use a schema's variables. Each has facts of its own type: `(stage) => [stage({ name, facts, tasks }),
+ * ...]`.
+ */
 export type RoleStages<S extends VarsSchema> = (stage: StageMaker<Infer<S>>) => readonly Stage<Infer<S>>[];
 
-/** Checks that may use a schema's variables, and infer their facts: `(checks) => checks({ facts, verdicts })`. */
+/**
+ * Checks that may use a schema's variables, with facts of their own type: `(checks) => checks({ facts, verdicts })`.
+ */
 export type RoleChecks<S extends VarsSchema> = (checks: ChecksMaker<Infer<S>>) => Checks<Infer<S>>;
 
 type StageMaker<V> = <R extends FactRequests>(stage: Stage<V, R>) => Stage<V>;
@@ -122,47 +159,41 @@ export type RoleDeclaration<S extends VarsSchema> = {
   readonly tags?: readonly string[];
 } & (
   | RoleBodyDeclaration<S>
-  /** Or in a module of its own, `() => import('./stages.ts')`: a command that does not run the role does not load it. */
+  /** Or in a module of its own, `() => import('./stages.ts')`, which only a command that runs the role loads. */
   | { readonly load: () => Promise<RoleBodyDeclaration<S>> }
 );
 
 type Keyword = 'name' | 'description' | 'hosts' | 'vars' | 'tags' | 'load' | keyof RoleBodyDeclaration<VarsSchema>;
-const KEYWORDS: Readonly<Record<Keyword, true | 'needed'>> = {
-  name: 'needed',
-  description: 'needed',
-  hosts: true,
-  vars: 'needed',
-  tags: true,
-  load: true,
-  checks: true,
-  stages: true,
-};
-const FUNCTIONS = {
-  facts: FUNCTION,
-  tasks: FUNCTION,
-  handlers: FUNCTION,
-  verdicts: FUNCTION,
+// Roles, stages and checks are generic in the role's variables and facts, which a table cannot be. So their types are
+// written by hand, and the compiler holds these tables to them.
+const ROLE = {
+  name: required(TEXT),
+  description: required(TEXT),
+  hosts: TEXT,
+  vars: required(valueType('a schema of variables: { properties: { ... } }', isMapping)),
+  tags: STRING_LIST,
+  load: FUNCTION,
   checks: FUNCTION,
   stages: FUNCTION,
-  load: FUNCTION,
-};
-const OF_STAGE: Names<Stage<unknown>> = {
-  name: 'needed',
-  afterFacts: true,
-  facts: true,
-  tasks: 'needed',
-  handlers: true,
-};
-const OF_CHECKS: Names<Checks<unknown>> = { facts: 'needed', verdicts: 'needed' };
+} satisfies Record<Keyword, unknown>;
+const STAGE = {
+  name: required(TEXT),
+  afterFacts: BOOLEAN,
+  facts: FUNCTION,
+  tasks: required(FUNCTION),
+  handlers: FUNCTION,
+} satisfies OptionTableOf<Stage<unknown>>;
+const CHECKS = { facts: required(FUNCTION), verdicts: required(FUNCTION) } satisfies OptionTableOf<Checks<unknown>>;
 
 /**
  * Declares a role. Its file exports the result, and a play calls that.
- * @throws UserError on a keyword that is none or is missing; on one of a stage or of checks when its work is loaded.
+ * @throws UserError on a keyword that is unknown, missing or of a wrong type. Stages and checks are looked at when they
+ * are loaded.
  */
 export function defineRole<const S extends VarsSchema>(declaration: RoleDeclaration<S>): RoleFactory<S> {
   const { name, description, hosts = 'all', vars, tags = [] } = declaration;
   const at = callerOf(defineRole);
-  check(`role ${name}`, declaration, KEYWORDS, at);
+  check(`role ${name}`, declaration, ROLE, at);
   if (!('load' in declaration) && !('stages' in declaration)) {
     throw new UserError({
       what: `role ${name} does nothing`,
@@ -173,22 +204,23 @@ export function defineRole<const S extends VarsSchema>(declaration: RoleDeclarat
   const load = async (): Promise<RoleBody> => {
     const { checks, stages } = 'load' in declaration ? bodyOf(name, await declaration.load()) : declaration;
     const made = { checks: checks?.((made) => made), stages: stages((stage) => stage) };
-    if (made.checks) check(`the checks of role ${name}`, made.checks, OF_CHECKS, at);
-    for (const stage of made.stages) check(`stage ${stage.name} of role ${name}`, stage, OF_STAGE, at);
+    if (made.checks) check(`the checks of role ${name}`, made.checks, CHECKS, at);
+    for (const stage of made.stages) check(`stage ${stage.name} of role ${name}`, stage, STAGE, at);
     return made;
   };
   let loaded: Promise<RoleBody> | undefined;
   const role: Role<S> = { name, description, hosts, vars, tags, load: () => (loaded ??= load()) };
-  const call = (vars: Partial<Infer<S>> = {}, options: { readonly tags?: readonly string[] } = {}): RoleCall => {
-    check(`the call of role ${name}`, options, { tags: true }, callerOf(call));
+  const call = (vars: Partial<Infer<S>> = {}, options: RoleCallOptions = {}): RoleCall => {
+    check(`the call of role ${name}`, options, CALL, callerOf(call));
     return { role, vars, tags: options.tags ?? [] };
   };
   return Object.assign(call, { role });
 }
 
 /**
- * What the module of a role's work declares. It may export other things, but none that has almost the name of what is not there.
- * @throws UserError where it does, or declares no stages.
+ * The stages and checks that a module exports. It may export other things, but nothing whose name is almost that of a
+ * missing one.
+ * @throws UserError where it does, or exports no stages.
  */
 function bodyOf<S extends VarsSchema>(role: string, module: RoleBodyDeclaration<S>): RoleBodyDeclaration<S> {
   const missing = ['stages', 'checks'].filter((name) => !Object.hasOwn(module, name));
@@ -205,15 +237,10 @@ function bodyOf<S extends VarsSchema>(role: string, module: RoleBodyDeclaration<
   });
 }
 
-/** @throws UserError on a keyword that is none, or that is missing. */
-function check(
-  subject: string,
-  given: object,
-  names: Readonly<Record<string, true | 'needed'>>,
-  at?: () => Position | undefined,
-): void {
-  const strays = unknownKeys('keyword', subject, Object.keys(given), names, at);
-  const wrong = [...missingKeys('keyword', subject, given, names, at), ...wrongTypes(subject, given, FUNCTIONS, at)];
-  const problems = strays.length > 0 ? strays : wrong;
+/** @throws UserError on a keyword that is unknown, missing or of a wrong type. */
+function check(where: string, given: object, table: OptionTable, at?: () => Position | undefined): void {
+  const place = { noun: 'keyword', where, at };
+  const unknown = unknownOptions(given, table, place);
+  const problems = unknown.length > 0 ? unknown : invalidOptions(given, table, place);
   if (problems.length > 0) throw new UserError(problems);
 }

@@ -1,6 +1,6 @@
 /**
- * Shell text for the far side. `sh` is zx's tagged template for hosts: what is interpolated is an argument, quoted for any
- * POSIX shell (zx's own quoting is bash's and breaks under dash), never text.
+ * Shell text for hosts. `sh` is a tagged template like zx's `$`: what is interpolated becomes a quoted argument, never
+ * text. It quotes for any POSIX shell; zx quotes for bash, which breaks under dash.
  */
 import { mask, Secret, SecretText } from './secret.ts';
 
@@ -13,8 +13,8 @@ export type Arg = Word | Script | ShellFunction | readonly Word[];
 type Part = string | Secret | SecretText;
 
 /**
- * A shell function that scripts share. A script that interpolates it calls it by name; the session defines each function
- * once, however many scripts of it name it.
+ * A shell function that scripts share. A script that interpolates it calls it by name. A session defines each function
+ * once, however many scripts call it.
  */
 export interface ShellFunction {
   /** Its name on the host, `hw_` first: `hw_file`. */
@@ -30,7 +30,7 @@ export function shellFunction(functionName: string, body: string, uses: readonly
   return { functionName, body: body.trim(), uses };
 }
 
-/** A piece of POSIX shell with its secrets still closed. Immutable. */
+/** A piece of POSIX shell. Secrets in it stay {@link Secret}s until a session sends it. Immutable. */
 export class Script {
   readonly #parts: readonly Part[];
   /** Functions that must be defined before it runs, each after those it uses. */
@@ -41,12 +41,14 @@ export class Script {
     this.functions = functions;
   }
 
-  /** The text a person may see: secrets as `***`. */
+  /**
+   * The text a person may see, secrets as `***`. Never run it: masking also hides ordinary words that equal a secret.
+   */
   get shown(): string {
     return mask(this.#parts.map((part) => (typeof part === 'string' ? part : quote(String(part)))).join(''));
   }
 
-  /** The text the host's shell gets. Only the remote session calls this. */
+  /** The text that the host's shell gets. Only the remote session calls this. */
   reveal(): string {
     return this.#parts.map((part) => (typeof part === 'string' ? part : quote(part.reveal()))).join('');
   }
@@ -59,18 +61,25 @@ export class Script {
     return this.shown;
   }
 
-  /** Scripts one after the other, with `separator` between (a new line unless told). */
+  /**
+   * Does it hold a secret? Such a script may go to a shell's stdin, but not into a command line, which shows in `ps`.
+   */
+  get holdsSecret(): boolean {
+    return this.#parts.some((part) => typeof part !== 'string');
+  }
+
+  /** Scripts one after the other, with `separator` between them. Default: a line break. */
   static join(scripts: readonly Script[], separator = '\n'): Script {
     const parts = scripts.flatMap((script, i) => (i === 0 ? script.#parts : [separator, ...script.#parts]));
     return new Script(parts, [...new Set(scripts.flatMap((script) => script.functions))]);
   }
 
-  /** Text taken as it is, for generated shell that no argument goes into. */
+  /** A script from text, unquoted. For generated shell without arguments. */
   static raw(text: string): Script {
     return new Script([text]);
   }
 
-  /** The script with the functions it uses, for a shell that has not got them. Its secrets are open. */
+  /** The script with the functions it uses, for a shell that does not have them. Secrets are revealed. */
   standalone(): string {
     return [...this.functions.map(definition), this.reveal()].join('\n');
   }
@@ -81,15 +90,18 @@ export class Script {
   }
 }
 
-/** A function as shell reads it. */
+/** A function as the shell reads it. */
 export function definition({ functionName, body }: ShellFunction): string {
   return `${functionName}() {\n${body}\n}`;
 }
 
 /**
- * A script from a template: `` sh`install -m ${mode} ${from} ${to}` ``. Strings, numbers and secrets become one quoted
- * argument; an array becomes its elements, quoted, with spaces between; a {@link Script} is spliced in; a
- * {@link ShellFunction} stands as its name and is defined on the host first.
+ * A script from a template: `` sh`install -m ${mode} ${from} ${to}` ``.
+ *
+ * - A string, number or secret becomes one quoted argument.
+ * - An array becomes its elements, each quoted, with spaces between them.
+ * - A {@link Script} is inserted as it is.
+ * - A {@link ShellFunction} becomes its name, and is defined on the host first.
  */
 export function sh(strings: TemplateStringsArray, ...args: readonly Arg[]): Script {
   const parts: Part[] = [];
@@ -120,7 +132,7 @@ export function sh(strings: TemplateStringsArray, ...args: readonly Arg[]): Scri
   return new Script(parts, [...functions]);
 }
 
-/** `word` as one argument for any POSIX shell. Plain words stay as they are, so that scripts read well. */
+/** `word` as one argument for any POSIX shell. Plain words are not quoted, so that scripts are easy to read. */
 export function quote(word: string): string {
   if (word.includes('\0')) throw new TypeError('a shell argument cannot hold a NUL byte');
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;

@@ -1,11 +1,11 @@
 /**
- * A state as flat `key=value` lines. Probe output, wanted state, diff, host-side guard and undo all share this one shape
+ * A state as flat `key=value` lines. Probe output, wanted state, diff and the guard on the host all have this shape
  * (docs/architecture.md).
  */
 import type { Script, ShellFunction } from './script.ts';
 import { sh, shellFunction } from './script.ts';
 
-/** What is, or what should be: `{ type: 'file', mode: '0644', sha256: '...' }`. Values hold no NUL byte. */
+/** The state found or wanted: `{ type: 'file', mode: '0644', sha256: '...' }`. Values hold no NUL byte. */
 export type State = Readonly<Record<string, string>>;
 
 /** One key in which found and wanted differ. `found` is undefined where the probe did not print the key. */
@@ -31,7 +31,7 @@ export function parseState(output: string): State {
   return state;
 }
 
-/** The keys of `wanted` that `found` does not satisfy. Keys that only `found` has are no concern of the resource. */
+/** The keys of `wanted` that `found` does not satisfy. Keys that only `found` has are ignored. */
 export function differences(found: State, wanted: State): Difference[] {
   return Object.entries(wanted)
     .filter(([key, value]) => found[key] !== value)
@@ -49,8 +49,8 @@ const encode = (value: string): string => value.replaceAll('\\', '\\\\').replace
 const decode = (value: string): string => value.replace(/\\([\\n])/g, (_, c: string) => (c === 'n' ? '\n' : '\\'));
 
 /**
- * `hw_kv KEY VALUE`: prints one line of a state. Probes use it wherever a value may hold a backslash or a line break, and
- * may print `key=value` themselves where it cannot.
+ * `hw_kv KEY VALUE`: prints one line of a state. Needed where a value may hold a backslash or a line break. Elsewhere a
+ * probe may print `key=value` itself.
  */
 export const hwKv: ShellFunction = shellFunction(
   'hw_kv',
@@ -61,7 +61,7 @@ case $hw_v in *[\\\\'
 printf '%s=%s\\n' "$1" "$hw_v"`,
 );
 
-/** `hw_holds FOUND WANTED`: true when every line of WANTED is a line of FOUND. Builtins only: it costs no process. */
+/** `hw_holds FOUND WANTED`: succeeds when every line of WANTED is a line of FOUND. Starts no process. */
 export const hwHolds: ShellFunction = shellFunction(
   'hw_holds',
   `
@@ -77,7 +77,7 @@ $2
 HW_WANTED`,
 );
 
-/** A condition for the host: does what the last captured step printed (`$hw_out`) hold `wanted`? */
+/** A condition for the host: does the output of the last captured step (`$hw_out`) hold `wanted`? */
 export function holds(wanted: State): Script {
   return sh`${hwHolds} "$hw_out" ${formatState(wanted)}`;
 }

@@ -1,6 +1,6 @@
 /**
- * A task: a resource with a name, and what the scheduler must know of it. Tasks are plain data, made by a role's pure
- * `tasks` function, so that they can be listed, planned and tested without a host.
+ * A task: a resource with a name, and what the scheduler must know about it. Tasks are plain data, made by a role's
+ * `tasks` function, so that they can be listed and tested without a host.
  */
 
 import { InvalidValue, type Position, placesIn } from './errors.ts';
@@ -8,47 +8,65 @@ import type { HostView } from './host-view.ts';
 import type { Resource } from './resource.ts';
 import {
   BOOLEAN,
-  missingKeys,
-  type Names,
+  invalidOptions,
+  isMapping,
+  type OptionsOf,
+  optionsType,
+  required,
   STRING_LIST,
+  TEXT,
   UnknownOption,
-  unknownKeys,
+  unknownOptions,
   type ValueType,
-  wrongTypes,
+  valueType,
 } from './validate-options.ts';
 
-/** How a task is scheduled and selected. Names are Ansible's. */
-export interface TaskOptions {
-  /** Selected by `--tags`, besides the tags of its play and role. `always` and `never` mean what they mean in Ansible. */
-  readonly tags?: readonly string[];
-  /** False: the task is shown as skipped. Decided by the role from vars and facts. */
-  readonly when?: boolean;
-  /** Handlers of the same stage to run, once, after its tasks, when this task changed something. */
-  readonly notify?: string | readonly string[];
-  /** What the change puts at risk. No two hosts of the inventory disrupt the same thing at once. */
-  readonly disrupts?: Disruption;
-  /** Only on the first host of the batch. */
-  readonly runOnce?: boolean;
-  /** Look and change on this host instead; the task still counts for its own host. */
-  readonly delegateTo?: HostView;
-  /** A failure is shown and the host goes on. */
-  readonly ignoreErrors?: boolean;
-}
+const RESOURCE: ValueType<Resource> = valueType(
+  'a resource: file({ path: "/etc/motd", content: "hello" })',
+  (value) => isMapping(value) && 'kind' in value,
+);
+
+const DISRUPTION = {
+  /** Its name: `etcd`. One host at a time may disrupt what has this name. */
+  lock: required(TEXT),
+  /** Evidence that it can bear the loss of this host: usually a `wait` resource. */
+  before: RESOURCE,
+  /** Evidence that it has recovered. */
+  after: RESOURCE,
+};
 
 /**
- * Something that survives the loss of one host but not of two: an etcd quorum, a replicated volume. Before the change
- * `before` must come to hold, after it `after`; where `after` does not, no further host is disrupted in this run.
+ * Something that survives the loss of one host but not of two: an etcd quorum, a replicated volume. `before` must come
+ * to hold before the change, and `after` afterwards. Where `after` does not, this run disrupts no further host.
  */
-export interface Disruption {
-  /** Its name, one mutex per name: `etcd`. */
-  readonly lock: string;
-  /** Evidence that it can bear the loss of this host: usually a `wait` resource. */
-  readonly before?: Resource;
-  /** Evidence that it has recovered. */
-  readonly after?: Resource;
-}
+export type Disruption = OptionsOf<typeof DISRUPTION>;
 
-/** The outcome of a check that was made from facts: evidence, and where it is not good enough, what to do. */
+const OPTIONS = {
+  /**
+   * Selected by `--tags`, besides the tags of its play and role. `always` and `never` mean what they mean in Ansible.
+   */
+  tags: STRING_LIST,
+  /** False: the task is shown as skipped. The role decides it from vars and facts. */
+  when: BOOLEAN,
+  /** Handlers of the same stage to run, once, after its tasks, when this task changed something. */
+  notify: valueType<string | readonly string[]>(
+    'the name of a handler, or a list of names',
+    (value) => TEXT.fits(value) || STRING_LIST.fits(value),
+  ),
+  /** What the change puts at risk. No two hosts of the inventory disrupt the same thing at once. */
+  disrupts: optionsType(DISRUPTION),
+  /** Only on the first host of the batch. */
+  runOnce: BOOLEAN,
+  /** Probe and change on this host instead. The task still counts for its own host. */
+  delegateTo: valueType<HostView>('a host: group("server")[0]', (value) => isMapping(value) && 'name' in value),
+  /** A failure is shown and the host goes on. */
+  ignoreErrors: BOOLEAN,
+};
+
+/** How a task is scheduled and selected. The names are Ansible's. */
+export type TaskOptions = OptionsOf<typeof OPTIONS>;
+
+/** The outcome of a check of facts: the evidence and, where it is not good enough, what to do. */
 export interface Verdict {
   readonly kind: 'verdict';
   /** The name it is waived by: `clock`. */
@@ -73,56 +91,26 @@ export interface Task {
   readonly at: Position | undefined;
 }
 
-const OPTIONS: Names<TaskOptions> = {
-  tags: true,
-  when: true,
-  notify: true,
-  disrupts: true,
-  runOnce: true,
-  delegateTo: true,
-  ignoreErrors: true,
+const PARTS = {
+  name: valueType<string>('text that says what it does', (value) => typeof value === 'string' && value !== ''),
+  action: RESOURCE,
 };
-
-const KINDS: { readonly [Name in keyof TaskOptions]?: ValueType } = {
-  tags: STRING_LIST,
-  when: BOOLEAN,
-  runOnce: BOOLEAN,
-  ignoreErrors: BOOLEAN,
-  notify: {
-    expected: 'the name of a handler, or a list of names',
-    fits: (value) => typeof value === 'string' || STRING_LIST.fits(value),
-  },
-};
-
-const PARTS: Readonly<Record<'name' | 'action', ValueType>> = {
-  name: { expected: 'text that says what it does', fits: (value) => typeof value === 'string' && value !== '' },
-  action: {
-    expected: 'a resource: file({ path: "/etc/motd", content: "hello" })',
-    fits: (value) => typeof value === 'object' && value !== null && 'kind' in value,
-  },
-};
-
-const DISRUPTION: Names<Disruption> = { lock: 'needed', before: true, after: true };
 
 /**
- * A task: what to call it, the resource, how to schedule it.
- * @throws MisspeltOption on an option that is none; WrongValue on one of the wrong kind, and on a disruption of nothing.
+ * A task: its name, its resource, and how it is scheduled.
+ * @throws UnknownOption on an unknown option; InvalidValue on a wrong value, or a disruption without a lock.
  */
 export function task(name: string, action: Resource | Verdict, options: TaskOptions = {}): Task {
   const caller = callerOf(task);
-  const problems = [
-    ...unknownKeys('option', `task "${name}"`, Object.keys(options), OPTIONS, caller),
-    ...unknownKeys('option', `disrupts of task "${name}"`, Object.keys(options.disrupts ?? {}), DISRUPTION, caller),
+  const place = { noun: 'option', where: `task "${name}"`, at: caller };
+  const unknown = unknownOptions(options, OPTIONS, place);
+  if (unknown.length > 0) throw new UnknownOption(unknown);
+  const parts = { noun: 'part', where: 'a task', at: caller };
+  const invalid = [
+    ...invalidOptions({ name: name ?? null, action: action ?? null }, PARTS, parts),
+    ...invalidOptions(options, OPTIONS, place),
   ];
-  if (problems.length > 0) throw new UnknownOption(problems);
-  const wrong = [
-    ...wrongTypes('a task', { name: name ?? null, action: action ?? null }, PARTS, caller),
-    ...wrongTypes(`task "${name}"`, options, KINDS, caller),
-    ...(options.disrupts
-      ? missingKeys('option', `disrupts of task "${name}"`, options.disrupts, DISRUPTION, caller)
-      : []),
-  ];
-  if (wrong.length > 0) throw new InvalidValue(wrong);
+  if (invalid.length > 0) throw new InvalidValue(invalid);
   return {
     name,
     action,
@@ -134,8 +122,8 @@ export function task(name: string, action: Resource | Verdict, options: TaskOpti
 }
 
 /**
- * Where `fn` was called from: the first stack frame above it. Gives a function that tells, since most places are never asked
- * for: the first one that is has a source map read.
+ * Where `fn` was called from: the first stack frame above it. Returns a function, because most positions are never
+ * asked for and the first one that is reads a source map.
  */
 export function callerOf(fn: (...args: never[]) => unknown): () => Position | undefined {
   const holder: { stack?: string } = {};

@@ -76,12 +76,13 @@ function newResource(name: string): Work {
         suite,
         replaced(suite, tables, `$1, ${camel}Examples$2`).replace(
           /^import .* from '\.\/examples\//m,
-          `import { ${camel}Examples } from './examples/${name}.ts';\n$&`,
+          `import ${camel}Examples from './examples/${name}.ts';\n$&`,
         ),
       ],
     ]),
     generated: [],
     next: [
+      `npm run try-resource -- test/contract/examples/${name}.ts     # on this machine, without root`,
       `npx tap run test/engine/resources/${name}.test.ts`,
       `npm test -- ${suite}     # the contract, on a real host; as root`,
       'docs/writing-a-resource.md has what a resource must keep',

@@ -3,29 +3,29 @@
 import { InvalidValue } from '../errors.ts';
 import type { Resource } from '../resource.ts';
 import { sh } from '../script.ts';
-import { type Names, validateOptions } from '../validate-options.ts';
-import { absolutePath, explainPath, hwClear, hwType, leftover, temporaryBeside } from './atomic-path.ts';
+import { BOOLEAN, type OptionsOf, required, validateOptions } from '../validate-options.ts';
+import { explainPath, hwClear, hwType, leftover, PATH, temporaryBeside } from './atomic-path.ts';
+
+const OPTIONS = {
+  /** Where nothing is to be: absolute. */
+  path: required(PATH),
+  /** Also a directory that is not empty, with everything in it. Not for a directory right below the root. */
+  recursive: BOOLEAN,
+};
 
 /** What {@link absent} takes. */
-export interface AbsentOptions {
-  readonly path: string;
-  /** Also a directory that is not empty, with everything in it. Not for a directory right below the root. */
-  readonly recursive?: boolean;
-}
-
-const OPTIONS: Names<AbsentOptions> = { path: 'needed', recursive: true };
+export type AbsentOptions = OptionsOf<typeof OPTIONS>;
 
 /**
- * Nothing at this path. A link is removed, not what it leads to. A directory that holds something is only removed with
+ * Nothing at this path. A link is removed, not its target. A directory that is not empty is only removed with
  * `recursive`.
  */
 export function absent(options: AbsentOptions): Resource {
   validateOptions('absent', options, OPTIONS);
-  const path = absolutePath(options.path);
-  const { recursive = false } = options;
+  const { path, recursive = false } = options;
   if (recursive && path.lastIndexOf('/') === 0) {
     throw new InvalidValue({
-      what: `${path} is right below the root and is not removed as a whole`,
+      what: `${path} is right below the root, and is not removed with everything in it`,
       expected: 'a deeper path',
     });
   }
@@ -39,11 +39,11 @@ export function absent(options: AbsentOptions): Resource {
     change: () => sh`
 ${hwClear} ${next} || exit
 if [ -d ${path} ] && [ ! -L ${path} ]; then ${removeDirectory}; else rm -f -- ${path}; fi`,
-    undo: recursive ? { kind: 'none', why: 'a whole directory is not kept' } : { kind: 'keep', paths: [path] },
+    ...(recursive ? { noUndo: 'a whole directory is not kept' } : { keeps: [path] }),
     explain: ({ stderr }) => {
       if (stderr.includes('not empty')) {
         return {
-          what: `${path} is a directory and holds something`,
+          what: `the directory ${path} is not empty`,
           hint: `look into it; absent({ path: '${path}', recursive: true }) removes it with its content`,
         };
       }

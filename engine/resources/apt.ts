@@ -4,23 +4,31 @@ import { InvalidValue } from '../errors.ts';
 import type { ChangeFailure, Explanation, MergeableChange, Resource } from '../resource.ts';
 import { type ShellFunction, sh, shellFunction } from '../script.ts';
 import type { State } from '../state.ts';
-import { type Names, validateOptions } from '../validate-options.ts';
+import { type OptionsOf, TEXT, validateOptions, valueType } from '../validate-options.ts';
+
+const OPTIONS = {
+  /** Default: `present`. Packages that are installed are not upgraded, but for a `version`. */
+  state: valueType<'present' | 'absent'>(
+    'present, absent; an installed package is not upgraded unless a version is given',
+    (value) => value === 'present' || value === 'absent',
+  ),
+  /**
+   * An exact version, as `apt-cache policy` shows it. It may be older than the installed one. Only with one package.
+   */
+  version: TEXT,
+};
 
 /** What {@link apt} takes besides names. */
-export interface AptOptions {
-  /** Default: `present`. */
-  readonly state?: 'present' | 'absent';
-  /** An exact version, as `apt-cache policy` shows it; older than the installed one is fine. Only with one package. */
-  readonly version?: string;
-}
-
-const OPTIONS: Names<AptOptions> = { state: true, version: true };
+export type AptOptions = OptionsOf<typeof OPTIONS>;
 
 /** Seconds to wait for another apt or dpkg to finish: unattended upgrades take minutes on an SD card. */
 const LOCK_TIMEOUT = 600;
 
-/** `hw_probe_packages NAME...`: `hw_dpkg`, a line `NAME=STATUS VERSION` for each that dpkg has heard of, and `hw_dpkg_of`, the names. */
-const hwLookPackages: ShellFunction = shellFunction(
+/**
+ * `hw_probe_packages NAME...`: prints `hw_dpkg`, a line `NAME=STATUS VERSION` for each package that dpkg knows, and
+ * `hw_dpkg_of`, the names.
+ */
+const hwProbePackages: ShellFunction = shellFunction(
   'hw_probe_packages',
   `
 hw_list=$(dpkg-query -W -f '\${Package}=\${db:Status-Status} \${Version}
@@ -29,7 +37,7 @@ case $hw_list in *"'"*) return 1 ;; esac
 printf "hw_dpkg='%s'\\nhw_dpkg_of='%s'\\n" "$hw_list" "$*"`,
 );
 
-/** `hw_packages NAME...`: `NAME=installed|absent|...` and `NAME.version=...`, dpkg's own words for states in between. */
+/** `hw_packages NAME...`: `NAME=installed|absent` and `NAME.version=...`; dpkg's own words for states in between. */
 const hwPackages: ShellFunction = shellFunction(
   'hw_packages',
   `
@@ -55,8 +63,8 @@ done`,
 );
 
 /**
- * `hw_apt ARGS...`: apt-get, asking nothing, waiting for the lock. When it fails for a reason that can be mended (a dpkg that
- * was interrupted, package lists that are missing or out of date) it mends that and tries once more.
+ * `hw_apt ARGS...`: apt-get, without questions, waiting for its lock. When it fails because dpkg was interrupted or
+ * package lists are missing or out of date, this repairs that and tries once more.
  */
 const hwApt: ShellFunction = shellFunction(
   'hw_apt',
@@ -66,7 +74,7 @@ hw_apt_get() {
   { hw_err=$(apt-get -q -y -o DPkg::Lock::Timeout=${LOCK_TIMEOUT} -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold "$@" 2>&1 >&3); } 3>&1
   hw_rc=$?
   [ -z "$hw_err" ] || printf '%s\\n' "$hw_err" >&2
-  return $hw_rc
+  return "$hw_rc"
 }
 hw_apt_get "$@" && return 0
 case $hw_err in *'dpkg was interrupted'*) dpkg --configure -a --force-confdef --force-confold || return; hw_apt_get "$@" && return 0 ;; esac
@@ -74,34 +82,28 @@ case $hw_err in
   *'Unable to locate package'*|*'has no installation candidate'*|*'Version '*' was not found'*|*'Failed to fetch'*|*'Hash Sum mismatch'*|*'Unable to fetch'*)
     hw_apt_get update && hw_apt_get "$@" && return 0 ;;
 esac
-return $hw_rc`,
+return "$hw_rc"`,
 );
 
 /**
- * Packages that are installed, or are not. Recommended packages are not pulled in: what a host runs is what a role names.
- * Changed configuration files are kept. The package lists are fetched only when apt cannot go on without: they are missing, do
- * not know a package, or name one that is gone from the mirror.
+ * Packages that are installed, or are not. Recommended packages are not installed: a host runs what a role names.
+ * Changed configuration files are kept. Package lists are fetched only when apt needs them: they are missing, do not
+ * know a package, or name one that is gone from the mirror.
  */
 export function apt(packages: string | readonly string[], options: AptOptions = {}): Resource {
   validateOptions('apt', options, OPTIONS);
   const names = [packages].flat();
   const { state = 'present', version } = options;
-  if (!['present', 'absent'].includes(state)) {
-    throw new InvalidValue({
-      what: `apt: the state of ${names.join(' ')} is "${state}"`,
-      expected: 'present, absent; what is there is not made newer, but for a version that is named',
-    });
-  }
   if (version !== undefined && (names.length !== 1 || state === 'absent')) {
     throw new InvalidValue({
-      what: `apt: a version (${version}) is for one package that is to be present`,
-      expected: 'one name',
+      what: `apt: version "${version}" needs exactly one package, with state present`,
+      expected: "apt('curl', { version: '7.88.1-10' })",
     });
   }
-  const unfit = names.find((name) => !/^[a-z0-9][a-z0-9+.-]+$/.test(name));
-  if (unfit !== undefined || names.length === 0) {
+  const invalid = names.find((name) => !/^[a-z0-9][a-z0-9+.-]+$/.test(name));
+  if (invalid !== undefined || names.length === 0) {
     throw new InvalidValue({
-      what: `apt: "${unfit ?? ''}" is no package name`,
+      what: `apt: "${invalid ?? ''}" is no package name`,
       expected: 'lower case letters, digits, + - .',
     });
   }
@@ -110,15 +112,15 @@ export function apt(packages: string | readonly string[], options: AptOptions = 
     kind: 'apt',
     id: names.join(' '),
     probe: sh`${hwPackages} ${names}`,
-    sharedProbe: { fn: hwLookPackages, args: names },
+    sharedProbe: { fn: hwProbePackages, args: names },
     wanted: version === undefined ? wanted : { ...wanted, [`${names[0]}.version`]: version },
     change: () =>
       state === 'absent'
         ? sh`${hwApt} remove ${names}`
         : install(version === undefined ? names : [`${names[0]}=${version}`]),
-    // Reading the lists and writing dpkg's database takes longer than most packages.
+    // Reading the lists and writing dpkg's database take longer than most packages.
     mergeable: () => (state === 'present' && version === undefined ? installation(names) : undefined),
-    undo: { kind: 'none', why: 'removing a package can take others and their data with it' },
+    noUndo: 'removing a package can remove others and their data',
     timeout: LOCK_TIMEOUT + 1200,
     explain: (failure) => explainApt(names.join(' '), failure),
   };
@@ -151,7 +153,7 @@ function explainApt(names: string, { exitCode, stderr, stdout }: ChangeFailure):
   const notYetValid = match(/Release file for (\S+) is not valid yet/);
   if (notYetValid)
     return {
-      what: `the clock of this host is behind: ${notYetValid} is from its future`,
+      what: `the clock of this host is behind: ${notYetValid} is from the future`,
       hint: 'timedatectl; date',
     };
   const expired = match(/Release file for (\S+) is expired/);
@@ -175,7 +177,7 @@ function explainApt(names: string, { exitCode, stderr, stdout }: ChangeFailure):
   if (version) return { what: version, hint: `apt-cache policy ${names}` };
   const fetching = match(/Failed to fetch (\S+)/);
   if (fetching)
-    return { what: `the mirror did not give ${fetching}`, hint: 'apt-get update on the host, and its network' };
+    return { what: `the mirror did not deliver ${fetching}`, hint: 'apt-get update on the host, and its network' };
   const unmet = match(/((?:\S+ : )?(?:Depends|PreDepends|Conflicts|Breaks): [^\n]*)/);
   if (unmet)
     return {
@@ -185,6 +187,6 @@ function explainApt(names: string, { exitCode, stderr, stdout }: ChangeFailure):
   if (/held packages|Held packages were changed/.test(text))
     return { what: 'a package is held back', hint: 'apt-mark showhold' };
   const script = match(/installed (\S+ package \S+ script) subprocess returned error/);
-  if (script) return { what: `${script} failed`, hint: 'the lines above it say why' };
+  if (script) return { what: `${script} failed`, hint: 'the lines above it in the output say why' };
   return undefined;
 }

@@ -1,63 +1,50 @@
 /**
- * How things get to their place on a host: looked at without following links, written beside their place with their final
- * mode and owner, renamed over it. Shared by every resource that is a path.
+ * How files, directories and links are written: looked at without following links, written beside their place with
+ * their final mode and owner, then renamed over it. Shared by every resource that is a path.
  */
 import { createHash } from 'node:crypto';
-import { InvalidValue } from '../errors.ts';
 import type { SharedProbe } from '../resource.ts';
 import { type Script, type ShellFunction, sh, shellFunction } from '../script.ts';
-import type { Names } from '../validate-options.ts';
+import { type OptionsOf, type ValueType, valueType } from '../validate-options.ts';
 
-/** Who may do what with a path. */
-export interface Ownership {
-  /** Octal, three or four digits: `0644`. */
-  readonly mode: string;
-  /** A user's name, or its number. */
-  readonly owner: string;
-  /** A group's name, or its number. */
-  readonly group: string;
-}
+/** A path on a host: absolute, not the root, and in its shortest form. */
+export const PATH: ValueType<string> = valueType(
+  'an absolute path without "..", "//" or a slash at its end: /etc/motd',
+  (value) => typeof value === 'string' && /^(\/(?!\.{1,2}(\/|$))[^/]+)+$/s.test(value),
+);
 
-/** The options that say so. */
-export const OWNERSHIP: Names<Partial<Ownership>> = { mode: true, owner: true, group: true };
+const MODE: ValueType<string> = {
+  ...valueType<string>(
+    'three or four octal digits in quotes: "0644"',
+    (value) => typeof value === 'string' && /^[0-7]{3,4}$/.test(value),
+  ),
+  // From YAML without quotes it is a number, and 0644 is another number than it looks like.
+  shown: (value) =>
+    typeof value === 'number' ? `the number ${value} (octal ${value.toString(8)})` : JSON.stringify(value),
+};
 
-/** Defaults filled in and mode in four digits. @throws WrongValue when the mode is no octal number. */
-export function ownership(path: string, given: Partial<Ownership>, mode: string): Ownership {
-  // From YAML without quotes it is a number, and 0644 another one than it looks like.
-  const wanted: unknown = given.mode ?? mode;
-  if (typeof wanted !== 'string' || !/^[0-7]{3,4}$/.test(wanted)) {
-    const said =
-      typeof wanted === 'number' ? `the number ${wanted} (octal ${wanted.toString(8)})` : JSON.stringify(wanted);
-    throw new InvalidValue({
-      what: `mode ${said} of ${path} is no file mode`,
-      expected: 'three or four octal digits in quotes: "0644"',
-    });
-  }
-  const who = (what: 'owner' | 'group'): string => {
-    const name: unknown = given[what] ?? 'root';
-    if (typeof name === 'string' && name !== '') return name;
-    throw new InvalidValue({
-      what: `${what} of ${path} is ${JSON.stringify(name)}`,
-      expected: 'a name or a number, in quotes: "root", "1000"',
-    });
-  };
-  return { mode: wanted.padStart(4, '0'), owner: who('owner'), group: who('group') };
-}
+const NAME_OR_NUMBER: ValueType<string> = valueType(
+  'a name or a number, in quotes: "root", "1000"',
+  (value) => typeof value === 'string' && value !== '',
+);
 
-/** The path, checked. @throws WrongValue when it is relative, the root, or not in its shortest form. */
-export function absolutePath(path: string): string {
-  const parts = typeof path === 'string' ? path.split('/') : [];
-  if (
-    parts[0] !== '' ||
-    parts.length < 2 ||
-    parts.slice(1).some((part) => part === '' || part === '.' || part === '..')
-  ) {
-    throw new InvalidValue({
-      what: `${JSON.stringify(path)} is no path that Heartwood writes to`,
-      expected: 'an absolute path without "..", "//" or a slash at its end: /etc/motd',
-    });
-  }
-  return path;
+/** The options that say who may do what with a path. */
+export const OWNERSHIP = {
+  /** Octal, three or four digits in quotes: `"0644"`. */
+  mode: MODE,
+  /** A user's name, or its number in quotes. Default: `root`. */
+  owner: NAME_OR_NUMBER,
+  /** A group's name, or its number in quotes. Default: `root`. */
+  group: NAME_OR_NUMBER,
+};
+
+/** Mode, owner and group as they are to be. */
+export type Ownership = Required<OptionsOf<typeof OWNERSHIP>>;
+
+/** Mode (in four digits), owner and group, with defaults where the options do not say. */
+export function ownership(options: Partial<Ownership>, mode: string): Ownership {
+  const { mode: wanted = mode, owner = 'root', group = 'root' } = options;
+  return { mode: wanted.padStart(4, '0'), owner, group };
 }
 
 /** Where the next content of `path` is written: a hidden name in the same directory, ignored by every `*.d` reader. */
@@ -66,20 +53,20 @@ export function temporaryBeside(path: string): string {
   return `${path.slice(0, slash)}.${path.slice(slash)}.hw-new`;
 }
 
-/** What the shell variables that tell of a path (or a unit) end in. */
+/** The end of the names of shell variables that hold what a shared probe found at a path (or of a unit). */
 export function probeKey(name: string): string {
   return createHash('sha256').update(name).digest('hex').slice(0, 12);
 }
 
-/** A {@link SharedProbe} at a path. */
+/** The {@link SharedProbe} of a path: mode, owner and hash. */
 export function sharedPathProbe(path: string): SharedProbe {
   return { fn: hwProbePaths, args: [probeKey(path), path] };
 }
 
 /**
- * `hw_probe_paths KEY PATH KEY PATH...`: prints `hw_at_KEY='MODE USER UID GROUP GID'` for each path that is there and no link, and
- * `hw_sum_KEY=SHA256` for each that is a plain file; empty ones for the others, and for what has a name that is odd. `hw_paths`
- * are the keys.
+ * `hw_probe_paths KEY PATH KEY PATH...`: prints `hw_at_KEY='MODE USER UID GROUP GID'` for each path that exists and is
+ * no link, and `hw_sum_KEY=SHA256` for each plain file. Both are empty for other paths, and for owners with unusual
+ * names. `hw_paths` lists the keys.
  */
 const hwProbePaths: ShellFunction = shellFunction(
   'hw_probe_paths',
@@ -148,7 +135,7 @@ export function statFormat(wanted: Ownership): string {
   return `mode=%04a\nowner=%${isNumber.test(wanted.owner) ? 'u' : 'U'}\ngroup=%${isNumber.test(wanted.group) ? 'g' : 'G'}`;
 }
 
-/** `hw_type PATH`: prints the type of PATH itself, links not followed; false when nothing is there. */
+/** `hw_type PATH`: prints the type of PATH itself, links not followed. Fails when nothing is there. */
 export const hwType: ShellFunction = shellFunction(
   'hw_type',
   `
@@ -160,7 +147,7 @@ else echo type=absent; return 1
 fi`,
 );
 
-/** `hw_sha256 FILE [KEY]`: sets `hw_sum`. */
+/** `hw_sha256 FILE [KEY]`: sets `hw_sum` to the hash of FILE. */
 export const hwSha256: ShellFunction = shellFunction(
   'hw_sha256',
   `
@@ -169,12 +156,12 @@ case "$hw_probed$hw_paths " in *hw_probe_paths*" $2 "*) eval "hw_sum=\\$hw_sum_$
 [ -n "$hw_sum" ] || { hw_sum=$(sha256sum < "$1") && hw_sum=\${hw_sum%% *}; }`,
 );
 
-/** `hw_clear NEXT`: nothing is there any more, if anything was. */
+/** `hw_clear NEXT`: removes NEXT, if it is there. */
 export const hwClear: ShellFunction = shellFunction('hw_clear', '{ [ ! -e "$1" ] && [ ! -L "$1" ]; } || rm -f -- "$1"');
 
 /**
- * `hw_stage PATH NEXT`: makes NEXT an empty file that only we can read, whatever was there (the remains of a cut run, or a
- * trap laid in a directory others can write to). Refuses where PATH cannot be replaced by a file.
+ * `hw_stage PATH NEXT`: makes NEXT an empty file that only its owner can read, whatever was there (the remains of a cut
+ * run, or a link that another user planted). Refuses where PATH cannot be replaced by a file.
  */
 export const hwStage: ShellFunction = shellFunction(
   'hw_stage',
@@ -191,15 +178,15 @@ return $hw_rc`,
 );
 
 /**
- * `hw_mine PATH OWNER:GROUP`: is it root's, and to be? Asked without starting a program, as root's own files are what is
- * written most. `-O` is no POSIX; where a shell has it not, the answer is no.
+ * `hw_mine PATH OWNER:GROUP`: succeeds when OWNER:GROUP is root's and PATH has it already. Most files are root's, and
+ * this starts no program for them. `-O` is not POSIX; in a shell without it, this fails and chown runs.
  */
 export const hwMine: ShellFunction = shellFunction(
   'hw_mine',
   '[ "$2" = root:root ] && [ -O / ] && [ -G / ] && [ -O "$1" ] && [ -G "$1" ]',
 );
 
-/** `hw_own MODE OWNER:GROUP PATH...`: owner first, since a change of owner clears the set-user-id bit. */
+/** `hw_own MODE OWNER:GROUP PATH...`: sets owner, then mode: a change of owner clears the set-user-id bit. */
 export const hwOwn: ShellFunction = shellFunction(
   'hw_own',
   `
@@ -211,8 +198,25 @@ for hw_path do hw_mine "$hw_path" "$hw_owner" 2>/dev/null || hw_others=1; done
 );
 
 /**
- * `hw_rename NEXT PATH`: NEXT becomes PATH in one step. Where PATH is a link to a directory, a plain `mv` would put NEXT into
- * that directory.
+ * `hw_keep_owner PATH NEXT MODE OWNER:GROUP`: gives NEXT the mode and owner of PATH, or MODE and OWNER:GROUP where PATH
+ * is not there. For a resource that changes part of a file that may be somebody else's. Access lists are not kept.
+ */
+export const hwKeepOwner: ShellFunction = shellFunction(
+  'hw_keep_owner',
+  `
+if [ -e "$1" ]; then
+  hw_found=$(stat -L -c '%a %u:%g' -- "$1") || return
+  case $hw_found in *' 0:0') hw_found="\${hw_found% *} root:root" ;; esac
+  hw_own "\${hw_found% *}" "\${hw_found#* }" "$2"
+else
+  hw_own "$3" "$4" "$2"
+fi`,
+  [hwOwn],
+);
+
+/**
+ * `hw_rename NEXT PATH`: NEXT becomes PATH in one step. Where PATH is a link to a directory, a plain `mv` would put
+ * NEXT into that directory.
  */
 export const hwRename: ShellFunction = shellFunction(
   'hw_rename',
@@ -224,25 +228,25 @@ else
 fi`,
 );
 
-/** `hw_sync FILE...`: puts them on disk, where the host can do that for single files. */
+/** `hw_sync FILE...`: writes them to disk, where the host can do that for single files. */
 export const hwSync: ShellFunction = shellFunction('hw_sync', 'sync "$@" 2>/dev/null || :');
 
-/** `hw_swap NEXT PATH`: NEXT becomes PATH in one step, on disk before it has the name. */
+/** `hw_swap NEXT PATH`: writes NEXT to disk, then renames it to PATH in one step. */
 export const hwSwap: ShellFunction = shellFunction('hw_swap', '[ -L "$1" ] || hw_sync "$1"\nhw_rename "$1" "$2"', [
   hwSync,
   hwRename,
 ]);
 
-/** `hw_drop NEXT`: after a failed command, removes what it leaves and ends the script with its exit code. */
+/** `COMMAND || hw_drop NEXT`: removes NEXT and ends the script with COMMAND's exit code. */
 export const hwDrop: ShellFunction = shellFunction('hw_drop', 'hw_rc=$?; rm -f -- "$1"; exit $hw_rc');
 
-/** Ends a probe that looks at `path`: `leftover=yes` where a cut run left something beside it. */
+/** A line for the end of a probe of `path`: `leftover=yes` where a cut run left its temporary file. */
 export function leftover(path: string): Script {
   const next = temporaryBeside(path);
   return sh`if [ -e ${next} ] || [ -L ${next} ]; then echo leftover=yes; else echo leftover=no; fi`;
 }
 
-/** What the shared functions say when a path cannot be written, in people's words. */
+/** Why a path cannot be written, from what the shared functions print on stderr. */
 export function explainPath(path: string, stderr: string): { what: string; hint?: string } | undefined {
   const parent = path.slice(0, path.lastIndexOf('/')) || '/';
   if (stderr.includes('is a directory')) {

@@ -1,34 +1,37 @@
-/** A script of one's own, for what no resource says better. */
+/** A script, for what no other resource does. */
 
 import { InvalidValue, kindOf } from '../errors.ts';
 import { type Resource, UNCHANGED } from '../resource.ts';
 import { Script, sh } from '../script.ts';
-import { type Names, validateOptions } from '../validate-options.ts';
-import { absolutePath } from './atomic-path.ts';
+import { type OptionsOf, SCRIPT, SECONDS, TEXT, validateOptions, valueType } from '../validate-options.ts';
+import { PATH } from './atomic-path.ts';
 
-/** What {@link command} takes besides its script. Without `creates` and `unless` the script runs every time. */
-export interface CommandOptions {
+const OPTIONS = {
   /** What it is called in messages. Default: the first line of the script. */
-  readonly id?: string;
-  /** A path; where something is there, the command is done. */
-  readonly creates?: string;
-  /** A script that only reads; where it succeeds, the command is done. */
-  readonly unless?: Script;
+  id: TEXT,
+  /** A path. Where something is there, the command is done. */
+  creates: PATH,
+  /** A script that only reads. Where it succeeds, the command is done. */
+  unless: SCRIPT,
   /**
    * Whether running it changed something: `false` for one that only looks, or a condition on what it printed, given the
-   * output as an argument: `(stdout) => sh`case ${stdout} in *created*) ;; *) false ;; esac``. It is evaluated on the host.
-   * Default: true.
+   * output as an argument: `(stdout) => sh`case ${stdout} in *created*) ;; *) false ;; esac``. It is evaluated on the
+   * host. Default: it did.
    */
-  readonly changed?: false | ((stdout: Script) => Script);
+  changed: valueType<false | ((stdout: Script) => Script)>(
+    'false, or a function of the output: (stdout) => sh`case ${stdout} in *created*) ;; *) false ;; esac`',
+    (value) => value === false || typeof value === 'function',
+  ),
   /** Seconds. Default: 600. */
-  readonly timeout?: number;
-}
+  timeout: SECONDS,
+};
 
-const OPTIONS: Names<CommandOptions> = { id: true, creates: true, unless: true, changed: true, timeout: true };
+/** What {@link command} takes besides its script. Without `creates` and `unless` the script runs every time. */
+export type CommandOptions = OptionsOf<typeof OPTIONS>;
 
 /**
- * A script, run where it is not done yet. Its exit code is that of its last command; 0 is success. With `creates` or
- * `unless`, these must hold afterwards, or the task fails.
+ * A script that runs where it is not done yet. Its exit code is that of its last command; 0 is success. With `creates`
+ * or `unless`, these must hold afterwards, or the task fails.
  */
 export function command(script: Script, options: CommandOptions = {}): Resource {
   if (!(script instanceof Script)) {
@@ -40,7 +43,7 @@ export function command(script: Script, options: CommandOptions = {}): Resource 
   validateOptions('command', options, OPTIONS);
   const { creates, unless, changed, timeout } = options;
   const conditions = [
-    ...(creates === undefined ? [] : [sh`[ -e ${absolutePath(creates)} ]`]),
+    ...(creates === undefined ? [] : [sh`[ -e ${creates} ]`]),
     ...(unless === undefined ? [] : [sh`( ${unless}\n) >/dev/null 2>&1 </dev/null`]),
   ];
   const done = conditions.length === 0 ? sh`false` : Script.join(conditions, ' && ');
@@ -50,16 +53,16 @@ export function command(script: Script, options: CommandOptions = {}): Resource 
     id,
     probe: sh`if ${done}; then echo done=yes; else echo done=no; fi`,
     wanted: { done: 'yes' },
-    change: () => (typeof changed === 'function' ? judged(script, changed) : script),
-    undo: { kind: 'none', why: 'a command says nothing of how to take it back' },
+    change: () => (typeof changed === 'function' ? reportingChanges(script, changed) : script),
+    noUndo: 'a command does not say how to take it back',
     verify: conditions.length === 0 ? 'exit code' : 'probe',
     timeout,
     readOnly: changed === false,
   };
 }
 
-/** The script with its output held back until it ends, then judged. */
-function judged(script: Script, changed: (stdout: Script) => Script): Script {
+/** The script with its output held back until it ends, for the `changed` condition. */
+function reportingChanges(script: Script, changed: (stdout: Script) => Script): Script {
   return sh`
 hw_stdout=$( ${script}
 )

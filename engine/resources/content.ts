@@ -1,9 +1,9 @@
-/** What a file is to hold, and how it travels: as quoted text where it is text, as base64 where it is not. */
+/** The content of a file, and how a script writes it: as quoted text, or as base64 where it is not text. */
 import { createHash } from 'node:crypto';
 import { quote, Script, sh, shellFunction } from '../script.ts';
 import { Secret, SecretText } from '../secret.ts';
 
-/** What a file is to hold. A {@link Secret} is secret as a whole, a {@link SecretText} in places. */
+/** The content of a file. A {@link Secret} is secret as a whole, a {@link SecretText} in places. */
 export type Content = string | Buffer | SecretText | Secret;
 
 /** The bytes the file will have. Strings are written as UTF-8. */
@@ -17,7 +17,7 @@ export function sha256(content: Content): string {
   return createHash('sha256').update(bytesOf(content)).digest('hex');
 }
 
-/** Must the content, and whatever could be guessed from its hash, stay unseen? */
+/** Is the content secret? Its hash is then not shown either, since the content could be guessed from it. */
 export function isSecret(content: Content): content is Secret | SecretText {
   return content instanceof Secret || content instanceof SecretText;
 }
@@ -27,12 +27,12 @@ export function isText(bytes: Buffer): boolean {
   return !bytes.includes(0) && Buffer.from(bytes.toString('utf8')).equals(bytes);
 }
 
-/** Bytes from which on a content is worth a name of its own in a script. */
-const WORTH_A_NAME = 64;
+/** From so many bytes on, a content becomes a shell function. */
+const FUNCTION_FROM = 64;
 
 /**
- * Writes the content into `path`, which exists. `printf` is a builtin everywhere: no content reaches an argv. One that is not
- * secret is a function, which a session is sent once, however many of its scripts write it.
+ * Writes the content into `path`, which exists. `printf` is a builtin of every shell, so no content reaches a command
+ * line. Content that is not secret becomes a function: a session gets it once, however many of its scripts write it.
  */
 export function write(content: Content, path: string): Script {
   const bytes = bytesOf(content);
@@ -43,6 +43,6 @@ export function write(content: Content, path: string): Script {
   const print = isText(bytes)
     ? `printf %s ${quote(bytes.toString('utf8'))}`
     : `printf %s ${quote(bytes.toString('base64'))} | base64 -d`;
-  if (bytes.length < WORTH_A_NAME) return sh`${Script.raw(print)} > ${path}`;
+  if (bytes.length < FUNCTION_FROM) return sh`${Script.raw(print)} > ${path}`;
   return sh`${shellFunction(`hw_content_${sha256(content).slice(0, 16)}`, print)} > ${path}`;
 }

@@ -1,45 +1,41 @@
 /** A file copied from the controller, of any size. */
-import { createHash, type Hash } from 'node:crypto';
-import { closeSync, createReadStream, openSync, readFileSync, readSync, statSync } from 'node:fs';
 import { deflateRawSync } from 'node:zlib';
 import { UserError } from '../errors.ts';
+import { type ProjectFile, projectFile, samplesOf, sha256OfStart, streamProjectFile } from '../project-files.ts';
 import type { Resource, Upload } from '../resource.ts';
 import { type ShellFunction, sh, shellFunction } from '../script.ts';
 import type { State } from '../state.ts';
-import { type Names, validateOptions } from '../validate-options.ts';
+import { type OptionsOf, required, TEXT, validateOptions, valueType } from '../validate-options.ts';
 import {
-  absolutePath,
   hwClear,
   hwDrop,
   hwOwn,
   hwSha256,
   hwStage,
   hwSwap,
-  OWNERSHIP,
   ownership,
   statFormat,
   temporaryBeside,
 } from './atomic-path.ts';
-import { explainFile, type FileOptions, file, hwFile, hwSame, validated, validateTypes } from './file.ts';
+import { explainFile, file, hwFile, hwSame, PLACED_FILE, validated } from './file.ts';
 
-/** What {@link copy} takes: what {@link file} does, but for the content. */
-export interface CopyOptions extends Omit<FileOptions, 'content'> {
-  /** The file on the controller. */
-  readonly from: string;
-  /** In hex: what the file must be. Without it, whatever it is will do. */
-  readonly sha256?: string;
-}
+const OPTIONS = {
+  ...PLACED_FILE,
+  /** The file on the controller. A relative path starts at the folder that the command is run in. */
+  from: required(
+    valueType<string>('the path of a file of this machine', (value) => typeof value === 'string' && value !== ''),
+  ),
+  /** The hash that the file must have, in hex. Without it any content will do. */
+  sha256: TEXT,
+};
 
-const OPTIONS: Names<CopyOptions> = { path: 'needed', from: 'needed', sha256: true, validate: true, ...OWNERSHIP };
+/** What {@link copy} takes. The mode defaults to `0644`. */
+export type CopyOptions = OptionsOf<typeof OPTIONS>;
 
-/** Up to this many bytes a file travels inside the change itself. */
-const SMALL = 256 * 1024;
-/** Bytes of a file that are read at once. */
-const PIECE = 256 * 1024;
-/** Bytes at its beginning, its middle and its end that are packed to see whether it pays. */
+/** Bytes at its beginning, middle and end that are compressed to see whether that pays. */
 const SAMPLE = 64 * 1024;
 
-/** `hw_received NEXT`: how much of a large file a cut run left, and which bytes these are; and can the host unpack? */
+/** `hw_received NEXT`: how many bytes of a large file a cut run left, and their hash; and whether the host has gzip. */
 const hwReceived: ShellFunction = shellFunction(
   'hw_received',
   `
@@ -52,7 +48,7 @@ fi`,
   [hwSha256],
 );
 
-/** `hw_grown NEXT SIZE`: is NEXT ours, and just this long? */
+/** `hw_grown NEXT SIZE`: succeeds when NEXT is a plain file of SIZE bytes. */
 const hwGrown: ShellFunction = shellFunction(
   'hw_grown',
   `
@@ -61,16 +57,16 @@ echo 'heartwood: another run wrote to the copy' >&2; return 1`,
 );
 
 /**
- * A copy of a file of the controller. A large one (a binary or images for hosts without internet) is uploaded, packed where that
- * halves it, and a copy that was cut is gone on with where it ended. As with {@link file}, it appears at its place complete or not at all.
- * @throws UserError when the file cannot be read or is not what `sha256` says.
+ * A copy of a file of the controller. A large one (a program, or images for hosts without internet) is uploaded,
+ * compressed where that halves it. An upload that was cut continues where it ended. As with {@link file}, the copy
+ * appears complete or not at all.
+ * @throws UserError when the file cannot be read or does not have the hash `sha256`.
  */
 export function copy(options: CopyOptions): Resource {
   validateOptions('copy', options, OPTIONS);
-  validateTypes(options);
   const { from, sha256, ...place } = options;
-  const path = absolutePath(options.path);
-  const { size, sum } = digest(from, path);
+  const { path } = place;
+  const { size, sha256: sum, content } = readable(from, path);
   if (sha256 !== undefined && sha256.toLowerCase() !== sum) {
     throw new UserError({
       what: `${from} is not the file that ${path} should be: its sha256 is ${sum}`,
@@ -78,8 +74,9 @@ export function copy(options: CopyOptions): Resource {
       hint: 'fetch it again',
     });
   }
-  if (size <= SMALL) return file({ ...place, content: readFileSync(from) });
-  const own = ownership(path, options, '0644');
+  // Small enough for the change itself.
+  if (content) return file({ ...place, content });
+  const own = ownership(options, '0644');
   const owner = `${own.owner}:${own.group}`;
   const next = temporaryBeside(path);
   return {
@@ -88,7 +85,7 @@ export function copy(options: CopyOptions): Resource {
     probe: sh`${hwFile} ${path} ${statFormat(own)} ''\n${hwReceived} ${next}`,
     wanted: { type: 'file', ...own, sha256: sum, leftover: 'no' },
     uploadSize: size,
-    upload: (found) => (found['sha256'] === sum ? undefined : rest({ from, sum, size, path, next }, found)),
+    upload: (found) => (found['sha256'] === sum ? undefined : remainingUpload({ from, sum, size, path, next }, found)),
     change: () => sh`
 if ${hwSame} ${path} ${sum}; then
   ${hwClear} ${next} && ${hwOwn} ${own.mode} ${owner} ${path}; exit
@@ -97,12 +94,12 @@ ${hwSame} ${next} ${sum} || { echo 'heartwood: the copy is not complete' >&2; fa
 ${hwOwn} ${own.mode} ${owner} ${next} || ${hwDrop} ${next}
 ${validated(options.validate, next)}
 ${hwSwap} ${next} ${path} || ${hwDrop} ${next}`,
-    undo: { kind: 'keep', paths: [path] },
+    keeps: [path],
     explain: ({ stderr }) =>
       stderr.includes('heartwood: the copy is not complete') || stderr.includes('heartwood: another run wrote')
         ? {
-            what: `${from} did not arrive whole at ${path}; the file that was there is untouched`,
-            hint: 'run it again; see whether the file was being written to meanwhile',
+            what: `${from} did not arrive complete at ${path}; the file that was there is untouched`,
+            hint: 'run it again; check that nothing writes to the file meanwhile',
           }
         : explainFile(path, stderr),
   };
@@ -116,87 +113,55 @@ interface Transfer {
   readonly next: string;
 }
 
-/** What makes `next` complete: the bytes that are not there yet. */
-function rest({ from, sum, size, path, next }: Transfer, found: State): Upload | undefined {
+/** The upload of the bytes that `next` does not have yet. */
+function remainingUpload({ from, sum, size, path, next }: Transfer, found: State): Upload | undefined {
   const start = unlessUnreadable(() => resumeAt(from, found), 0);
   if (start === size) return undefined;
   const begin = start === 0 ? sh`${hwStage} ${path} ${next}` : sh`${hwGrown} ${next} ${start}`;
   return {
     script: sh`${begin} && cat >> ${next}`,
-    content: () => createReadStream(from, { start, end: size - 1, highWaterMark: PIECE }),
-    compressible: found['unpacks'] === 'yes' && unlessUnreadable(() => shrinks(from, sum, size), false),
+    content: () => streamProjectFile(from, start, size),
+    compressible: found['unpacks'] === 'yes' && unlessUnreadable(() => isCompressible(from, sum, size), false),
   };
 }
 
-/** A look at a file that may be gone by now: who sends it then hears why. */
-function unlessUnreadable<T>(look: () => T, otherwise: T): T {
+/** Reads a file that may be gone by now. Where it is, the upload fails and says why. */
+function unlessUnreadable<T>(read: () => T, otherwise: T): T {
   try {
-    return look();
+    return read();
   } catch {
     return otherwise;
   }
 }
 
-const shrinking = new Map<string, boolean>();
+const halved = new Map<string, boolean>();
 
 /**
- * Does packing a file halve it? Else it is not worth the time: what is large is mostly packed already, and a fast network is as
- * fast as packing. Asked for by every host, and looked at once.
+ * Does compression halve a file? Otherwise it is not worth the time: most large files are compressed already, and a
+ * fast network is as fast as compressing. Every host needs the answer; it is found once.
  */
-function shrinks(from: string, sum: string, size: number): boolean {
-  const known = shrinking.get(sum);
+function isCompressible(from: string, sum: string, size: number): boolean {
+  const known = halved.get(sum);
   if (known !== undefined) return known;
-  const fd = openSync(from, 'r');
-  try {
-    const samples = [0, (size - SAMPLE) / 2, size - SAMPLE].map((at) => {
-      const sample = Buffer.alloc(SAMPLE);
-      return sample.subarray(0, readSync(fd, sample, 0, SAMPLE, Math.floor(at)));
-    });
-    const found = samples.every((sample) => deflateRawSync(sample, { level: 1 }).length < sample.length / 2);
-    shrinking.set(sum, found);
-    return found;
-  } finally {
-    closeSync(fd);
-  }
+  const samples = samplesOf(from, size, SAMPLE);
+  const found = samples.every((sample) => deflateRawSync(sample, { level: 1 }).length < sample.length / 2);
+  halved.set(sum, found);
+  return found;
 }
 
-/** Where to go on: behind what the host has already, when that is the beginning of this very file. */
+/** Where to continue: behind what the host has already, when that is the beginning of this very file. */
 function resumeAt(from: string, found: State): number {
   const received = Number(found['received'] ?? 0);
   if (received === 0) return 0;
-  return hashOf(from, received).digest('hex') === found['received.sha256'] ? received : 0;
+  return sha256OfStart(from, received) === found['received.sha256'] ? received : 0;
 }
 
-const digests = new Map<string, { size: number; sum: string }>();
-
-/** Size and hash of a local file, asked for by every host: kept until the file changes. */
-function digest(from: string, path: string): { size: number; sum: string } {
+/** The file. @throws UserError when it cannot be read. */
+function readable(from: string, path: string): ProjectFile {
   try {
-    const { size, mtimeMs } = statSync(from);
-    const key = `${from}\0${size}\0${mtimeMs}`;
-    const known = digests.get(key) ?? { size, sum: hashOf(from, size).digest('hex') };
-    digests.set(key, known);
-    return known;
+    return projectFile(from);
   } catch (error) {
     const why = error instanceof Error && 'code' in error && error.code === 'ENOENT' ? 'is not there' : String(error);
     throw new UserError({ what: `${from}, to be copied to ${path}, cannot be read: ${why}` });
   }
-}
-
-/** The hash of the first `length` bytes. */
-function hashOf(from: string, length: number): Hash {
-  const hash = createHash('sha256');
-  const fd = openSync(from, 'r');
-  try {
-    const buffer = Buffer.allocUnsafe(PIECE);
-    for (let left = length; left > 0; ) {
-      const read = readSync(fd, buffer, 0, Math.min(PIECE, left), null);
-      if (read === 0) break;
-      hash.update(buffer.subarray(0, read));
-      left -= read;
-    }
-  } finally {
-    closeSync(fd);
-  }
-  return hash;
 }

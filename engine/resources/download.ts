@@ -3,9 +3,17 @@
 import { didYouMean, InvalidValue, UserError } from '../errors.ts';
 import type { Explanation, Resource } from '../resource.ts';
 import { type ShellFunction, sh, shellFunction } from '../script.ts';
-import { type Names, validateOptions } from '../validate-options.ts';
 import {
-  absolutePath,
+  BOOLEAN,
+  type OptionsOf,
+  required,
+  SECONDS,
+  STRING_LIST,
+  TEXT,
+  validateOptions,
+  valueType,
+} from '../validate-options.ts';
+import {
   explainPath,
   hwClear,
   hwDrop,
@@ -14,42 +22,42 @@ import {
   hwSwap,
   leftover,
   OWNERSHIP,
-  type Ownership,
   ownership,
+  PATH,
   statFormat,
   temporaryBeside,
 } from './atomic-path.ts';
 import { hwFile, hwSame } from './file.ts';
 
-/** What {@link download} takes. Mode defaults to `0644`, owner and group to `root`. */
-export interface DownloadOptions extends Partial<Ownership> {
-  readonly path: string;
-  /** Where it is; several are mirrors of one another, tried in order. Plain `http` will do: the hash is what counts. */
-  readonly url: string | readonly string[];
+const OPTIONS = {
+  /** Where it is: absolute. */
+  path: required(PATH),
+  /** Its URL. Several are mirrors of one another, tried in order. Plain `http` will do, since the hash is checked. */
+  url: required(
+    valueType<string | readonly string[]>(
+      'a URL, or a list of URLs',
+      (value) => TEXT.fits(value) || STRING_LIST.fits(value),
+    ),
+  ),
   /** In hex. */
-  readonly sha256: string;
+  sha256: required(TEXT),
   /** Seconds. Default: 1800. */
-  readonly timeout?: number;
+  timeout: SECONDS,
   /**
-   * Of the hosts of a run that lack it, one fetches it; the others get it from that one, or from any that has it already,
-   * through the controller. For hosts behind one slow line. What they get is checked as if it came from a mirror; where it
-   * can't be had, they fetch it too.
+   * One host fetches it. The other hosts of the run get it from that one, or from any that has it already, through the
+   * controller. For hosts behind one slow line. What they get is checked as if it came from a mirror. Where it can't be
+   * had, they fetch it too.
    */
-  readonly fromPeers?: boolean;
-}
-
-const OPTIONS: Names<DownloadOptions> = {
-  path: 'needed',
-  url: 'needed',
-  sha256: 'needed',
-  timeout: true,
-  fromPeers: true,
+  fromPeers: BOOLEAN,
   ...OWNERSHIP,
 };
 
+/** What {@link download} takes. The mode defaults to `0644`. */
+export type DownloadOptions = OptionsOf<typeof OPTIONS>;
+
 /**
- * `hw_fetch URL NEXT`: downloads into NEXT, going on where NEXT ends. Gives up on a server that does not answer for 15 s or
- * sends less than 1 kB/s for 30 s. What went wrong is in `hw_err`.
+ * `hw_fetch URL NEXT`: downloads into NEXT, continuing where NEXT ends. Gives up on a server that does not answer for
+ * 15 s or sends less than 1 kB/s for 30 s. The reason is in `hw_err`.
  */
 const hwFetch: ShellFunction = shellFunction(
   'hw_fetch',
@@ -57,20 +65,21 @@ const hwFetch: ShellFunction = shellFunction(
 if command -v curl >/dev/null; then
   hw_err=$(curl -fsSL -C - --connect-timeout 15 --speed-limit 1024 --speed-time 30 -o "$2" -- "$1" 2>&1); hw_rc=$?
   if [ $hw_rc = 23 ]; then
-    # curl does not say why it cannot write. The shell does, of a block behind what is there; it is spoilt then, and goes.
+    # curl does not say why it cannot write. The shell does, when it appends a block. That spoils the file, so it is emptied.
     hw_why=$( { printf %65536s '' >> "$2"; } 2>&1 ) || hw_err=$hw_why
     : > "$2"
   fi
   return $hw_rc
 elif command -v wget >/dev/null; then
-  hw_tries=; case $(wget --version 2>/dev/null) in *GNU*) hw_tries='-nv -t 1' ;; esac
-  hw_err=$(wget $hw_tries -c -T 30 -O "$2" "$1" 2>&1)
+  case $(wget --version 2>/dev/null) in *GNU*) set -- "$1" "$2" -nv -t 1 ;; esac
+  hw_url=$1 hw_next=$2; shift 2
+  hw_err=$(wget "$@" -c -T 30 -O "$hw_next" "$hw_url" 2>&1)
 else
   hw_err='neither curl nor wget is there'; return 127
 fi`,
 );
 
-/** `hw_progress NEXT`: prints every 3 s how much is there, until it is killed. */
+/** `hw_progress NEXT`: prints every 3 s how much has arrived, until it is killed. */
 const hwProgress: ShellFunction = shellFunction(
   'hw_progress',
   `
@@ -82,8 +91,9 @@ done`,
 );
 
 /**
- * `hw_download PATH NEXT SHA256 URL...`: tries the mirrors in turn, twice, until NEXT has the hash; it may have it to begin with. What a server broke off is
- * gone on with, at the next server too; what has the wrong hash is thrown away, and its server not asked again.
+ * `hw_download PATH NEXT SHA256 URL...`: tries the mirrors in turn, twice, until NEXT has the hash. It may have it to
+ * begin with. A download that breaks off continues, at the next mirror too. Content with a wrong hash is thrown away,
+ * and its mirror is not asked again.
  */
 const hwDownload: ShellFunction = shellFunction(
   'hw_download',
@@ -115,14 +125,14 @@ return 1`,
 );
 
 /**
- * A file fetched by the host from the first mirror that has it. It appears at its place complete, checked, with its mode and
- * owner, or not at all. What a cut run had fetched is gone on with. Prints its progress while it runs.
+ * A file that the host fetches from the first mirror that has it. It appears complete and checked, with its mode and
+ * owner, or not at all. What a cut run fetched is continued. Prints its progress while it runs.
  */
 export function download(options: DownloadOptions): Resource {
   validateOptions('download', options, OPTIONS);
-  const path = absolutePath(options.path);
+  const { path } = options;
   const next = temporaryBeside(path);
-  const own = ownership(path, options, '0644');
+  const own = ownership(options, '0644');
   const owner = `${own.owner}:${own.group}`;
   const urls = [options.url].flat();
   const sum = options.sha256.toLowerCase();
@@ -151,13 +161,13 @@ ${hwSwap} ${next} ${path} || ${hwDrop} ${next}`,
     peerSource: options.fromPeers
       ? { key: sum, read: sh`cat -- ${path}`, write: sh`${hwStage} ${path} ${next} && cat >> ${next}` }
       : undefined,
-    undo: { kind: 'keep', paths: [path] },
+    keeps: [path],
     timeout: options.timeout ?? 1800,
     explain: ({ stderr }) => explainPath(path, stderr) ?? explainDownload(sum, stderr),
   };
 }
 
-/** What became of each mirror, in people's words. */
+/** What happened at each mirror. */
 function explainDownload(wanted: string, stderr: string): Explanation | undefined {
   const byUrl = new Map<string, string>();
   for (const [, url, message] of stderr.matchAll(/^heartwood: (https?:\S+): (.*)$/gm)) {
@@ -188,7 +198,7 @@ function reason(message: string): string {
   return message;
 }
 
-/** Architectures by the name Go, Debian and container images use, from what `uname -m` says. */
+/** From what `uname -m` prints to the names that Go, Debian and container images use. */
 const ARCHITECTURES: ReadonlyMap<string, string> = new Map([
   ['x86_64', 'amd64'],
   ['aarch64', 'arm64'],
@@ -199,8 +209,8 @@ const ARCHITECTURES: ReadonlyMap<string, string> = new Map([
 ]);
 
 /**
- * The entry of a per-architecture table: `byArch({ amd64: ..., arm64: ... }, facts.arch)`. Takes `uname -m`'s names and the
- * usual ones.
+ * The entry of a per-architecture table: `byArch({ amd64: ..., arm64: ... }, facts.arch)`. Takes `uname -m`'s names and
+ * the usual ones.
  * @throws UserError when the table has none for this architecture.
  */
 export function byArch<T>(table: Readonly<Record<string, T>>, arch: string): T {

@@ -1,4 +1,4 @@
-/** What `--diff` shows of a file: a unified diff, without secrets, of bearable length. */
+/** What `--diff` shows of a file: a unified diff without secrets, of limited length. */
 import { diff } from '../lazy-packages.ts';
 import type { DiffDetail } from '../resource.ts';
 import { sh } from '../script.ts';
@@ -22,7 +22,7 @@ export function fileDiff(path: string, content: Content): DiffDetail {
 /** The diff as text, given the bytes found. */
 export function renderDiff(path: string, found: Buffer, content: Content): string {
   const wanted = bytesOf(content);
-  // What else differs, mode or owner, is told without this.
+  // Mode and owner are shown elsewhere.
   if (found.equals(wanted)) return '';
   if (content instanceof Secret) return `${path}: the content is secret`;
   if (found.length > FETCHED || wanted.length > FETCHED) return `${path}: too long to show a diff`;
@@ -38,8 +38,8 @@ export function renderDiff(path: string, found: Buffer, content: Content): strin
 }
 
 /**
- * The file found may hold an older secret that this process never knew. Of a line that the wanted text does not have too,
- * only the part up to `:` or `=` is shown, marked as found so that it is no line of the wanted text.
+ * The file found may hold an older secret that this process does not know. A line that is not in the wanted text is
+ * shown up to its `:` or `=`, and marked with `(found)` so that it never equals a line of the wanted text.
  */
 function withoutOldSecrets(found: string, wanted: string): string {
   const kept = new Set(wanted.split('\n'));

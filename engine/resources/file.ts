@@ -1,12 +1,10 @@
 /** A file with given content. */
 
-import { InvalidValue } from '../errors.ts';
 import type { MergeableChange, Resource } from '../resource.ts';
 import { Script, type ShellFunction, sh, shellFunction } from '../script.ts';
 import { Secret } from '../secret.ts';
-import { FUNCTION, type Names, validateOptions, wrongTypes } from '../validate-options.ts';
+import { functionType, type OptionsOf, required, validateOptions, valueType } from '../validate-options.ts';
 import {
-  absolutePath,
   explainPath,
   hwClear,
   hwDrop,
@@ -20,8 +18,8 @@ import {
   hwType,
   leftover,
   OWNERSHIP,
-  type Ownership,
   ownership,
+  PATH,
   probeKey,
   sharedPathProbe,
   statFormat,
@@ -30,26 +28,44 @@ import {
 import { type Content, isSecret, sha256, write } from './content.ts';
 import { fileDiff } from './file-diff.ts';
 
-/** What {@link file} takes. Mode defaults to `0644`, owner and group to `root`. */
-export interface FileOptions extends Partial<Ownership> {
-  readonly path: string;
-  readonly content: Content;
+/** The options of whatever puts a file at a path. */
+export const PLACED_FILE = {
+  /** Where it is: absolute. */
+  path: required(PATH),
   /**
    * A script that fails when the content is not valid, given the path of the candidate as an argument:
    * `(candidate) => sh`sshd -t -f ${candidate}``. The file is replaced only when it succeeds.
    */
-  readonly validate?: (candidate: Script) => Script;
-}
+  validate: functionType<(candidate: Script) => Script>(
+    'a function of the candidate: (candidate) => sh`visudo -c -f ${candidate}`',
+  ),
+  ...OWNERSHIP,
+};
 
-const OPTIONS: Names<FileOptions> = { path: 'needed', content: 'needed', validate: true, ...OWNERSHIP };
+const OPTIONS = {
+  ...PLACED_FILE,
+  /** What the file holds: text, a `Buffer`, a `Secret`, or what a template renders. */
+  content: required(
+    valueType<Content>(
+      'text, a Buffer, a Secret, or what a template renders',
+      (value) => typeof value === 'string' || Buffer.isBuffer(value) || isSecret(value as Content),
+    ),
+  ),
+};
 
-/** `hw_file PATH FORMAT SHA256 [KEY]`: the state of a file. With SHA256, says only whether the content has it. */
+/** What {@link file} takes. The mode defaults to `0644`. */
+export type FileOptions = OptionsOf<typeof OPTIONS>;
+
+/**
+ * `hw_file PATH FORMAT SHA256 [KEY]`: the state of a file. With SHA256 it prints only whether the content has that
+ * hash.
+ */
 export const hwFile: ShellFunction = shellFunction(
   'hw_file',
   `
 hw_type "$1" || return 0
 hw_owner "$1" "$2" "$4"
-[ -f "$1" ] && [ ! -L "$1" ] && hw_sha256 "$1" "$4" || return 0
+{ [ -f "$1" ] && [ ! -L "$1" ] && hw_sha256 "$1" "$4"; } || return 0
 if [ -z "$3" ]; then echo "sha256=$hw_sum"
 elif [ "$hw_sum" = "$3" ]; then echo content=wanted
 else echo content=other
@@ -57,7 +73,7 @@ fi`,
   [hwType, hwOwner, hwSha256],
 );
 
-/** `hw_same PATH SHA256`: is PATH a plain file with this content? */
+/** `hw_same PATH SHA256`: succeeds when PATH is a plain file with this hash. */
 export const hwSame: ShellFunction = shellFunction(
   'hw_same',
   '[ ! -L "$1" ] && [ -f "$1" ] && hw_sha256 "$1" && [ "$hw_sum" = "$2" ]',
@@ -65,17 +81,18 @@ export const hwSame: ShellFunction = shellFunction(
 );
 
 /**
- * A file with this content, mode and owner. Written beside its place, checked by `validate`, renamed over: at every moment
- * the old file is there or the new one. A link in its place is replaced, not followed; a directory is an error. Its
- * directory must be there. The hash of a secret content is not shown, since a short secret could be guessed from it.
+ * A file with this content, mode and owner.
+ *
+ * - It is written beside its place, checked by `validate`, and renamed: at every moment the old file is there or the
+ *   new one.
+ * - A link in its place is replaced, not followed. A directory in its place is an error. Its own directory must exist.
+ * - The hash of a secret content is not shown, since a short secret could be guessed from it.
  */
 export function file(options: FileOptions): Resource {
   validateOptions('file', options, OPTIONS);
-  validateTypes(options);
-  const { content, validate } = options;
-  const path = absolutePath(options.path);
+  const { path, content, validate } = options;
   const next = temporaryBeside(path);
-  const own = ownership(path, options, '0644');
+  const own = ownership(options, '0644');
   const owner = `${own.owner}:${own.group}`;
   const sum = isSecret(content) ? new Secret(sha256(content)) : sha256(content);
   const part: Part = { path, next, mode: own.mode, owner, content };
@@ -100,8 +117,8 @@ ${hwOwn} ${own.mode} ${owner} ${next} || ${hwDrop} ${next}
 ${validated(validate, next)}
 ${hwSwap} ${next} ${path} || ${hwDrop} ${next}`,
     mergeable: (found) =>
-      validate || found['sha256'] === sum || found['content'] === 'wanted' ? undefined : together(part),
-    undo: { kind: 'keep', paths: [path] },
+      validate || found['sha256'] === sum || found['content'] === 'wanted' ? undefined : writtenTogether(part),
+    keeps: [path],
     detail: fileDiff(path, content),
     explain: ({ stderr }) => explainFile(path, stderr),
   };
@@ -116,8 +133,8 @@ interface Part {
   readonly content: Content;
 }
 
-/** All are beside their places, and on disk, before the first one gets its name; an SD card is waited for once. */
-function together(part: Part): MergeableChange<Part> {
+/** All are written beside their places and to disk before the first one is renamed: one wait for an SD card. */
+function writtenTogether(part: Part): MergeableChange<Part> {
   return {
     key: 'file',
     part,
@@ -138,28 +155,13 @@ function together(part: Part): MergeableChange<Part> {
   };
 }
 
-const FILE_KINDS = {
-  content: {
-    expected: 'text, a Buffer, a Secret, or what a template renders',
-    fits: (value: unknown) => typeof value === 'string' || Buffer.isBuffer(value) || isSecret(value as Content),
-  },
-  from: { expected: 'the path of a file of this machine', fits: (value: unknown) => typeof value === 'string' },
-  validate: { ...FUNCTION, expected: 'a function of the candidate: (candidate) => sh`visudo -c -f ${candidate}`' },
-};
-
-/** What files and copies can be given wrongly. @throws WrongValue */
-export function validateTypes(options: { readonly path: string; readonly content?: Content }): void {
-  const problems = wrongTypes(options.path, options, FILE_KINDS);
-  if (problems.length > 0) throw new InvalidValue(problems);
-}
-
-/** The part of a change that lets `next` pass only when it is valid. */
+/** The part of a change that stops it where `next` is not valid. */
 export function validated(validate: FileOptions['validate'], next: string): Script {
   if (!validate) return sh``;
   return sh`( ${validate(sh`${next}`)}\n) || { echo 'heartwood: not valid' >&2; false; } || ${hwDrop} ${next}`;
 }
 
-/** Why a file could not be written, in people's words. */
+/** Why a file could not be written. */
 export function explainFile(path: string, stderr: string): ReturnType<typeof explainPath> {
   if (!stderr.includes('heartwood: not valid')) return explainPath(path, stderr);
   return {

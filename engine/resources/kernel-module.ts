@@ -5,8 +5,8 @@ import { type ShellFunction, sh, shellFunction } from '../script.ts';
 import { explainPath, hwDrop, hwOwn, hwStage, hwSwap, temporaryBeside } from './atomic-path.ts';
 
 /**
- * What shows that a kernel can do what a module is for, however it got there. Asked where the module itself leaves no trace:
- * built in without parameters, or loaded by the host of a container. A name in /proc/filesystems, or a path.
+ * What shows that the kernel has the feature of a module: a name in /proc/filesystems, or a path. For modules that are
+ * not listed themselves: built in without parameters, or loaded by the host of a container.
  */
 const EVIDENCE: Readonly<Record<string, string>> = {
   br_netfilter: '/proc/sys/net/bridge/bridge-nf-call-iptables',
@@ -20,8 +20,8 @@ const EVIDENCE: Readonly<Record<string, string>> = {
 };
 
 /**
- * `hw_module NAME EVIDENCE`: `loaded=yes|no`, `how=module|built in|by its traces`, and `kept=yes|no`: is it there after the
- * next boot?
+ * `hw_module NAME EVIDENCE`: `loaded=yes|no`, `how=module|built in|feature found`, and `kept=yes|no`: will it be loaded
+ * after the next boot?
  */
 const hwModule: ShellFunction = shellFunction(
   'hw_module',
@@ -33,21 +33,21 @@ elif [ -d "/sys/module/$1" ]; then hw_how='built in'
 elif sed 's/-/_/g' "/lib/modules/$hw_release/modules.builtin" 2>/dev/null | grep -q "/$1\\.ko"; then hw_how='built in'
 else
   case $2 in
-    /*) [ ! -e "$2" ] || hw_how='by its traces' ;;
-    ?*) ! grep -qw "$2" /proc/filesystems || hw_how='by its traces' ;;
+    /*) [ ! -e "$2" ] || hw_how='feature found' ;;
+    ?*) ! grep -qw "$2" /proc/filesystems || hw_how='feature found' ;;
   esac
 fi
-[ -n "$hw_how" ] && echo loaded=yes || echo loaded=no
+if [ -n "$hw_how" ]; then echo loaded=yes; else echo loaded=no; fi
 echo "how=$hw_how"
 case $hw_how in
-  'built in'|'by its traces') echo kept=yes ;;
-  *) grep -qx "$1" "/etc/modules-load.d/$1.conf" 2>/dev/null && echo kept=yes || echo kept=no ;;
+  'built in'|'feature found') echo kept=yes ;;
+  *) if grep -qx "$1" "/etc/modules-load.d/$1.conf" 2>/dev/null; then echo kept=yes; else echo kept=no; fi ;;
 esac`,
 );
 
 /**
- * A kernel module loaded, now and at every boot. Where the kernel has the feature built in, or a container's host has loaded
- * it, there is nothing to do.
+ * A kernel module that is loaded, now and at every boot. Where the feature is built in, or a container's host has
+ * loaded the module, there is nothing to do.
  */
 export function kernelModule(name: string): Resource {
   const module = name.replaceAll('-', '_');
@@ -64,11 +64,11 @@ export function kernelModule(name: string): Resource {
 modprobe -- ${module} || exit
 ${hwStage} ${path} ${next} || exit
 printf '%s\n' ${module} > ${next} && ${hwOwn} 0644 root:root ${next} && ${hwSwap} ${next} ${path} || ${hwDrop} ${next}`,
-    undo: { kind: 'none', why: 'something may be using the module by then' },
+    noUndo: 'something may be using the module by then',
     explain: ({ exitCode, stderr }) => {
       if (exitCode === 127) {
         return {
-          what: `this host has no modprobe, and its kernel shows no trace of ${module}`,
+          what: `this host has no modprobe, and its kernel shows no sign of ${module}`,
           hint: 'apt install kmod',
         };
       }

@@ -4,10 +4,21 @@ import type { ChangeFailure, Explanation, Resource } from '../resource.ts';
 import { Script, type ShellFunction, sh, shellFunction } from '../script.ts';
 import { MASK, mask, Secret, SecretText } from '../secret.ts';
 import { hwKv } from '../state.ts';
-import { type Names, validateOptions } from '../validate-options.ts';
+import {
+  isMapping,
+  type OptionsOf,
+  optionsType,
+  required,
+  SCRIPT,
+  SECONDS,
+  TEXT,
+  type ValueType,
+  validateOptions,
+  valueType,
+} from '../validate-options.ts';
 import { explainNotReady, reportNotReady, type Workload } from './workload-status.ts';
 
-/** Who the API server is told these fields belong to. */
+/** The field manager of server-side apply: the API server records these fields as its. */
 const FIELD_MANAGER = 'heartwood';
 
 /** A manifest as JavaScript data. A {@link Secret} may stand for any string in it. */
@@ -18,29 +29,43 @@ export interface KubernetesManifest {
   readonly [key: string]: unknown;
 }
 
-/** What {@link kubernetesObject} takes. */
-export interface KubernetesObjectOptions {
-  /** One object or several, applied in this order. */
-  readonly manifest: KubernetesManifest | readonly KubernetesManifest[];
+const isManifest = (value: unknown): boolean =>
+  isMapping(value) && 'apiVersion' in value && 'kind' in value && 'metadata' in value;
+const MANIFESTS: ValueType<KubernetesManifest | readonly KubernetesManifest[]> = valueType(
+  'a manifest with apiVersion, kind and metadata, or a list of them',
+  (value) => [value].flat().every(isManifest),
+);
+
+const KUBECTL = {
   /** How kubectl is called on the host: `` sh`k3s kubectl` ``. */
-  readonly kubectl: Script;
-  /**
-   * What must hold of the objects afterwards. `rolled out`: of every Deployment, DaemonSet and StatefulSet among them;
-   * anything else is for `kubectl wait --for`, of every object: `condition=Established`, `jsonpath={.status.phase}=Bound`.
-   */
-  readonly waitFor?: { readonly condition: string /** Seconds. */; readonly deadline: number };
-}
-
-const WAIT_OPTIONS: Names<NonNullable<KubernetesObjectOptions['waitFor']>> = {
-  condition: 'needed',
-  deadline: 'needed',
+  kubectl: required(SCRIPT),
 };
-const OPTIONS: Names<KubernetesObjectOptions> = { manifest: 'needed', kubectl: 'needed', waitFor: true };
 
-/** What rolls out. */
+const READINESS = {
+  /**
+   * `rolled out`: every Deployment, DaemonSet and StatefulSet of the manifest. Anything else is an argument of `kubectl
+   * wait --for` for every object: `condition=Established`, `jsonpath={.status.phase}=Bound`.
+   */
+  condition: required(TEXT),
+  /** Seconds. */
+  deadline: required(SECONDS),
+};
+
+const OPTIONS = {
+  /** One object or several, applied in this order. */
+  manifest: required(MANIFESTS),
+  ...KUBECTL,
+  /** A condition that the objects must meet after the change. */
+  waitFor: optionsType(READINESS),
+};
+
+/** What {@link kubernetesObject} takes. */
+export type KubernetesObjectOptions = OptionsOf<typeof OPTIONS>;
+
+/** The kinds that `kubectl rollout status` knows. */
 const WORKLOADS: ReadonlySet<string> = new Set(['Deployment', 'DaemonSet', 'StatefulSet']);
 
-/** `hw_k8s_state RC TEXT`: what `kubectl diff` said, as state. */
+/** `hw_k8s_state RC TEXT`: the exit code and output of `kubectl diff`, as state. */
 const hwK8sState: ShellFunction = shellFunction(
   'hw_k8s_state',
   `
@@ -58,13 +83,16 @@ esac`,
   [hwKv],
 );
 
-/** `hw_rolled_out TEXT`: does `kubectl rollout status` say that it is done? Without `--watch` its exit code is 0 either way. */
+/**
+ * `hw_rolled_out TEXT`: succeeds when `kubectl rollout status` says so in TEXT. Without `--watch` its exit code is 0
+ * either way.
+ */
 const hwRolledOut: ShellFunction = shellFunction(
   'hw_rolled_out',
   'case $1 in *"successfully rolled out"*|*"roll out complete"*|*"rolling update complete"*) ;; *) return 1 ;; esac',
 );
 
-/** A condition: are the objects ready, now (0 seconds) or within so many? */
+/** A condition: are the objects ready within so many seconds? 0: now. */
 function ready(kubectl: Script, objects: readonly KubernetesManifest[], condition: string, seconds: number): Script {
   const workloads = objects.filter(({ kind }) => WORKLOADS.has(kind));
   const checks =
@@ -77,12 +105,12 @@ function ready(kubectl: Script, objects: readonly KubernetesManifest[], conditio
 }
 
 /**
- * Objects as the manifests say, by server-side apply: fields that the manifests do not speak of belong to others and stay. A
- * field that another manager owns is taken over. While there is no API, the check says so and the change would be made.
+ * Objects as the manifests say, by server-side apply. Fields that are not in the manifests belong to others and stay. A
+ * field that another manager owns is taken over. While no API answers, the probe says `api=no`, and check mode that the
+ * change would be made.
  */
 export function kubernetesObject(options: KubernetesObjectOptions): Resource {
   validateOptions('kubernetesObject', options, OPTIONS);
-  if (options.waitFor) validateOptions('waitFor of kubernetesObject', options.waitFor, WAIT_OPTIONS);
   const { manifest, kubectl, waitFor } = options;
   const objects = [manifest].flat();
   const text = serialise({ apiVersion: 'v1', kind: 'List', items: objects });
@@ -99,7 +127,7 @@ ${waitFor ? sh`if { ${ready(kubectl, objects, waitFor.condition, 0)}\n} >/dev/nu
     change: () => sh`
 printf %s ${text} | LC_ALL=C ${kubectl} apply ${apply} -f - || exit
 ${waitFor ? sh`{ ${ready(kubectl, objects, waitFor.condition, waitFor.deadline)}\n} || { hw_rc=$?; ${reportNotReady(kubectl, objects.map(workloadOf))}\nexit $hw_rc; }` : sh``}`,
-    undo: { kind: 'none', why: 'the objects as they were are not kept' },
+    noUndo: 'the old objects are not kept',
     timeout: (waitFor?.deadline ?? 0) + 120,
     detail: {
       script: sh`${diff} 2>/dev/null; :`,
@@ -109,22 +137,16 @@ ${waitFor ? sh`{ ${ready(kubectl, objects, waitFor.condition, waitFor.deadline)}
   };
 }
 
-/** What {@link kubernetesAbsent} takes. */
-export interface KubernetesAbsentOptions {
+const ABSENT_OPTIONS = {
   /** With its group where it is not unique: `daemonset`, `addons.k3s.cattle.io`. */
-  readonly kind: string;
-  readonly name: string;
-  readonly namespace?: string;
-  /** How kubectl is called on the host. */
-  readonly kubectl: Script;
-}
-
-const ABSENT_OPTIONS: Names<KubernetesAbsentOptions> = {
-  kind: 'needed',
-  name: 'needed',
-  namespace: true,
-  kubectl: 'needed',
+  kind: required(TEXT),
+  name: required(TEXT),
+  namespace: TEXT,
+  ...KUBECTL,
 };
+
+/** What {@link kubernetesAbsent} takes. */
+export type KubernetesAbsentOptions = OptionsOf<typeof ABSENT_OPTIONS>;
 
 /** No such object. Waits until it is gone, finalizers included. */
 export function kubernetesAbsent(options: KubernetesAbsentOptions): Resource {
@@ -136,7 +158,8 @@ export function kubernetesAbsent(options: KubernetesAbsentOptions): Resource {
     id: `no ${kind}/${name}`,
     probe: sh`
 if hw_text=$(LC_ALL=C ${kubectl} get --ignore-not-found -o name ${which} 2>&1); then
-  echo api=yes; [ -z "$hw_text" ] && echo object=absent || echo object=present
+  echo api=yes
+  if [ -z "$hw_text" ]; then echo object=absent; else echo object=present; fi
 else
   case $hw_text in
     *"doesn't have a resource type"*) echo api=yes; echo object=absent ;;
@@ -146,7 +169,7 @@ else
 fi`,
     wanted: { object: 'absent' },
     change: () => sh`LC_ALL=C ${kubectl} delete --ignore-not-found --timeout=120s ${which}`,
-    undo: { kind: 'none', why: 'the object is not kept' },
+    noUndo: 'the object is not kept',
     timeout: 180,
     explain: (failure) => explainKubernetes(`${kind}/${name}`, failure),
   };
@@ -172,7 +195,7 @@ function target({ kind, apiVersion, metadata }: KubernetesManifest): readonly st
   return [...namespace, `${kind.toLowerCase()}${group ? `.${group}` : ''}/${metadata.name}`];
 }
 
-/** JSON with the secrets still closed. */
+/** JSON in which secrets stay {@link Secret}s. */
 function serialise(value: unknown): SecretText {
   const parts: (string | Secret)[] = [];
   const walk = (node: unknown): void => {
@@ -199,7 +222,7 @@ function serialise(value: unknown): SecretText {
   return new SecretText(parts);
 }
 
-/** kubectl diff names its temporary files; only the object's name in them says something. */
+/** `kubectl diff` prints the paths of its temporary files. Only the object's name in them is of use. */
 function withoutTemporaryPaths(diff: string): string {
   return diff
     .replaceAll(/^diff -u.*\n/gm, '')
@@ -215,14 +238,14 @@ function explainKubernetes(id: string, { exitCode, stderr, stdout }: ChangeFailu
   if (exitCode === 127)
     return {
       what: 'there is no kubectl on this host',
-      hint: 'the task that installs Kubernetes comes before this one',
+      hint: 'put the task that installs Kubernetes before this one',
     };
   if (
     /connection refused|was refused|connect: no route|i\/o timeout|ServiceUnavailable|apiserver not ready|TLS handshake timeout/i.test(
       text,
     )
   ) {
-    return { what: 'the Kubernetes API does not answer', hint: 'a wait for it before this task' };
+    return { what: 'the Kubernetes API does not answer', hint: 'put a waitFor before this task' };
   }
   const [, kind] = /no matches for kind "([^"]+)"/.exec(text) ?? [];
   if (kind)
@@ -231,7 +254,7 @@ function explainKubernetes(id: string, { exitCode, stderr, stdout }: ChangeFailu
       hint: 'apply its CustomResourceDefinition first, and wait for condition=Established',
     };
   const [, namespace] = /namespaces "([^"]+)" not found/.exec(text) ?? [];
-  if (namespace) return { what: `the namespace ${namespace} is not there`, hint: 'apply it before this' };
+  if (namespace) return { what: `the namespace ${namespace} is not there`, hint: 'apply it before this task' };
   const [, invalid] = /((?:The \S+ )?"[^"]*" is invalid: [^\n]*)/.exec(text) ?? [];
   if (invalid) return { what: `the API refuses ${invalid}` };
   const [, strict] = /error: (?:.*)((?:strict decoding error|unknown field)[^\n]*)/.exec(text) ?? [];

@@ -3,21 +3,21 @@
 import { InvalidValue } from '../errors.ts';
 import type { Resource } from '../resource.ts';
 import { type ShellFunction, sh, shellFunction } from '../script.ts';
-import { type Names, validateOptions } from '../validate-options.ts';
-import { absolutePath, explainPath, hwDrop, hwStage, hwSwap, temporaryBeside } from './atomic-path.ts';
+import { type OptionsOf, validateOptions } from '../validate-options.ts';
+import { explainPath, hwDrop, hwKeepOwner, hwStage, hwSwap, PATH, temporaryBeside } from './atomic-path.ts';
+
+const OPTIONS = {
+  /** Where the value is kept for the next boot. Default: `/etc/sysctl.d/zz-heartwood.conf`, which is read last. */
+  file: PATH,
+};
 
 /** What {@link sysctl} takes besides key and value. */
-export interface SysctlOptions {
-  /** Where the value is kept for the next boot. Default: `/etc/sysctl.d/zz-heartwood.conf`, which is read last. */
-  readonly file?: string;
-}
+export type SysctlOptions = OptionsOf<typeof OPTIONS>;
 
-const OPTIONS: Names<SysctlOptions> = { file: true };
-
-/** `hw_words TEXT`: sets `hw_words` to TEXT with one space between words. */
+/** `hw_words TEXT`: sets `hw_words` to the words of TEXT with one space between them. */
 const hwWords: ShellFunction = shellFunction('hw_words', 'set -f; set -- $1; set +f; hw_words=$*');
 
-/** `hw_sysctl_file FILE KEY`: sets `hw_kept` to the value FILE has for KEY, the last one where it has several. */
+/** `hw_sysctl_file FILE KEY`: sets `hw_kept` to the last value that FILE has for KEY. */
 const hwSysctlFile: ShellFunction = shellFunction(
   'hw_sysctl_file',
   `
@@ -29,8 +29,8 @@ done < "$1"`,
 );
 
 /**
- * `hw_sysctl PROC FILE KEY`: the value now, and the value at the next boot. By `cat`, since `read` asks for a byte at a time
- * and /proc/sys gives nothing after the first.
+ * `hw_sysctl PROC FILE KEY`: the value now, and the value at the next boot. It uses `cat`, since `read` reads byte by
+ * byte and /proc/sys gives nothing after the first byte.
  */
 const hwSysctl: ShellFunction = shellFunction(
   'hw_sysctl',
@@ -52,8 +52,8 @@ done < "$1"`,
 );
 
 /**
- * A kernel parameter (`net.ipv4.ip_forward`), now and after the next boot. Several may share a file; other lines of it stay.
- * Where an interface's name has a dot, write it with a slash: `net.ipv4.conf.eth0/100.rp_filter`.
+ * A kernel parameter (`net.ipv4.ip_forward`), now and after the next boot. Several may share a file; other lines of it
+ * stay. Where an interface's name has a dot, write it with a slash: `net.ipv4.conf.eth0/100.rp_filter`.
  */
 export function sysctl(key: string, value: string | number, options: SysctlOptions = {}): Resource {
   validateOptions('sysctl', options, OPTIONS);
@@ -64,7 +64,7 @@ export function sysctl(key: string, value: string | number, options: SysctlOptio
     });
   }
   const wanted = String(value).trim().split(/\s+/).join(' ');
-  const path = absolutePath(options.file ?? '/etc/sysctl.d/zz-heartwood.conf');
+  const path = options.file ?? '/etc/sysctl.d/zz-heartwood.conf';
   const next = temporaryBeside(path);
   // sysctl.d(5): with a dot as the first separator, dots and slashes in the rest are swapped.
   const proc = `/proc/sys/${key.replaceAll(/[./]/g, (c) => (c === '.' ? '/' : '.'))}`;
@@ -75,22 +75,22 @@ export function sysctl(key: string, value: string | number, options: SysctlOptio
     wanted: { now: wanted, kept: wanted },
     change: () => sh`
 [ -e ${proc} ] || { echo 'heartwood: no such parameter' >&2; exit 1; }
-printf '%s\n' ${wanted} > ${proc} || { echo 'heartwood: not taken' >&2; exit 1; }
+printf '%s\n' ${wanted} > ${proc} || { echo 'heartwood: value refused' >&2; exit 1; }
 ${hwStage} ${path} ${next} || exit
 { ${hwWithout} ${path} ${key} && printf '%s = %s\n' ${key} ${wanted}; } > ${next} || ${hwDrop} ${next}
-chmod 0644 -- ${next} && ${hwSwap} ${next} ${path} || ${hwDrop} ${next}`,
-    undo: { kind: 'restore' },
+${hwKeepOwner} ${path} ${next} 0644 root:root && ${hwSwap} ${next} ${path} || ${hwDrop} ${next}`,
+    keeps: [path],
     explain: ({ stderr }) => {
       if (stderr.includes('no such parameter')) {
         return {
           what: `this kernel has no parameter ${key}`,
-          hint: 'the task that loads its kernel module comes before this one; or mind the spelling',
+          hint: 'put the task that loads its kernel module before this one; or check the spelling',
         };
       }
-      if (stderr.includes('not taken') && /Read-only file system/.test(stderr)) {
+      if (stderr.includes('value refused') && /Read-only file system/.test(stderr)) {
         return { what: `${key} can only be set outside this container: /proc/sys is read-only here` };
       }
-      if (stderr.includes('not taken')) return { what: `the kernel does not take ${wanted} for ${key}` };
+      if (stderr.includes('value refused')) return { what: `the kernel refuses the value ${wanted} for ${key}` };
       return explainPath(path, stderr);
     },
   };

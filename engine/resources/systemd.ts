@@ -2,25 +2,34 @@
 
 import type { ChangeFailure, Explanation, MergeableChange, Resource } from '../resource.ts';
 import { type Script, type ShellFunction, sh, shellFunction } from '../script.ts';
-import { type Names, validateOptions } from '../validate-options.ts';
+import type { State } from '../state.ts';
+import { BOOLEAN, type OptionsOf, validateOptions } from '../validate-options.ts';
 import { probeKey } from './atomic-path.ts';
 
-/** What {@link unit} takes besides the unit's name. What is left out is left as it is. */
-export interface UnitOptions {
-  /** Started at boot. */
-  readonly enabled?: boolean;
-  /** Running now. */
-  readonly active?: boolean;
-  /** Start it without waiting until it is up; `activating` will do then. For units that wait for other hosts. */
-  readonly noBlock?: boolean;
-}
+const START = {
+  /**
+   * Start it without waiting until it is up. `activating` then counts as active. For units that wait for other hosts.
+   */
+  noBlock: BOOLEAN,
+};
+const OPTIONS = {
+  /** Started at boot. Default: stays as it is. */
+  enabled: BOOLEAN,
+  /** Running now. Default: stays as it is. */
+  active: BOOLEAN,
+  ...START,
+};
 
-const OPTIONS: Names<UnitOptions> = { enabled: true, active: true, noBlock: true };
+/** What {@link unit} takes besides the unit's name. */
+export type UnitOptions = OptionsOf<typeof OPTIONS>;
 
-/** What is asked of systemd about a unit. */
+/** The properties of a unit that are read. */
 const PROPERTIES = 'LoadState,UnitFileState,ActiveState,SubState,NeedDaemonReload';
 
-/** `hw_probe_units KEY NAME KEY NAME...`: `hw_unit_KEY`, what systemd shows of each, and `hw_units`, the keys; nothing where its answers are fewer. */
+/**
+ * `hw_probe_units KEY NAME KEY NAME...`: prints `hw_unit_KEY='PROPERTIES'` for each unit, and `hw_units`, the keys.
+ * Fails where systemd answers for fewer units.
+ */
 const hwProbeUnits: ShellFunction = shellFunction(
   'hw_probe_units',
   `
@@ -32,7 +41,7 @@ while [ $hw_count -gt 0 ]; do
 done
 hw_all=$hw_keys
 hw_list=$(systemctl show -p ${PROPERTIES} -- "$@" 2>/dev/null) || return
-# A block of lines for each, in the order asked for, an empty line behind each: of the last, the one before EOF.
+# A block of lines for each unit, in the order asked for. An empty line ends each; for the last, the one before EOF.
 hw_block= hw_text=
 while IFS= read -r hw_line; do
   case $hw_line in
@@ -52,8 +61,9 @@ EOF
 );
 
 /**
- * `hw_unit NAME ENABLED ACTIVATING KEY`: `enabled=yes|no|...`, `active=yes|no|...`, `stale=yes|no` (its file changed since
- * systemd read it) and systemd's own words. A unit without an [Install] section counts as ENABLED, whichever that is.
+ * `hw_unit NAME ENABLED ACTIVATING KEY`: `enabled=yes|no`, `active=yes|no`, `stale=yes|no` (its file changed since
+ * systemd read it), and systemd's own words. A unit without an [Install] section counts as ENABLED, one that is
+ * starting as ACTIVATING.
  */
 const hwUnit: ShellFunction = shellFunction(
   'hw_unit',
@@ -73,6 +83,7 @@ case $UnitFileState in
   static|indirect|generated|transient|alias) echo "enabled=$2" ;;
   *) echo enabled=no ;;
 esac
+echo "unit-file=$UnitFileState"
 case $ActiveState in
   active|reloading|refreshing) echo active=yes ;;
   activating) echo "active=$3" ;;
@@ -82,9 +93,9 @@ echo "stale=$NeedDaemonReload"
 echo "state=$ActiveState $SubState"`,
 );
 
-/** `hw_reread NAME`: has systemd read unit files again where this one changed or is not known yet. */
-const hwReread: ShellFunction = shellFunction(
-  'hw_reread',
+/** `hw_daemon_reload NAME`: makes systemd read unit files again where this one changed or is not known yet. */
+const hwDaemonReload: ShellFunction = shellFunction(
+  'hw_daemon_reload',
   `
 case $(systemctl show -p LoadState,NeedDaemonReload -- "$1") in
   *=yes*|*=not-found*) systemctl daemon-reload ;;
@@ -92,15 +103,15 @@ esac`,
 );
 
 /**
- * `hw_systemctl ARGS... NAME`: on failure, adds what the unit last said. A simple service counts as started before its program
- * runs; so a moment later it is looked at again.
+ * `hw_systemctl ARGS... NAME`: systemctl, which on failure also prints the unit's last log lines. A simple service
+ * counts as started before its program runs, so its state is read again half a second later.
  */
 const hwSystemctl: ShellFunction = shellFunction(
   'hw_systemctl',
   `
 for hw_name do :; done
 systemctl "$@" && hw_rc=0 || hw_rc=$?
-if [ $hw_rc = 0 ]; then
+if [ "$hw_rc" = 0 ]; then
   case " $* " in *' --no-block '*) return 0 ;; ' start '* | ' restart '* | ' reload-or-restart '*) ;; *) return 0 ;; esac
   case $(systemctl show -p Type --value -- "$hw_name") in simple | exec | idle) ;; *) return 0 ;; esac
   sleep 0.5 2>/dev/null || sleep 1
@@ -108,18 +119,18 @@ if [ $hw_rc = 0 ]; then
 fi
 systemctl show -p LoadState,ActiveState,SubState,Result,ExecMainStatus -- "$hw_name" >&2
 journalctl -u "$hw_name" -n 15 --no-pager -o cat >&2 2>/dev/null
-return $hw_rc`,
+return "$hw_rc"`,
 );
 
 /**
- * A unit that is enabled or not, active or not. Where its file changed since systemd read it, systemd reads it again; to
- * have a running unit take a change up, notify a handler made with {@link unitRestarted} or {@link unitReloaded}.
+ * A unit that is enabled or not, active or not. Where its file changed since systemd read it, systemd reads it again.
+ * For a running unit to use the new file, notify a handler made with {@link unitRestarted} or {@link unitReloaded}.
  */
 export function unit(name: string, options: UnitOptions): Resource {
   validateOptions('unit', options, OPTIONS);
   const { enabled, active, noBlock = false } = options;
   const word = (value: boolean | undefined): string => (value === false ? 'no' : 'yes');
-  const now = noBlock ? ['--no-block'] : [];
+  const set = { enable: enablement(name, enabled), activate: activation(name, active, noBlock) };
   return {
     kind: 'systemd',
     id: name,
@@ -130,16 +141,41 @@ export function unit(name: string, options: UnitOptions): Resource {
       ...(active === undefined ? {} : { active: word(active) }),
       stale: 'no',
     },
-    // Enabling and disabling look at files, and end with a daemon-reload.
+    // Enabling and disabling work on files, and end with a daemon-reload.
     change: () => sh`
-${enabled === undefined ? sh`:` : sh`${hwSystemctl} -q ${enabled ? 'enable' : 'disable'} -- ${name}`} || exit
-${active === undefined && enabled !== undefined ? sh`:` : sh`${hwReread} ${name}`} || exit
-${active === undefined ? sh`:` : sh`${hwSystemctl} ${active ? 'start' : 'stop'} ${now} -- ${name}`}`,
-    // Each time, systemd reads all its units again.
+${set.enable} || exit
+${active === undefined && enabled !== undefined ? sh`:` : sh`${hwDaemonReload} ${name}`} || exit
+${set.activate}`,
+    undo: (found) => undoUnit(name, options, found),
+    // One by one, systemd would read all its units again for each.
     mergeable: () => (enabled && active === undefined ? enabling(name) : undefined),
-    undo: { kind: 'restore' },
     explain: (failure) => explainUnit(name, failure),
   };
+}
+
+function enablement(name: string, enabled: boolean | undefined): Script {
+  if (enabled === undefined) return sh`:`;
+  return sh`${hwSystemctl} -q ${enabled ? 'enable' : 'disable'} -- ${name}`;
+}
+
+function activation(name: string, active: boolean | undefined, noBlock: boolean): Script {
+  if (active === undefined) return sh`:`;
+  return sh`${hwSystemctl} ${active ? 'start' : 'stop'} ${noBlock ? ['--no-block'] : []} -- ${name}`;
+}
+
+/** Puts back what the options changed. That systemd has read the unit's file again stays. */
+function undoUnit(name: string, { enabled, active, noBlock = false }: UnitOptions, found: State): Script {
+  const wasActive = found['active'] !== 'no';
+  const stopOrStart =
+    active === undefined || active === wasActive ? sh`:` : activation(name, wasActive, wasActive && noBlock);
+  const wasEnabled = found['enabled'] === 'yes';
+  if (enabled === undefined || enabled === wasEnabled) return stopOrStart;
+  const file = found['unit-file'] ?? '';
+  // `enabled-runtime`, `linked`, `masked`: neither enable nor disable leads back there.
+  if (!['', 'enabled', 'disabled'].includes(file)) {
+    return sh`echo ${`heartwood: unit ${name} was ${file}, which cannot be brought back`} >&2; exit 1`;
+  }
+  return sh`${stopOrStart} || exit\n${enablement(name, wasEnabled)}`;
 }
 
 const enabling = (name: string): MergeableChange<string> => ({
@@ -149,18 +185,18 @@ const enabling = (name: string): MergeableChange<string> => ({
 });
 
 /** For handlers: restarts a unit, running or not. With `noBlock`, without waiting until it is up. */
-export function unitRestarted(name: string, options: Pick<UnitOptions, 'noBlock'> = {}): Resource {
-  validateOptions('restarted', options, { noBlock: true });
+export function unitRestarted(name: string, options: OptionsOf<typeof START> = {}): Resource {
+  validateOptions('unitRestarted', options, START);
   const now = options.noBlock ? ['--no-block'] : [];
-  return action('restart', name, sh`${hwReread} ${name} || exit\n${hwSystemctl} restart ${now} -- ${name}`);
+  return action('restart', name, sh`${hwDaemonReload} ${name} || exit\n${hwSystemctl} restart ${now} -- ${name}`);
 }
 
-/** For handlers: has a unit read its configuration again; one that cannot is restarted, one that is down is started. */
+/** For handlers: reloads a unit's configuration. A unit that cannot is restarted, and one that is down is started. */
 export function unitReloaded(name: string): Resource {
-  return action('reload', name, sh`${hwReread} ${name} || exit\n${hwSystemctl} reload-or-restart -- ${name}`);
+  return action('reload', name, sh`${hwDaemonReload} ${name} || exit\n${hwSystemctl} reload-or-restart -- ${name}`);
 }
 
-/** For handlers: has systemd read all unit files again. */
+/** For handlers: makes systemd read all unit files again. */
 export function daemonReload(): Resource {
   return action('daemon-reload', '', sh`systemctl daemon-reload`);
 }
@@ -172,7 +208,7 @@ function action(verb: string, name: string, change: Script): Resource {
     probe: sh`echo done=no`,
     wanted: { done: 'yes' },
     change: () => change,
-    undo: { kind: 'none', why: 'a restart leaves nothing to take back' },
+    noUndo: 'a restart leaves nothing to take back',
     verify: 'exit code',
     explain: (failure) => explainUnit(name, failure),
   };
@@ -186,14 +222,14 @@ function explainUnit(name: string, { exitCode, stderr }: ChangeFailure): Explana
     return { what: 'this host was not booted with systemd' };
   if (/is masked|LoadState=masked/.test(stderr)) {
     return {
-      what: `unit ${name} is masked: somebody forbade to start it`,
-      hint: `systemctl unmask ${name}, if that is no longer meant`,
+      what: `unit ${name} is masked: it may not be started`,
+      hint: `systemctl unmask ${name}, if it may`,
     };
   }
   if (/not found|does not exist|No such file|LoadState=not-found/.test(stderr) && !/LoadState=loaded/.test(stderr)) {
     return {
       what: `there is no unit ${name}`,
-      hint: 'the task that installs its package or writes its file comes before this one',
+      hint: 'put the task that installs its package or writes its file before this one',
     };
   }
   if (/LoadState=(?:bad-setting|error)/.test(stderr)) {
@@ -206,7 +242,7 @@ function explainUnit(name: string, { exitCode, stderr }: ChangeFailure): Explana
   const [, status] = /^ExecMainStatus=(?!0$)(.+)$/m.exec(stderr) ?? [];
   if (result)
     return {
-      what: `${name} did not start: ${result}${status ? `, exit code ${status}` : ''}; its last words are below`,
+      what: `${name} did not start: ${result}${status ? `, exit code ${status}` : ''}; its last log lines are below`,
       hint: look,
     };
   return undefined;

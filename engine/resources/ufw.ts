@@ -1,57 +1,22 @@
 /**
- * The host's firewall, by ufw. Rules are compared in the form ufw keeps them in (`### tuple ###` lines of user.rules and
- * user6.rules, which `ufw show added` prints as commands): read by the shell, since a Python start per rule is dear on a small
- * board, and complete, since `ufw show added` does not tell whether a rule has its IPv6 twin.
+ * The host's firewall, by ufw. Rules are compared as ufw stores them: as `### tuple ###` lines of user.rules and
+ * user6.rules. The shell reads them, because starting ufw (Python) for each rule is slow on a small board, and because
+ * `ufw show added` does not show whether a rule is in both files.
  */
-import { InvalidValue } from '../errors.ts';
-import { parseNetwork } from '../ip-address.ts';
 import type { Explanation, Resource } from '../resource.ts';
 import { type Script, type ShellFunction, sh, shellFunction } from '../script.ts';
-import { type Names, validateOptions } from '../validate-options.ts';
+import { type OptionsOf, PORT, required, SECONDS, validateOptions } from '../validate-options.ts';
 import { armRevert, disarmRevert, probeUnconfirmed } from './dead-man-revert.ts';
+import { normalForm, type UfwRule } from './ufw-rule.ts';
 
-/** A rule, in ufw's terms. What is left out is `any`. */
-export interface UfwRule {
-  readonly action: 'allow' | 'deny' | 'reject' | 'limit';
-  /** Default: `in`. Route rules have no direction of their own. */
-  readonly direction?: 'in' | 'out';
-  /** Source: an address or a network, IPv4 or IPv6. */
-  readonly from?: string;
-  readonly fromPort?: number | string;
-  /** Destination. */
-  readonly to?: string;
-  /** Destination port, range or list: `6443`, `2379:2380`, `80,443`. */
-  readonly port?: number | string;
-  /** Needed with a range or a list. */
-  readonly proto?: 'tcp' | 'udp' | 'esp' | 'ah' | 'gre' | 'ipv6' | 'igmp' | 'vrrp';
-  /** For forwarded packets instead of those for the host itself. */
-  readonly route?: boolean;
-  /** The interface it comes in by. */
-  readonly inIface?: string;
-  /** The interface it goes out by. */
-  readonly outIface?: string;
-  /** Shown by ufw beside the rule. Without quotes. */
-  readonly comment?: string;
-}
-
-const RULE: Names<UfwRule> = {
-  action: 'needed',
-  direction: true,
-  from: true,
-  fromPort: true,
-  to: true,
-  port: true,
-  proto: true,
-  route: true,
-  inIface: true,
-  outIface: true,
-  comment: true,
-};
+export type { UfwRule } from './ufw-rule.ts';
 
 /** Seconds in which a new connection must come through before the host takes a change back. */
 const REVERT_AFTER = 90;
 
-/** `hw_ufw_rule FILE TUPLE`: sets `hw_comment` to the comment in hex, `-` without one; false when FILE has no such rule. */
+/**
+ * `hw_ufw_rule FILE TUPLE`: sets `hw_comment` to the comment in hex, `-` without one. Fails when FILE has no such rule.
+ */
 const hwUfwRule: ShellFunction = shellFunction(
   'hw_ufw_rule',
   `
@@ -65,32 +30,43 @@ done < "$1"
 [ -n "$hw_comment" ]`,
 );
 
-/** `hw_ufw_v6`: does ufw manage IPv6 too? */
+/** `hw_ufw_v6`: succeeds when ufw manages IPv6 too. */
 const hwUfwV6: ShellFunction = shellFunction(
   'hw_ufw_v6',
   'grep -q "^IPV6=[\\"\']*[Yy][Ee][Ss]" /etc/default/ufw 2>/dev/null',
 );
 
-/** `hw_ufw_state TUPLE4 TUPLE6`: the state of a rule; an empty tuple is one the rule does not have. */
+/** `hw_ufw_installed`: `installed=yes|no`. */
+const hwUfwInstalled: ShellFunction = shellFunction(
+  'hw_ufw_installed',
+  'if command -v ufw >/dev/null; then echo installed=yes; else echo installed=no; fi',
+);
+
+/** `hw_ufw_state TUPLE4 TUPLE6`: the state of a rule. A rule for one family has an empty tuple for the other. */
 const hwUfwState: ShellFunction = shellFunction(
   'hw_ufw_state',
   `
-command -v ufw >/dev/null && echo installed=yes || echo installed=no
+hw_ufw_installed
 hw_rule=absent
 if [ -n "$1" ] && hw_ufw_rule /etc/ufw/user.rules "$1"; then
   hw_rule=present; echo "comment=$hw_comment"
 fi
 if [ -n "$2" ]; then
   if hw_ufw_rule /etc/ufw/user6.rules "$2"; then
-    [ -z "$1" ] && { hw_rule=present; echo "comment=$hw_comment"; } || [ $hw_rule = present ] || hw_rule=partial
+    if [ -z "$1" ]; then hw_rule=present; echo "comment=$hw_comment"
+    elif [ $hw_rule = absent ]; then hw_rule=partial
+    fi
   elif [ $hw_rule = present ] && hw_ufw_v6; then hw_rule=partial
   fi
 fi
 echo "rule=$hw_rule"`,
-  [hwUfwRule, hwUfwV6],
+  [hwUfwInstalled, hwUfwRule, hwUfwV6],
 );
 
-/** A rule that is there, with this comment. The same rule with another comment or action is replaced, as ufw does it. */
+/** The files that hold the rules, in their order. */
+const RULE_FILES = ['/etc/ufw/user.rules', '/etc/ufw/user6.rules'];
+
+/** A rule, with this comment. The same rule with another comment or action is replaced, as ufw does it. */
 export function ufwRule(rule: UfwRule): Resource {
   const { v4, v6, words } = normalForm(rule);
   const comment = rule.comment === undefined ? [] : ['comment', rule.comment];
@@ -100,12 +76,13 @@ export function ufwRule(rule: UfwRule): Resource {
     probe: sh`${hwUfwState} ${v4} ${v6}`,
     wanted: { rule: 'present', comment: rule.comment === undefined ? '-' : Buffer.from(rule.comment).toString('hex') },
     change: () => sh`LC_ALL=C ufw ${words} ${comment}`,
-    undo: { kind: 'restore' },
+    // The probe does not tell a rule's place among the others, nor the action of the rule that this one replaces.
+    keeps: RULE_FILES,
     explain: ({ exitCode, stderr, stdout }) => explainUfw(exitCode, `${stderr}${stdout}`),
   };
 }
 
-/** A rule that is not there, whatever its comment. */
+/** No such rule, whatever its comment. */
 export function ufwRuleAbsent(rule: UfwRule): Resource {
   const { v4, v6, words } = normalForm(rule);
   const id = `no ${words.join(' ')}`;
@@ -118,7 +95,7 @@ export function ufwRuleAbsent(rule: UfwRule): Resource {
     wanted: { rule: 'absent', unconfirmed: 'no' },
     change: () => armRevert(id, REVERT_AFTER, sh`ufw ${words}`, sh`LC_ALL=C ufw --force ${remove}`),
     confirm: { within: REVERT_AFTER, script: disarmRevert(id) },
-    undo: { kind: 'restore' },
+    keeps: RULE_FILES,
     explain: ({ exitCode, stderr, stdout }) => explainUfw(exitCode, `${stderr}${stdout}`),
   };
 }
@@ -144,7 +121,7 @@ case $hw_policy in
 esac`,
 );
 
-/** What happens to packets no rule speaks of. */
+/** What happens to packets that match no rule. */
 export function ufwDefault(direction: keyof typeof CHAINS, policy: keyof typeof TARGETS): Resource {
   const id = `default ${direction}`;
   const key = `DEFAULT_${CHAINS[direction]}_POLICY`;
@@ -153,24 +130,24 @@ export function ufwDefault(direction: keyof typeof CHAINS, policy: keyof typeof 
     kind: 'ufw',
     id,
     probe: sh`
-command -v ufw >/dev/null && echo installed=yes || echo installed=no
+${hwUfwInstalled}
 ${hwUfwDefault} ${key}
 ${probeUnconfirmed(id)}`,
     wanted: { policy, unconfirmed: 'no' },
-    change: ({ policy: old }) =>
-      armRevert(
-        id,
-        REVERT_AFTER,
-        set(old === undefined || old === 'unknown' || old === policy ? 'allow' : old),
-        set(policy),
-      ),
+    change: ({ policy: old }) => {
+      const isKnown = old !== undefined && old !== 'unknown' && old !== policy;
+      return armRevert(id, REVERT_AFTER, set(isKnown ? old : 'allow'), set(policy));
+    },
+    undo: ({ policy: old }) =>
+      old === undefined || old === 'unknown'
+        ? sh`echo ${`heartwood: the old policy for ${direction} packets is not known`} >&2; exit 1`
+        : armRevert(id, REVERT_AFTER, set(policy), set(old)),
     confirm: { within: REVERT_AFTER, script: disarmRevert(id) },
-    undo: { kind: 'restore' },
     explain: ({ exitCode, stderr, stdout }) => explainUfw(exitCode, `${stderr}${stdout}`),
   };
 }
 
-/** `hw_ufw_keeps PORT`: do the rules let new TCP connections to PORT in? */
+/** `hw_ufw_keeps PORT`: succeeds when the rules let new TCP connections to PORT in. */
 const hwUfwKeeps: ShellFunction = shellFunction(
   'hw_ufw_keeps',
   `
@@ -190,19 +167,19 @@ done < /etc/ufw/user.rules
 return 1`,
 );
 
-/** What {@link ufwEnabled} takes. */
-export interface UfwEnabledOptions {
-  /** The port our own connection comes in by: `host.port`. */
-  readonly keepPort: number;
+const ENABLED_OPTIONS = {
+  /** The port that this run connects to: `host.port`. */
+  keepPort: required(PORT),
   /** Seconds in which a new connection must come through. Default: 90. */
-  readonly confirmWithin?: number;
-}
+  confirmWithin: SECONDS,
+};
 
-const ENABLED_OPTIONS: Names<UfwEnabledOptions> = { keepPort: 'needed', confirmWithin: true };
+/** What {@link ufwEnabled} takes. */
+export type UfwEnabledOptions = OptionsOf<typeof ENABLED_OPTIONS>;
 
 /**
- * The firewall turned on, now and at boot. Refuses while no rule lets TCP connections to `keepPort` in. Before it turns the
- * firewall on, the host arms a revert, disarmed only by a connection made afterwards.
+ * The firewall turned on, now and at boot. Refuses while no rule lets TCP connections to `keepPort` in. Before it turns
+ * the firewall on, the host arms a revert, which only a connection made afterwards disarms.
  */
 export function ufwEnabled(options: UfwEnabledOptions): Resource {
   validateOptions('ufwEnabled', options, ENABLED_OPTIONS);
@@ -226,90 +203,16 @@ if ! ${hwUfwKeeps} ${keepPort} && ! grep -q '^DEFAULT_INPUT_POLICY="*ACCEPT' /et
   echo 'heartwood: no rule keeps the port' >&2; exit 1
 fi
 ${armRevert('enabled', confirmWithin, sh`ufw --force disable`, sh`LC_ALL=C ufw --force enable`)}`,
+    undo: () => armRevert('enabled', confirmWithin, sh`ufw --force enable`, sh`LC_ALL=C ufw --force disable`),
     confirm: { within: confirmWithin, script: disarmRevert('enabled') },
-    undo: { kind: 'restore' },
     explain: ({ exitCode, stderr, stdout }) =>
       stderr.includes('no rule keeps the port')
         ? {
-            what: `turning the firewall on would close port ${keepPort}, which this run comes in by; it stays off`,
+            what: `turning the firewall on would close port ${keepPort}, which this run connects to; it stays off`,
             hint: `a rule before this task: ufwRule({ action: 'allow', port: ${keepPort}, proto: 'tcp', comment: 'ssh' })`,
           }
         : explainUfw(exitCode, `${stderr}${stdout}`),
   };
-}
-
-/** A rule as ufw keeps it in its IPv4 and its IPv6 file (empty where it has no part there) and as words after `ufw`. */
-function normalForm(rule: UfwRule): { v4: string; v6: string; words: readonly string[] } {
-  validateOptions('ufwRule', rule, RULE);
-  const { action, proto, route = false, inIface, outIface } = rule;
-  const direction = rule.direction ?? (outIface !== undefined && inIface === undefined && !route ? 'out' : 'in');
-  const problem = (what: string, expected: string): InvalidValue =>
-    new InvalidValue({ what: `firewall rule: ${what}`, expected });
-  const from = network(rule.from);
-  const to = network(rule.to);
-  const [port, fromPort] = [ports(rule.port), ports(rule.fromPort)];
-  if (from.family && to.family && from.family !== to.family)
-    throw problem(`${rule.from} and ${rule.to} are of two families`, 'both IPv4 or both IPv6');
-  if (proto === undefined && /[,:]/.test(`${port}${fromPort}`))
-    throw problem(`port ${rule.port ?? rule.fromPort} needs a protocol`, 'proto: tcp or udp');
-  if (rule.comment?.includes("'"))
-    throw problem(`the comment ${rule.comment} has a quote in it`, 'a comment without quotes');
-  if (!route && inIface !== undefined && outIface !== undefined)
-    throw problem('two interfaces are for route rules', 'inIface or outIface');
-
-  const clauses = [
-    ...(inIface === undefined ? [] : ['in', 'on', inIface]),
-    ...(outIface === undefined ? [] : ['out', 'on', outIface]),
-    ...(inIface === undefined && outIface === undefined && !route && direction === 'out' ? ['out'] : []),
-    ...['from', from.text],
-    ...(fromPort === 'any' ? [] : ['port', fromPort]),
-    ...['to', to.text],
-    ...(port === 'any' ? [] : ['port', port]),
-    ...(proto === undefined ? [] : ['proto', proto]),
-  ];
-  const ifaces =
-    inIface !== undefined && outIface !== undefined
-      ? `in_${inIface}!out_${outIface}`
-      : inIface !== undefined
-        ? `in_${inIface}`
-        : outIface !== undefined
-          ? `out_${outIface}`
-          : direction;
-  const tuple = (family: 4 | 6): string => {
-    if ((from.family ?? family) !== family || (to.family ?? family) !== family) return '';
-    const any = family === 4 ? '0.0.0.0/0' : '::/0';
-    const [dst, src] = [to, from].map(({ text }) => (text === 'any' ? any : text));
-    return `${route ? 'route:' : ''}${action} ${proto ?? 'any'} ${port} ${dst} ${fromPort} ${src} ${ifaces}`;
-  };
-  return { v4: tuple(4), v6: tuple(6), words: [...(route ? ['route'] : []), action, ...clauses] };
-}
-
-/** A port, range or list the way ufw writes it. */
-function ports(given: number | string | undefined): string {
-  if (given === undefined) return 'any';
-  const text = String(given);
-  if (!/^\d+(:\d+)?(,\d+(:\d+)?)*$/.test(text)) {
-    throw new InvalidValue({ what: `firewall rule: "${text}" is no port`, expected: '6443, 2379:2380, or 80,443' });
-  }
-  return text
-    .split(',')
-    .sort((a, b) => Number.parseInt(a, 10) - Number.parseInt(b, 10))
-    .join(',');
-}
-
-/** An address or network the way ufw writes it: host bits cleared, no /32 or /128, IPv6 in its short form. */
-function network(given: string | undefined): { text: string; family?: 4 | 6 } {
-  if (given === undefined || given === 'any') return { text: 'any' };
-  const network = parseNetwork(given);
-  if (network === undefined) {
-    throw new InvalidValue({
-      what: `firewall rule: "${given}" is no address or network`,
-      expected: '10.0.0.5, 10.42.0.0/16, fd00::5, fd00::/8, any',
-    });
-  }
-  const { family, address, prefix } = network;
-  if (prefix === 0) return { text: 'any' };
-  return { text: prefix === (family === 4 ? 32 : 128) ? address : `${address}/${prefix}`, family };
 }
 
 /** What ufw's messages mean. */
@@ -317,7 +220,7 @@ function explainUfw(exitCode: number, text: string): Explanation | undefined {
   if (exitCode === 127) return { what: 'ufw is not installed', hint: "a task before this one: apt('ufw')" };
   if (/problem running (?:ufw-init|iptables)|iptables.*(?:not found|denied|Failed to initialize nft)/i.test(text)) {
     return {
-      what: 'the kernel or iptables did not take the rules',
+      what: 'the kernel or iptables refused the rules',
       hint: 'ufw --debug reload; /usr/share/ufw/check-requirements',
     };
   }

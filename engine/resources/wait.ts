@@ -1,61 +1,79 @@
-/** Waiting for something to come true: a loop on the host, with a deadline, that shows what it last saw. */
+/** Waiting for a condition: a loop on the host, with a deadline, that shows what it saw last. */
 
 import type { Resource } from '../resource.ts';
-import { type Script, type ShellFunction, sh, shellFunction } from '../script.ts';
+import { type ShellFunction, sh, shellFunction } from '../script.ts';
 import { hwKv } from '../state.ts';
-import { type Names, validateOptions } from '../validate-options.ts';
+import {
+  isMapping,
+  type OptionsOf,
+  PORT,
+  required,
+  SCRIPT,
+  SECONDS,
+  TEXT,
+  validateOptions,
+  valueType,
+} from '../validate-options.ts';
+import { PATH } from './atomic-path.ts';
 
-/** The exit code by which a wait's script says that the condition cannot come true any more: the wait ends at once. */
+/** The exit code by which a wait's script says that the condition will never be met: the wait ends at once. */
 export const PERMANENT = 9;
 
-/** What {@link waitFor} takes. */
-export interface WaitOptions {
-  /** What is waited for, as it stands in messages: `etcd on server-2 to be a voter`. */
-  readonly what: string;
-  /**
-   * Reads only. Exit code 0: it holds; {@link PERMANENT}: it never will; any other: not yet. Its last line of output is what
-   * was seen. It must not take long: give every request in it a timeout of a few seconds.
-   */
-  readonly script: Script;
+const DEADLINE = {
   /** Seconds after which the wait fails. */
-  readonly deadline: number;
+  deadline: required(SECONDS),
+};
+
+const OPTIONS = {
+  /** What is waited for, as it stands in messages: `etcd on server-2 to be a voter`. */
+  what: required(TEXT),
+  /**
+   * Reads only. Exit code 0: the condition is met. {@link PERMANENT}: it never will be. Any other: not yet. The last
+   * line of output is shown. It must not take long: give every request in it a timeout of a few seconds.
+   */
+  script: required(SCRIPT),
+  ...DEADLINE,
   /** Seconds between tries. Default: 1. */
-  readonly every?: number;
-}
+  every: SECONDS,
+};
 
-const OPTIONS: Names<WaitOptions> = { what: 'needed', script: 'needed', deadline: 'needed', every: true };
+/** What {@link waitFor} takes. */
+export type WaitOptions = OptionsOf<typeof OPTIONS>;
 
-/** `hw_seen TEXT`: sets `hw_seen` to the last line of TEXT. */
-const hwSeen: ShellFunction = shellFunction(
-  'hw_seen',
+/** `hw_last_line TEXT`: sets `hw_last` to the last line of TEXT. */
+const hwLastLine: ShellFunction = shellFunction(
+  'hw_last_line',
   `
-hw_seen=\${1##*
+hw_last=\${1##*
 }`,
 );
 
-/** `hw_wait DEADLINE EVERY`: calls `hw_try` until it holds. Prints what is seen whenever that changes, and every 15 s. */
+/**
+ * `hw_wait DEADLINE EVERY`: calls `hw_try` until it succeeds. Prints its last line whenever that changes, and every 15
+ * s.
+ */
 const hwWait: ShellFunction = shellFunction(
   'hw_wait',
   `
 read -r hw_now hw_rest < /proc/uptime; hw_start=\${hw_now%.*} hw_said= hw_said_at=0
 while :; do
   hw_text=$(hw_try 2>&1); hw_rc=$?
-  hw_seen "$hw_text"
+  hw_last_line "$hw_text"
   read -r hw_now hw_rest < /proc/uptime; hw_waited=$((\${hw_now%.*} - hw_start))
-  if [ $hw_rc = 0 ]; then printf 'holds after %s s: %s\\n' "$hw_waited" "$hw_seen"; return 0; fi
-  if [ "$hw_seen" != "$hw_said" ] || [ $((hw_waited - hw_said_at)) -ge 15 ]; then
-    printf 'last seen: %s\\n' "$hw_seen"; hw_said=$hw_seen hw_said_at=$hw_waited
+  if [ $hw_rc = 0 ]; then printf 'holds after %s s: %s\\n' "$hw_waited" "$hw_last"; return 0; fi
+  if [ "$hw_last" != "$hw_said" ] || [ $((hw_waited - hw_said_at)) -ge 15 ]; then
+    printf 'last seen: %s\\n' "$hw_last"; hw_said=$hw_last hw_said_at=$hw_waited
   fi
-  if [ $hw_rc = ${PERMANENT} ]; then printf 'heartwood: hopeless: %s\\n' "$hw_seen" >&2; return 1; fi
-  if [ "$hw_waited" -ge "$1" ]; then printf 'heartwood: last seen: %s\\n' "$hw_seen" >&2; return 1; fi
+  if [ $hw_rc = ${PERMANENT} ]; then printf 'heartwood: permanent: %s\\n' "$hw_last" >&2; return 1; fi
+  if [ "$hw_waited" -ge "$1" ]; then printf 'heartwood: last seen: %s\\n' "$hw_last" >&2; return 1; fi
   sleep "$2"
 done`,
-  [hwSeen],
+  [hwLastLine],
 );
 
 /**
- * Waits until the script succeeds. Nothing is changed by it: a task that had to wait is `ok`. A wait that fails says what it
- * last saw.
+ * Waits until the script succeeds. It changes nothing: a task that had to wait is `ok`. A wait that fails says what it
+ * saw last.
  */
 export function waitFor(options: WaitOptions): Resource {
   validateOptions('waitFor', options, OPTIONS);
@@ -64,41 +82,42 @@ export function waitFor(options: WaitOptions): Resource {
     kind: 'wait',
     id: what,
     probe: sh`
-hw_text=$( ( ${script}
-) 2>&1 </dev/null) && echo holds=yes || echo holds=no
-${hwSeen} "$hw_text"
-${hwKv} seen "$hw_seen"`,
+if hw_text=$( ( ${script}
+) 2>&1 </dev/null); then echo holds=yes; else echo holds=no; fi
+${hwLastLine} "$hw_text"
+${hwKv} seen "$hw_last"`,
     wanted: { holds: 'yes' },
     change: () => sh`
 hw_try() ( ${script}
 )
 ${hwWait} ${deadline} ${every} </dev/null`,
-    undo: { kind: 'none', why: 'waiting changes nothing' },
+    noUndo: 'waiting changes nothing',
     verify: 'exit code',
     readOnly: true,
     // The script may hang past the deadline; this is when it is killed.
     timeout: deadline + 30,
     explain: ({ stderr }) => {
-      const [, hopeless, seen] = /heartwood: (hopeless|last seen): (.*)/.exec(stderr) ?? [];
-      if (hopeless === undefined) return undefined;
-      const last = seen ? `; last seen: ${seen}` : '; it showed nothing';
-      return hopeless === 'hopeless'
-        ? { what: `waited for ${what}, which cannot come any more${last}` }
-        : { what: `waited ${deadline} s for ${what}, in vain${last}` };
+      const [, ending, seen] = /heartwood: (permanent|last seen): (.*)/.exec(stderr) ?? [];
+      if (ending === undefined) return undefined;
+      const last = seen ? `; last seen: ${seen}` : '; it printed nothing';
+      return ending === 'permanent'
+        ? { what: `waited for ${what}, which will never be${last}` }
+        : { what: `timed out after ${deadline} s of waiting for ${what}${last}` };
     },
   };
 }
 
-/** What {@link waitForPort} takes. */
-export interface WaitForPortOptions {
-  /** As seen from the host that waits: a name or an address. Default: `127.0.0.1`. */
-  readonly host?: string;
-  readonly port: number;
-  /** Seconds. */
-  readonly deadline: number;
-}
+const PORT_OPTIONS = {
+  /** A name or an address, as seen from the host that waits. Default: `127.0.0.1`. */
+  host: TEXT,
+  port: required(PORT),
+  ...DEADLINE,
+};
 
-/** `hw_connect HOST PORT`: can a TCP connection be opened? With whichever tool is there. */
+/** What {@link waitForPort} takes. */
+export type WaitForPortOptions = OptionsOf<typeof PORT_OPTIONS>;
+
+/** `hw_connect HOST PORT`: succeeds when a TCP connection can be opened, by whichever of nc, curl and bash is there. */
 export const hwConnect: ShellFunction = shellFunction(
   'hw_connect',
   `
@@ -118,7 +137,7 @@ fi`,
 
 /** Waits until a TCP connection to the port can be opened. Uses nc, curl or bash, whichever the host has. */
 export function waitForPort(options: WaitForPortOptions): Resource {
-  validateOptions('waitForPort', options, { host: true, port: 'needed', deadline: 'needed' });
+  validateOptions('waitForPort', options, PORT_OPTIONS);
   const { host = '127.0.0.1', port, deadline } = options;
   return waitFor({
     what: `port ${port} of ${host}`,
@@ -131,14 +150,11 @@ exit $hw_rc`,
 }
 
 /** What {@link waitForUnit} takes besides the unit's name. */
-export interface WaitForUnitOptions {
-  /** Seconds. */
-  readonly deadline: number;
-}
+export type WaitForUnitOptions = OptionsOf<typeof DEADLINE>;
 
 /** Waits until a systemd unit is active. Ends at once when the unit has failed for good, is masked or missing. */
 export function waitForUnit(name: string, options: WaitForUnitOptions): Resource {
-  validateOptions('waitForUnit', options, { deadline: 'needed' });
+  validateOptions('waitForUnit', options, DEADLINE);
   const { deadline } = options;
   return waitFor({
     what: `unit ${name} to be active`,
@@ -156,29 +172,40 @@ exit 1`,
   });
 }
 
-/** What {@link waitForHttp} takes. */
-export interface WaitForHttpOptions {
-  readonly url: string;
-  /** Seconds. */
-  readonly deadline: number;
-  /** Status codes that will do. Default: 200. */
-  readonly status?: readonly number[];
-  /** A CA file on the host that the server's certificate is checked against; `insecure`: not checked at all. */
-  readonly ca?: { readonly file: string } | 'insecure';
-}
+const HTTP_OPTIONS = {
+  url: required(TEXT),
+  ...DEADLINE,
+  /** The status codes that are waited for. Default: 200. */
+  status: valueType<readonly number[]>(
+    'a list of status codes: [200, 401]',
+    (value) => Array.isArray(value) && value.length > 0 && value.every(Number.isInteger),
+  ),
+  /** A CA file on the host that the server's certificate is checked against. `insecure`: it is not checked at all. */
+  ca: valueType<{ readonly file: string } | 'insecure'>(
+    '{ file: "/path/of/ca.crt" }, "insecure"',
+    (value) => value === 'insecure' || (isMapping(value) && 'file' in value && PATH.fits(value.file)),
+  ),
+};
 
-/** `hw_http_status URL [CURL_FLAG WGET_FLAG]`: prints the status of a GET, or why there is none. */
+/** What {@link waitForHttp} takes. */
+export type WaitForHttpOptions = OptionsOf<typeof HTTP_OPTIONS>;
+
+/** `hw_http_status URL CA`: prints the status of a GET, or why there is none. CA is a file, `insecure`, or empty. */
 const hwHttpStatus: ShellFunction = shellFunction(
   'hw_http_status',
   `
+hw_url=$1 hw_ca=$2
+set --
 if command -v curl >/dev/null; then
-  hw_text=$(curl -sS -o /dev/null -m 5 -w '\\n%{http_code}' $2 "$1" 2>&1)
+  case $hw_ca in '') ;; insecure) set -- -k ;; *) set -- --cacert "$hw_ca" ;; esac
+  hw_text=$(curl -sS -o /dev/null -m 5 -w '\\n%{http_code}' "$@" -- "$hw_url" 2>&1)
   case \${hw_text##*
 } in 000) printf '%s\\n' "\${hw_text%%
 *}" ;; *) printf '%s\\n' "\${hw_text##*
 }" ;; esac
 elif command -v wget >/dev/null; then
-  hw_text=$(wget -S -O /dev/null -T 5 $3 "$1" 2>&1)
+  case $hw_ca in '') ;; insecure) set -- --no-check-certificate ;; *) set -- "--ca-certificate=$hw_ca" ;; esac
+  hw_text=$(wget -S -O /dev/null -T 5 "$@" -- "$hw_url" 2>&1)
   hw_code=$(printf '%s\\n' "$hw_text" | sed -n 's/^ *HTTP[^ ]* \\([0-9]*\\).*/\\1/p' | tail -n 1)
   printf '%s\\n' "\${hw_code:-\${hw_text##*
 }}"
@@ -189,19 +216,14 @@ fi`,
 
 /** Waits until a GET of the URL answers with one of the status codes. Uses curl or wget, whichever the host has. */
 export function waitForHttp(options: WaitForHttpOptions): Resource {
-  validateOptions('waitForHttp', options, { url: 'needed', deadline: 'needed', status: true, ca: true });
+  validateOptions('waitForHttp', options, HTTP_OPTIONS);
   const { url, deadline, status = [200], ca } = options;
-  const flags =
-    ca === undefined
-      ? ['', '']
-      : ca === 'insecure'
-        ? ['-k', '--no-check-certificate']
-        : [`--cacert ${ca.file}`, `--ca-certificate=${ca.file}`];
+  const checkedBy = typeof ca === 'object' ? ca.file : (ca ?? '');
   return waitFor({
     what: `${url} to answer ${status.join(' or ')}`,
     deadline,
     script: sh`
-hw_code=$(${hwHttpStatus} ${url} ${flags}) || { hw_rc=$?; echo "$hw_code"; exit $hw_rc; }
+hw_code=$(${hwHttpStatus} ${url} ${checkedBy}) || { hw_rc=$?; echo "$hw_code"; exit $hw_rc; }
 echo "$hw_code"
 for hw_good in ${status}; do [ "$hw_code" != "$hw_good" ] || exit 0; done
 exit 1`,

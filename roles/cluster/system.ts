@@ -56,7 +56,7 @@ export const system: Fact<System> = fact({
   script: sh`
 ID= ID_LIKE= VERSION_ID= PRETTY_NAME=
 for hw_file in /etc/os-release /usr/lib/os-release; do
-  if [ -r $hw_file ]; then . $hw_file; break; fi
+  if [ -r "$hw_file" ]; then . "$hw_file"; break; fi
 done
 ${hwKv} os_id "$ID"; ${hwKv} os_like "$ID_LIKE"; ${hwKv} os_version "$VERSION_ID"; ${hwKv} os_name "$PRETTY_NAME"
 ${hwKv} machine "$(uname -m)"; ${hwKv} kernel "$(uname -r)"; ${hwKv} hostname "$(uname -n)"

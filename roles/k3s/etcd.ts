@@ -27,7 +27,7 @@ export const hwEtcd = shellFunction(
   'hw_etcd',
   `
 hw_tls=${DATA}/server/tls/etcd
-curl -sS --fail-with-body -m 5 --cacert $hw_tls/server-ca.crt --cert $hw_tls/client.crt --key $hw_tls/client.key -H 'Content-Type: application/json' -d "$2" "https://127.0.0.1:2382/v3/$1"`,
+curl -sS --fail-with-body -m 5 --cacert "$hw_tls/server-ca.crt" --cert "$hw_tls/client.crt" --key "$hw_tls/client.key" -H 'Content-Type: application/json' -d "$2" "https://127.0.0.1:2382/v3/$1"`,
 );
 
 /**
@@ -94,7 +94,7 @@ export const hwReady = shellFunction(
   'hw_ready',
   `
 hw_tls=${DATA}/server/tls
-hw_text=$(curl -sS -m 5 --cacert $hw_tls/server-ca.crt --cert $hw_tls/client-admin.crt --key $hw_tls/client-admin.key "https://$1:6443/readyz" 2>&1) || {
+hw_text=$(curl -sS -m 5 --cacert "$hw_tls/server-ca.crt" --cert "$hw_tls/client-admin.crt" --key "$hw_tls/client-admin.key" "https://$1:6443/readyz" 2>&1) || {
   printf '%s\\n' "$hw_text" | tail -n 1; return 1; }
 [ "$hw_text" = ok ] && return 0
 hw_bad=$(printf '%s\\n' "$hw_text" | sed -n 's/^\\[-\\]\\([^ ]*\\).*/\\1/p' | tr '\\n' ' ')
@@ -184,7 +184,7 @@ export function noLeftoverAt(address: string): Resource {
 for hw_left in $(${hwLeftovers} ${address}); do
   ${hwEtcd} cluster/member/remove "{\\"ID\\":\\"$hw_left\\"}" || exit
 done`,
-    undo: { kind: 'none', why: 'the member never was one' },
+    noUndo: 'the member never was one',
   };
 }
 

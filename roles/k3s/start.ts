@@ -58,17 +58,17 @@ hw_known=${quote(knownFailures)}
 read -r hw_now hw_rest </proc/uptime; hw_start=\${hw_now%.*} hw_said= hw_last=0 hw_again=
 while :; do
   hw_text=$($2 2>&1); hw_rc=$?; hw_seen=$(printf '%s\\n' "$hw_text" | tail -n 1)
-  if [ $hw_rc = 0 ] && [ "$(systemctl show -p InvocationID --value -- $1.service)" = "$5" ]; then hw_rc=1 hw_seen='still stopping'; fi
+  if [ $hw_rc = 0 ] && [ "$(systemctl show -p InvocationID --value -- "$1.service")" = "$5" ]; then hw_rc=1 hw_seen='still stopping'; fi
   read -r hw_now hw_rest </proc/uptime; hw_waited=$((\${hw_now%.*} - hw_start))
   if [ $hw_rc = 0 ]; then echo "ready after $hw_waited s"; return 0; fi
   if [ "$hw_seen" != "$hw_said" ] || [ $((hw_waited - hw_last)) -ge 15 ]; then
     echo "last seen after $hw_waited s: $hw_seen"; hw_said=$hw_seen hw_last=$hw_waited
   fi
-  hw_log=$(journalctl -u $1.service --since "@$4" -o cat --no-pager 2>/dev/null | grep -E "$hw_relevant" | cut -c1-700 | tail -n 30)
+  hw_log=$(journalctl -u "$1.service" --since "@$4" -o cat --no-pager 2>/dev/null | grep -E "$hw_relevant" | cut -c1-700 | tail -n 30)
   if printf '%s\\n' "$hw_log" | grep -q -E "$hw_permanent"; then break; fi
   if [ -z "$hw_again" ] && printf '%s\\n' "$hw_log" | grep -q -F ${quote(REJOIN)}; then
     echo 'it was removed from etcd: k3s is started once more to rejoin'
-    hw_again=yes; systemctl restart --no-block $1.service
+    hw_again=yes; systemctl restart --no-block "$1.service"
   fi
   # An unknown failure that is logged again and again is permanent too.
   hw_words=$(printf '%s\\n' "$hw_log" | grep level=fatal | grep -v -E "$hw_known" | sed 's/^time="[^"]*" //' | tail -n 5)
@@ -132,7 +132,7 @@ case $(systemctl show -p ActiveState --value -- ${unit}.service) in
   *) systemctl reset-failed ${unit}.service 2>/dev/null; systemctl start --no-block ${unit}.service || exit ;;
 esac`,
       ),
-    undo: { kind: 'none', why: 'stopping a node takes what runs on it down: drain it first' },
+    noUndo: 'stopping a node takes what runs on it down: drain it first',
     timeout: options.deadline + 60,
     explain,
   };
@@ -157,7 +157,7 @@ esac`,
     change: () => sh`
 systemctl stop ${unit}.service || exit
 ! ${hasData} || systemctl start --no-block ${unit}.service`,
-    undo: { kind: 'none', why: 'the join did not come to an end' },
+    noUndo: 'the join did not come to an end',
   };
 }
 
@@ -173,7 +173,7 @@ if [ -d ${etcd}/member/wal ] && [ ! -e ${etcd}/tombstone ]; then echo data=prese
     change: () => sh`
 ! systemctl -q is-active ${unitOf('server')}.service || { echo 'k3s runs' >&2; exit 1; }
 mv ${etcd} "${DATA}/server/db/etcd-backup-$(date +%s)"`,
-    undo: { kind: 'none', why: 'etcd does not know this member any more' },
+    noUndo: 'etcd does not know this member any more',
   };
 }
 
@@ -204,7 +204,7 @@ systemctl daemon-reload && systemctl restart --no-block ${unit}.service || exit`
     probe: sh``,
     wanted: {},
     change: () => (vip ? withApiRelay(vip.address, vip, timeout, restart) : restart),
-    undo: { kind: 'none', why: 'a restart cannot be taken back' },
+    noUndo: 'a restart cannot be taken back',
     verify: 'exit code',
     timeout,
     explain,

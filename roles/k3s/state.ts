@@ -55,7 +55,7 @@ hw_k3s=/usr/local/bin/k3s
 [ -x $hw_k3s ] && echo "version=$(timeout 20 $hw_k3s --version 2>/dev/null | sed -n '1s/^k3s version \\([^ ]*\\).*/\\1/p')"
 hw_db=${DATA}/server/db
 hw_config() { cat /etc/rancher/k3s/config.yaml /etc/rancher/k3s/config.yaml.d/*.yaml 2>/dev/null; }
-hw_unit() { [ -e /etc/systemd/system/$1.service ] && cat /etc/systemd/system/$1.service /etc/systemd/system/$1.service.env 2>/dev/null; }
+hw_unit() { [ -e "/etc/systemd/system/$1.service" ] && cat "/etc/systemd/system/$1.service" "/etc/systemd/system/$1.service.env" 2>/dev/null; }
 hw_setting() { hw_config | sed -n "s/^$1:[[:space:]]*[\\"']\\{0,1\\}\\([^\\"'#]*\\).*/\\1/p" | tail -n 1 | sed 's/[[:space:]]*$//'; }
 if [ -d $hw_db/etcd/member/wal ]; then echo datastore=etcd
 elif { hw_config; hw_unit k3s; } | grep -q -e 'datastore-endpoint' -e 'K3S_DATASTORE_ENDPOINT'; then echo datastore=external
@@ -89,7 +89,7 @@ ${hwKv} node "$(printf %s "\${hw_node:-$(uname -n)}" | tr '[:upper:]' '[:lower:]
 ${hwKv} joins "$(hw_setting server)"
 for hw_name in ${LINKS}; do
   hw_path=$(command -v $hw_name) || continue
-  [ "$hw_path" = /usr/local/bin/$hw_name ] && [ "$(readlink $hw_path)" = k3s ] && continue
+  [ "$hw_path" = "/usr/local/bin/$hw_name" ] && [ "$(readlink "$hw_path")" = k3s ] && continue
   echo "taken.$hw_name=yes"
 done
 echo complete=yes`,

@@ -35,7 +35,7 @@ const hwLease = shellFunction(
   'hw_lease',
   `
 hw_tls=${DATA}/server/tls hw_api=$1; shift
-curl -sS -f -m 3 --cacert $hw_tls/server-ca.crt --cert $hw_tls/client-admin.crt --key $hw_tls/client-admin.key "$@" "https://$hw_api:6443/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/${LEASE}"`,
+curl -sS -f -m 3 --cacert "$hw_tls/server-ca.crt" --cert "$hw_tls/client-admin.crt" --key "$hw_tls/client-admin.key" "$@" "https://$hw_api:6443/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/${LEASE}"`,
 );
 
 /**
@@ -142,11 +142,11 @@ hw_settled() {
   if [ $hw_rc = 0 ]; then ${hwRenews} && ${hwHasVip} ${address}
   else hw_text=$(${hwLease} "$hw_to" 2>/dev/null) && ! printf '%s' "$hw_text" | grep -q ${`"holderIdentity": *"${self.node}"`}; fi
 }
-[ $hw_rc = 0 ] || kill $hw_renewer
+[ $hw_rc = 0 ] || kill "$hw_renewer"
 [ $hw_rc = 0 ] && hw_for='kube-vip to hold it by itself again' || hw_for='another server to take it'
 hw_i=0
 until hw_settled || [ $((hw_i += 1)) -gt ${SETTLE} ]; do [ $hw_i -gt 1 ] || echo ${address} "waits for $hw_for"; sleep 1; done
-kill $hw_renewer 2>/dev/null
+kill "$hw_renewer" 2>/dev/null
 # The new holder of the lease tells the network that it has the address within another moment.
 [ $hw_rc = 0 ] || sleep ${ANNOUNCE}
 hw_relay_off

@@ -62,9 +62,9 @@ for hw_file in /boot/firmware/cmdline.txt /boot/cmdline.txt; do
 done
 
 hw_modules=/lib/modules/$(uname -r)
-if [ -d /sys/module/vxlan ] || grep -qs /vxlan.ko $hw_modules/modules.builtin; then echo vxlan=there
+if [ -d /sys/module/vxlan ] || grep -qs /vxlan.ko "$hw_modules/modules.builtin"; then echo vxlan=there
 elif command -v modprobe >/dev/null && modprobe -n -q vxlan; then echo vxlan=module
-elif [ -d $hw_modules ]; then echo vxlan=missing
+elif [ -d "$hw_modules" ]; then echo vxlan=missing
 fi
 
 if command -v iptables >/dev/null; then

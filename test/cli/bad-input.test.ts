@@ -206,7 +206,7 @@ t.test('a playbook that is none, and plays that are wrong, are told whatever is 
   const plays = `'Wrong', [play({ name: 'All', hosts: ['a'] }), play({ name: 'None', hosts: 'all', roles: [], become: 'no' })]`;
   t.match(
     await told(plays, '--help'),
-    /^wrong\.ts:2:\d+: missing keyword "roles" in play "All"\n.*\nwrong\.ts:2:\d+: play "None": become is "no"\n {2}allowed: true, false\n/,
+    /^wrong\.ts:2:\d+: play "All": hosts is a list\n.*\nwrong\.ts:2:\d+: missing keyword "roles" in play "All"\n.*\nwrong\.ts:2:\d+: play "None": become is "no"\n {2}allowed: true, false\n/,
   );
 });
 

@@ -3,6 +3,7 @@
  *
  * - check predicts apply;
  * - twice is once;
+ * - undo, where there is one, restores every byte;
  * - a change is one round trip;
  * - cut before any command, it converges: before the first, the last and two between them, in `npm run test:all` before each;
  * - no secret shows;
@@ -18,37 +19,13 @@ import type { Session, Step } from '../../engine/remote/session.ts';
 import type { Resource } from '../../engine/resource.ts';
 import { isSharedProbe, type ProbeStep, withSharedProbes } from '../../engine/run/tasks/shared-probes.ts';
 import { Script, sh } from '../../engine/script.ts';
-import type { Secret } from '../../engine/secret.ts';
 import { differences, parseState, type State } from '../../engine/state.ts';
 import { task } from '../../engine/task.ts';
 import { FREE, NO_TRAFFIC, trafficBetween } from '../../engine/traffic.ts';
 import { withFunctions } from '../engine/resources/local-shell.ts';
 import { endsAndSome, SEED } from '../support/choice.ts';
 import { roleOf, trips, World } from '../support/world.ts';
-
-/** Where examples make their files. Empty at the start of every try. */
-export const WORK = '/srv/contract';
-
-/** A resource to try. */
-export interface Example {
-  /** Ends the sentence "KIND: ...". */
-  readonly name: string;
-  readonly resource: Resource;
-  /** Brings about what the example starts from. Runs before every try; {@link WORK} is empty then. */
-  readonly prepare?: Script;
-  /** True: it holds from the start, and nothing is to be done. */
-  readonly holds?: boolean;
-  /** Prints the thing itself: at every cut it must print what it printed before the change, or what it printed after. */
-  readonly whole?: Script;
-  /** Prints what else the resource is about. Compared when all is done; what it prints at a cut does not matter. */
-  readonly state?: Script;
-  /** Where a change is one long command: milliseconds after which it is killed too. */
-  readonly killAfter?: readonly number[];
-  /** Values that must show nowhere. */
-  readonly secrets?: readonly Secret[];
-  /** The change fails, is explained like this, and leaves things as they were. */
-  readonly fails?: RegExp;
-}
+import { type Example, WORK } from './example.ts';
 
 /** A clause of the contract, and whether an example keeps it. */
 export interface Finding {
@@ -62,11 +39,6 @@ export async function tryExample(session: Session, example: Example): Promise<re
   return new Trial(session, example).run();
 }
 
-/** The state of a path, for {@link Example.whole}, in other words than the resources' own. */
-export function contentOf(path: string): Script {
-  return sh`stat -c '%F %a %U %G' ${path} 2>&1; [ ! -f ${path} ] || sha256sum ${path}; [ ! -L ${path} ] || readlink ${path}`;
-}
-
 /** How many boundaries between the first and the last a change is cut at; `npm run test:all` takes all of them. */
 const CUTS_BETWEEN = 2;
 
@@ -74,8 +46,8 @@ const NOWHERE = 'nowhere';
 const HOOK = '/run/hw-contract';
 
 /**
- * Makes a directory of stand-ins for every command of the host. Each writes its arguments to a log and, when it is the one
- * at which the change is to be cut, kills the whole process group instead of doing its work.
+ * Makes a directory of stand-ins for every command of the host. Each writes its arguments to a log and, when it is the
+ * one at which the change is to be cut, kills the whole process group instead of doing its work.
  */
 export async function installHook(session: Session): Promise<void> {
   const hook = `#!/bin/sh
@@ -184,7 +156,7 @@ class Trial {
       const [alone] = await this.#session.run([step('alone')]);
       const results = await this.#session.run(withSharedProbes([step('one'), step('other')]));
       if (!results.some((result) => isSharedProbe(result) && result.exitCode === 0))
-        problems.push(`${when}: nothing was looked at`);
+        problems.push(`${when}: the shared probe did not run`);
       for (const { stdout } of results.filter((result) => !isSharedProbe(result))) {
         if (!alone?.stdout.equals(stdout)) problems.push(`${when}: ${stdout} instead of ${alone?.stdout}`);
       }
@@ -193,7 +165,7 @@ class Trial {
     await compare('before');
     if (differing(found, this.#resource).length > 0) await this.#change(found);
     await compare('after');
-    return { clause: 'looked at with others, it is what it is alone', problems };
+    return { clause: 'probed with others, it finds what it finds alone', problems };
   }
 
   /** Nothing to do: the probe says so, and looking has changed nothing. */
@@ -246,7 +218,22 @@ class Trial {
       clause: 'twice is once',
       problems: [...this.#unmet(reachedAgain), ...(end === afterAll ? [] : [`${end} became ${afterAll}`])],
     };
-    return [predicted, idempotent, await this.#costs(end), await this.#cuts(oldWhole, newWhole, end)];
+    const undone = this.#resource.undo ? [await this.#undone()] : [];
+    return [predicted, idempotent, ...undone, await this.#costs(end), await this.#cuts(oldWhole, newWhole, end)];
+  }
+
+  /** Undo, given what was found before the change: byte for byte as before it. A second time, it changes nothing. */
+  async #undone(): Promise<Finding> {
+    const { before, found } = await this.#start();
+    const change = await this.#change(found);
+    const problems = change.exitCode === 0 ? [] : [`the change failed: ${change.exitCode} ${change.stderr}`];
+    for (const time of ['undone', 'undone twice']) {
+      const undo = await this.#confirmed(this.#resource.undo?.(found) ?? sh`false`);
+      if (undo.exitCode !== 0) problems.push(`${time}: it failed: ${undo.exitCode} ${undo.stderr}`);
+      const { looks } = await this.#end();
+      if (looks !== before) problems.push(`${time}: ${looks} instead of ${before}`);
+    }
+    return { clause: 'undone, it is byte for byte what it was', problems };
   }
 
   /**
@@ -390,7 +377,11 @@ class Trial {
       if (sent && sent.exitCode !== 0)
         return { exitCode: sent.exitCode, stdout: sent.stdout.toString(), stderr: sent.stderr.toString() };
     }
-    const result = await one(this.#session, this.#resource.change(found), this.#resource.timeout ?? 120);
+    return this.#confirmed(this.#resource.change(found));
+  }
+
+  async #confirmed(change: Script): Promise<Text> {
+    const result = await one(this.#session, change, this.#resource.timeout ?? 120);
     this.#seen.push(result.stdout, result.stderr);
     const { confirm } = this.#resource;
     return result.exitCode === 0 && confirm ? one(this.#session, confirm.script) : result;

@@ -4,7 +4,8 @@ import type { Session } from '../../engine/remote/session.ts';
 import { Secret } from '../../engine/secret.ts';
 import type { Lab } from '../../lab/lab.ts';
 import { openSession } from '../support/open-session.ts';
-import { type Example, installHook, tryExample } from './contract.ts';
+import { installHook, tryExample } from './contract.ts';
+import { type Example, type Place, WORK } from './example.ts';
 
 /** What is used of a tap test. */
 interface Test {
@@ -35,14 +36,14 @@ export function sessionOn(lab: Lab, name: string): Promise<Session> {
 export async function keepsContract(
   t: Test,
   session: Session,
-  tables: Readonly<Record<string, readonly Example[]>>,
+  tables: Readonly<Record<string, readonly Example[] | ((place: Place) => readonly Example[])>>,
 ): Promise<void> {
   await installHook(session);
   const kinds = new Set<string>();
   let [examples, clauses] = [0, 0];
   for (const [table, rows] of Object.entries(tables)) {
     await t.test(table, async (t) => {
-      for (const example of rows) {
+      for (const example of typeof rows === 'function' ? rows({ folder: WORK }) : rows) {
         await t.test(`${example.resource.kind}: ${example.name}`, async (t) => {
           for (const { clause, problems } of await tryExample(session, example)) {
             t.strictSame(problems, [], clause);

@@ -1,10 +1,11 @@
 import { rmSync } from 'node:fs';
 import t from 'tap';
-import type { Resource } from '../../engine/resource.ts';
+import type { Resource, ResourceBase } from '../../engine/resource.ts';
 import { sh } from '../../engine/script.ts';
 import { Secret } from '../../engine/secret.ts';
 import { useLab } from '../support/lab.ts';
-import { tryExample, WORK } from './contract.ts';
+import { tryExample } from './contract.ts';
+import { WORK } from './example.ts';
 import { badMirror, downloads } from './examples/downloads.ts';
 import { absences, copies, directories, files, links, localFiles } from './examples/paths.ts';
 import { keepsContract, sessionOn } from './keeps-contract.ts';
@@ -21,15 +22,15 @@ t.test('what is at a path keeps the contract of resources', async (t) => {
   await t.test('and the contract is not kept by a resource that', async (t) => {
     const path = `${WORK}/thing`;
     const token = new Secret('open-sesame-44');
-    const good: Resource = {
+    const good = {
       kind: 'bad',
       id: path,
       probe: sh`[ "$(cat ${path} 2>/dev/null)" = new ] && echo there=yes || echo there=no`,
       wanted: { there: 'yes' },
       change: () => sh`printf new > ${path}.next && mv ${path}.next ${path}`,
-      undo: { kind: 'none', why: 'a test' },
-    };
-    const cases: [string, Partial<Resource>, RegExp][] = [
+      noUndo: 'a test',
+    } as const satisfies Resource;
+    const cases: [string, Partial<ResourceBase>, RegExp][] = [
       ['writes in place', { change: () => sh`printf ne > ${path} && printf w >> ${path}` }, /half-done/],
       [
         'leaves things behind when it is cut',

@@ -6,6 +6,7 @@ import fc from 'fast-check';
 import t from 'tap';
 import { parse } from 'yaml';
 import { UserError } from '../../engine/errors.ts';
+import { clearProjectFiles } from '../../engine/project-files.ts';
 import { Secret, SecretText } from '../../engine/secret.ts';
 import { template, templateText } from '../../engine/template.ts';
 
@@ -107,7 +108,7 @@ t.test('a missing name is an error with its position, everywhere', async (t) => 
   );
 });
 
-t.test('a template in a file is read when it is rendered, and named as a person would', async (t) => {
+t.test('a template in a file is read once a run, and named as a person would', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'hw-template-'));
   t.teardown(() => rmSync(folder, { recursive: true }));
   const file = join(folder, 'x.conf.hbs');
@@ -115,7 +116,13 @@ t.test('a template in a file is read when it is rendered, and named as a person 
   writeFileSync(file, 'port={{port}}\n{{nope}}\n');
   t.throws(() => byUrl(data), { message: new RegExp(`^${file}:2:3: "nope" is not defined`) });
   writeFileSync(file, 'port={{port}}\n');
+  t.throws(() => template(file)(data), /nope/, 'another template() of the same file, in the same run');
+  clearProjectFiles();
   t.equal(template(file)(data), 'port=6443\n');
+  writeFileSync(file, 'address={{address}}\n');
+  t.equal(byUrl(data), 'port=6443\n');
+  clearProjectFiles();
+  t.match(byUrl(data), /^address=/);
 });
 
 t.test('secrets stay closed', async (t) => {

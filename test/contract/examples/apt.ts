@@ -1,7 +1,7 @@
 /** Packages, from a repository that the host makes for itself. */
 import { apt } from '../../../engine/resources/apt.ts';
 import { Script, sh } from '../../../engine/script.ts';
-import type { Example } from '../contract.ts';
+import type { Example } from '../example.ts';
 
 const repository = sh`
 if [ ! -f /srv/hw-apt/Packages ]; then
@@ -115,7 +115,7 @@ export const packages: readonly Example[] = [
     resource: apt('hw-gone'),
     prepare: prepare(),
     state,
-    fails: /did not give .*hw-gone/,
+    fails: /did not deliver .*hw-gone/,
   },
   {
     name: 'one whose own script fails',

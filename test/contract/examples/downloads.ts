@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import { download } from '../../../engine/resources/download.ts';
 import { sh } from '../../../engine/script.ts';
-import { contentOf, type Example, WORK } from '../contract.ts';
+import { contentOf, type Example, WORK } from '../example.ts';
 
 const content = Buffer.alloc(300_000, 'something worth having ');
 const sha256 = createHash('sha256').update(content).digest('hex');

@@ -2,7 +2,7 @@
 import { type KubernetesManifest, kubernetesAbsent, kubernetesObject } from '../../../engine/resources/kubernetes.ts';
 import { Script, sh } from '../../../engine/script.ts';
 import { Secret } from '../../../engine/secret.ts';
-import type { Example } from '../contract.ts';
+import type { Example } from '../example.ts';
 
 const kubectl = sh`k3s kubectl`;
 const password = new Secret('opens"everything-9');

@@ -9,7 +9,7 @@ import { file } from '../../../engine/resources/file.ts';
 import { link } from '../../../engine/resources/link.ts';
 import { sh } from '../../../engine/script.ts';
 import { Secret, SecretText } from '../../../engine/secret.ts';
-import { contentOf, type Example, WORK } from '../contract.ts';
+import { contentOf, type Example, WORK } from '../example.ts';
 
 const path = `${WORK}/thing`;
 const whole = contentOf(path);
@@ -271,6 +271,6 @@ export const absences: readonly Example[] = [
     name: 'a full directory, not asked for',
     resource: absent({ path }),
     prepare: sh`mkdir ${path}; touch ${path}/x`,
-    fails: /holds something/,
+    fails: /is not empty/,
   },
 ];

@@ -6,7 +6,7 @@ import { daemonReload, unit, unitReloaded, unitRestarted } from '../../../engine
 import { PERMANENT, waitFor, waitForHttp, waitForPort, waitForUnit } from '../../../engine/resources/wait.ts';
 import { sh } from '../../../engine/script.ts';
 import { Secret } from '../../../engine/secret.ts';
-import { contentOf, type Example, WORK } from '../contract.ts';
+import { contentOf, type Example, WORK } from '../example.ts';
 
 const password = new Secret('correct-horse-77');
 const made = `${WORK}/made`;
@@ -49,29 +49,29 @@ export const waits: readonly Example[] = [
   {
     name: 'something that does not come',
     resource: waitFor({ what: 'the moon', script: sh`echo up; echo high; false`, deadline: 2 }),
-    fails: /waited 2 s for the moon, in vain; last seen: high/,
+    fails: /timed out after 2 s of waiting for the moon; last seen: high/,
   },
   {
     name: 'something that cannot come any more',
     resource: waitFor({ what: 'the moon', script: sh`echo gone; exit ${PERMANENT}`, deadline: 600 }),
-    fails: /cannot come any more; last seen: gone/,
+    fails: /will never be; last seen: gone/,
   },
   { name: 'the port of sshd', resource: waitForPort({ port: 22, deadline: 10 }), holds: true },
   {
     name: 'a port nobody listens on',
     resource: waitForPort({ port: 9, deadline: 1 }),
-    fails: /port 9 of 127.0.0.1, in vain; last seen: no connection/,
+    fails: /port 9 of 127.0.0.1; last seen: no connection/,
   },
   { name: 'a unit that is up', resource: waitForUnit('ssh.service', { deadline: 10 }), holds: true },
   {
     name: 'a unit that is not there',
     resource: waitForUnit('nosuch.service', { deadline: 600 }),
-    fails: /cannot come any more; last seen: unit is not-found/,
+    fails: /will never be; last seen: unit is not-found/,
   },
   {
     name: 'a server that is not there',
     resource: waitForHttp({ url: 'http://127.0.0.1:9/', deadline: 1 }),
-    fails: /http:..127.0.0.1:9. to answer 200, in vain/,
+    fails: /timed out .* http:..127.0.0.1:9. to answer 200/,
   },
 ];
 
@@ -84,16 +84,23 @@ printf '[Service]\nExecStart=%s\n[Install]\nWantedBy=multi-user.target\n' ${run}
 const sleeper = install('/bin/sleep 1000');
 
 export const units: readonly Example[] = [
-  { name: 'enabled and started', resource: unit(name, { enabled: true, active: true }), prepare: sleeper },
+  {
+    name: 'enabled and started',
+    resource: unit(name, { enabled: true, active: true }),
+    prepare: sleeper,
+    state: systemState,
+  },
   {
     name: 'disabled and stopped',
     resource: unit(name, { enabled: false, active: false }),
     prepare: sh`${sleeper}\nsystemctl -q enable --now ${name}`,
+    state: systemState,
   },
   {
     name: 'started, its file changed',
     resource: unit(name, { active: true }),
     prepare: sh`${sleeper}\nsystemctl start ${name}; sleep 0.02; touch ${unitFile}`,
+    state: systemState,
   },
   {
     name: 'enabled and running',
@@ -122,6 +129,7 @@ export const units: readonly Example[] = [
     name: 'one that takes long, not waited for',
     resource: unit(name, { active: true, noBlock: true }),
     prepare: sh`${sleeper}\nsed -i 's/^.Service.$/&\\nType=notify\\nTimeoutStartSec=0/' ${unitFile}; systemctl daemon-reload`,
+    state: systemState,
   },
   {
     name: 'a missing one',
@@ -183,11 +191,11 @@ export const parameters: readonly Example[] = [
     fails: /no parameter net.ipv4.no_such/,
   },
   {
-    name: 'a value the kernel does not take',
+    name: 'a value that the kernel refuses',
     resource: sysctl('net.ipv4.ip_local_port_range', 'many'),
     prepare: reset,
     whole: swappiness,
-    fails: /does not take many/,
+    fails: /refuses the value many/,
   },
 ];
 

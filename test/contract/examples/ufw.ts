@@ -1,7 +1,7 @@
 /** The firewall, with Debian's real ufw. */
 import { type UfwRule, ufwDefault, ufwEnabled, ufwRule, ufwRuleAbsent } from '../../../engine/resources/ufw.ts';
 import { type Script, sh } from '../../../engine/script.ts';
-import type { Example } from '../contract.ts';
+import type { Example } from '../example.ts';
 
 /** As Debian installs it: no rules, not enabled, nothing left over from another try. */
 const clean = sh`

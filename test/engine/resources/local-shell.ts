@@ -1,4 +1,6 @@
-/** Runs scripts in a shell of this machine the way a session runs them: functions first, then the script in a subshell. */
+/**
+ * Runs scripts in a shell of this machine the way a session runs them: functions first, then the script in a subshell.
+ */
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import type { Resource } from '../../../engine/resource.ts';

@@ -137,14 +137,14 @@ for (const shell of SHELLS) {
 
 t.test('what cannot be meant is refused before any host is asked', async (t) => {
   for (const [make, pattern] of [
-    [() => file({ path: 'etc/x', content: '' }), /"etc\/x" is no path/],
+    [() => file({ path: 'etc/x', content: '' }), /file: path is "etc\/x"/],
     [() => file({ path: '/etc/../x', content: '' }), /allowed: an absolute path/],
-    [() => directory({ path: '/etc/' }), /"\/etc\/" is no path/],
-    [() => file({ path: '/x', content: '', mode: '999' }), /mode "999" of \/x/],
+    [() => directory({ path: '/etc/' }), /directory: path is "\/etc\/"/],
+    [() => file({ path: '/x', content: '', mode: '999' }), /\/x: mode is "999"/],
     // A number, as YAML without quotes has it: what the types refuse and data from outside may be.
     [
       () => file({ path: '/x', content: '', mode: 0o644 as unknown as string }),
-      /mode the number 420 \(octal 644\) of \/x/,
+      /\/x: mode is the number 420 \(octal 644\)/,
     ],
     [() => absent({ path: '/etc', recursive: true }), /right below the root/],
     [

@@ -26,14 +26,14 @@ t.test('what is wrong with a resource whatever the host is refused', async (t) =
     ],
     [
       () => command(sh`x`, { id: 'x', ...{ onlyif: sh`y` } }),
-      /command has an option .*: onlyif\n {2}allowed: id, creates, unless/,
+      /unknown option "onlyif" in command\n {2}allowed: id, creates, unless/,
     ],
-    [() => waitFor({ what: 'x', script: sh`x`, deadline: 1, ...{ interval: 1 } }), /waitFor .*: interval/],
-    [() => ufwRule({ action: 'allow', ...{ protocol: 'tcp' } }), /ufwRule has an option .*: protocol/],
     [
-      () => apt('ufw', { state: 'latest' as 'present' }),
-      /apt: the state of ufw is "latest"\n {2}allowed: present, absent/,
+      () => waitFor({ what: 'x', script: sh`x`, deadline: 1, ...{ interval: 1 } }),
+      /unknown option "interval" in waitFor/,
     ],
+    [() => ufwRule({ action: 'allow', ...{ protocol: 'tcp' } }), /unknown option "protocol" in ufwRule/],
+    [() => apt('ufw', { state: 'latest' as 'present' }), /apt: state is "latest"\n {2}allowed: present, absent/],
   ];
   for (const [make, message] of wrong) t.throws(make, { message });
 });
@@ -75,13 +75,15 @@ for (const shell of SHELLS) {
       /^last seen: try 2\nlast seen: try 3\nholds after \d s: try 4\n$/,
       'shows what it sees while it waits',
     );
-    const hopeless = waitFor({ what: 'the moon', script: sh`echo gone; exit ${PERMANENT}`, deadline: 600 });
-    const ended = await run(hopeless.change({}), shell);
-    t.match(hopeless.explain?.(ended), { what: 'waited for the moon, which cannot come any more; last seen: gone' });
-    const vain = waitFor({ what: 'the moon', script: sh`echo high; false`, deadline: 0 });
-    t.match(vain.explain?.(await run(vain.change({}), shell)), { what: /in vain; last seen: high/ });
+    const permanent = waitFor({ what: 'the moon', script: sh`echo gone; exit ${PERMANENT}`, deadline: 600 });
+    const ended = await run(permanent.change({}), shell);
+    t.match(permanent.explain?.(ended), { what: 'waited for the moon, which will never be; last seen: gone' });
+    const endless = waitFor({ what: 'the moon', script: sh`echo high; false`, deadline: 0 });
+    t.match(endless.explain?.(await run(endless.change({}), shell)), {
+      what: /^timed out after 0 s of waiting for the moon; last seen: high$/,
+    });
     const silent = waitFor({ what: 'the moon', script: sh`false`, deadline: 0 });
-    t.match(silent.explain?.(await run(silent.change({}), shell)), { what: /it showed nothing/ });
+    t.match(silent.explain?.(await run(silent.change({}), shell)), { what: /it printed nothing/ });
   });
 
   t.test(`probes of what this machine may lack, under ${shell.join(' ')}`, async (t) => {
@@ -203,7 +205,7 @@ t.test('what cannot be meant is refused before any host is asked', async (t) => 
   for (const [make, pattern] of [
     [() => apt('Ufw'), /"Ufw" is no package name/],
     [() => apt([]), /no package name/],
-    [() => apt(['a1', 'b1'], { version: '1' }), /for one package/],
+    [() => apt(['a1', 'b1'], { version: '1' }), /needs exactly one package/],
     [() => sysctl('swappiness', 1), /"swappiness" is no kernel parameter/],
     [() => kernelModule('a b'), /"a b" is no kernel module/],
     [() => download({ path: '/x', url: 'ftp://x/y', sha256 }), /"ftp:\/\/x\/y" is no URL/],
@@ -280,7 +282,7 @@ t.test('a failure is explained: what it means, and what to try', async (t) => {
       /is not ready in time: d-x on node-1: CrashLoopBackOff; last event: .*kubectl logs --previous/,
     ],
     [ufwRule({ action: 'allow' }), 'ERROR: Bad port', /ufw refuses: Bad port/],
-    [ufwRule({ action: 'allow' }), 'ERROR: problem running ufw-init', /kernel or iptables did not take/],
+    [ufwRule({ action: 'allow' }), 'ERROR: problem running ufw-init', /kernel or iptables refused/],
     [kernelModule('zfs'), 'modprobe: FATAL: Module zfs not found in directory /lib/modules/6', /no module zfs.*reboot/],
     [
       download({ path: '/x', url: 'http://a/x', sha256: 'a'.repeat(64) }),

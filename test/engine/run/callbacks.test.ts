@@ -2,7 +2,7 @@
 import t from 'tap';
 import { fact } from '../../../engine/fact.ts';
 import { play } from '../../../engine/play.ts';
-import type { MergeableChange, Resource } from '../../../engine/resource.ts';
+import type { MergeableChange, Resource, ResourceBase } from '../../../engine/resource.ts';
 import { defineRole } from '../../../engine/role.ts';
 import { sh } from '../../../engine/script.ts';
 import { task } from '../../../engine/task.ts';
@@ -13,20 +13,20 @@ const broken = (): never => {
 };
 
 /** A resource that touches a file. */
-const touched = (path: string, more: Partial<Resource> = {}): Resource => ({
+const touched = (path: string, more: Partial<ResourceBase> = {}): Resource => ({
   kind: 'touched',
   id: path,
   probe: sh`if [ -e ${path} ]; then echo there=yes; else echo there=no; fi`,
   wanted: { there: 'yes' },
   change: () => sh`touch ${path}`,
-  undo: { kind: 'none', why: 'a test' },
+  noUndo: 'a test',
   ...more,
 });
 
 const merging: MergeableChange = { key: 'touch', part: '', change: broken };
 
 /** What throws, as parts of the resource of node-1. */
-const callbacks: Readonly<Record<string, Partial<Resource>>> = {
+const callbacks: Readonly<Record<string, Partial<ResourceBase>>> = {
   change: { change: broken },
   explain: { change: () => sh`false`, explain: broken },
   upload: { upload: broken },

@@ -54,7 +54,7 @@ t.test('changes that follow one another are merged where they can be', async (t)
     wanted: { there: 'yes' },
     change: () => install([name]),
     mergeable: () => ({ key: 'install', part: name, change: install }),
-    undo: { kind: 'none', why: 'a test' },
+    noUndo: 'a test',
   });
   const names = ['a', 'b', 'there', 'c', 'd', 'told', 'told too', 'e'];
   writeFileSync(world.path('node-1', 'there'), '');
@@ -196,7 +196,7 @@ t.test('a merged change is reported, though the run ends before it is probed', a
     wanted: { there: 'yes' },
     change: () => make([at(name)]),
     mergeable: () => ({ key: 'make', part: at(name), change: make }),
-    undo: { kind: 'none', why: 'a test' },
+    noUndo: 'a test',
   });
   const tasks: Tasks = () => [
     ...['a', 'b', 'c'].map((name) => task(name, thing(name))),
@@ -216,7 +216,7 @@ t.test('changes that fail merged and work alone are made alone', async (t) => {
     wanted: { there: 'yes' },
     change: () => sh`: > ${at(name)}; echo alone ${name} >> ${at('log')}`,
     mergeable: () => ({ key: 'make', part: name, change: () => sh`echo 'not together' >&2; exit 1` }),
-    undo: { kind: 'none', why: 'a test' },
+    noUndo: 'a test',
     explain: ({ stderr }) => (stderr.includes('not together') ? { what: 'the wrong reason' } : undefined),
   });
   const tasks: Tasks = () => ['a', 'b'].map((name) => task(name, thing(name)));

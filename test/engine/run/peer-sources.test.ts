@@ -252,6 +252,6 @@ function thing(path: string): Resource {
     wanted: { there: 'yes' },
     change: () => sh`echo content > ${path}`,
     peerSource: { key: 'it', read: sh`cat -- ${path}`, write: sh`cat > /dev/null` },
-    undo: { kind: 'none', why: 'a test' },
+    noUndo: 'a test',
   };
 }

@@ -58,14 +58,17 @@ t.test(
         () => task('Config', file(untyped({ path: '/srv/x' }))),
         { what: 'missing option "content" in file', expected: /content/ },
       ],
-      [() => task('Config', directory({ path: '/srv/x', mode: untyped(0o750) })), { what: /mode the number 488/ }],
+      [
+        () => task('Config', directory({ path: '/srv/x', mode: untyped(0o750) })),
+        { what: '/srv/x: mode is the number 488 (octal 750)' },
+      ],
       [
         () => task('Config', command(sh`true`), { notify: untyped(task('Restart', command(sh`true`))) }),
         { what: 'task "Config": notify is a mapping', expected: /name of a handler/ },
       ],
       [
         () => task('Config', directory({ path: '/srv/x', owner: untyped(0) })),
-        { what: 'owner of /srv/x is 0', expected: /"1000"/ },
+        { what: '/srv/x: owner is 0', expected: /"1000"/ },
       ],
       [
         () => task('Config', command(sh`true`), { when: untyped('no'), tags: untyped('net') }),
@@ -81,9 +84,12 @@ t.test(
         () => task('Config', file({ path: '/srv/x', content: '', validate: untyped('visudo -c') })),
         { what: '/srv/x: validate is "visudo -c"', expected: /^a function/ },
       ],
-      [() => task('Config', directory({ path: untyped(7) })), { what: /^7 is no path/ }],
+      [
+        () => task('Config', directory({ path: untyped(7) })),
+        { what: 'directory: path is 7', expected: /^an absolute path/ },
+      ],
       [() => task('Config', file(untyped(undefined))), { what: 'the options of file are empty' }],
-      [() => task('Config', directory({ path: 'srv/x' })), { what: '"srv/x" is no path that Heartwood writes to' }],
+      [() => task('Config', directory({ path: 'srv/x' })), { what: 'directory: path is "srv/x"' }],
       [
         () => task('Config', command(sh`true`), { notify: 'restrt' }),
         {
@@ -138,14 +144,14 @@ t.test('mistakes are told all at once, those of some hosts with their names', as
   const error: unknown = await world
     .run([play({ name: 'All', hosts: 'all', roles: [of('one'), of('two', 'two'), asking] })])
     .catch((thrown: unknown) => thrown);
-  t.match(error, { problems: [{ what: /^"asked"/, host: undefined }], exitCode: 1 });
+  t.match(error, { problems: [{ what: /path is "asked"$/, host: undefined }], exitCode: 1 });
   const without: unknown = await world
     .run([play({ name: 'All', hosts: 'all', roles: [of('one'), of('two', 'two')] })])
     .catch((thrown: unknown) => thrown);
   t.match(without, {
     problems: [
-      { what: /^"one"/, host: 'node-2' },
-      { what: /^"two"/, host: undefined },
+      { what: /path is "one"$/, host: 'node-2' },
+      { what: /path is "two"$/, host: undefined },
     ],
   });
 });

@@ -4,7 +4,7 @@ import t from 'tap';
 import type { HostView } from '../../../engine/host-view.ts';
 import { play } from '../../../engine/play.ts';
 import type { StepResult } from '../../../engine/remote/session.ts';
-import type { Resource } from '../../../engine/resource.ts';
+import type { Resource, ResourceBase } from '../../../engine/resource.ts';
 import { defineRole, type Stage, type TaskContext } from '../../../engine/role.ts';
 import { checkSteps, type Decision, decide } from '../../../engine/run/tasks/check-phase.ts';
 import { prepareChanges } from '../../../engine/run/tasks/prepare-changes.ts';
@@ -18,13 +18,13 @@ import { refuse } from '../../../engine/verdict.ts';
 
 const host = (name: string): HostView => ({ name, address: name, port: 22, groups: ['all'], var: () => undefined });
 
-const resource = (id: string, wanted: State = { value: 'wanted' }, more: Partial<Resource> = {}): Resource => ({
+const resource = (id: string, wanted: State = { value: 'wanted' }, more: Partial<ResourceBase> = {}): Resource => ({
   kind: 'fake',
   id,
   probe: sh`probe ${id}`,
   wanted,
   change: () => sh`change ${id}`,
-  undo: { kind: 'restore' },
+  noUndo: 'a test',
   ...more,
 });
 

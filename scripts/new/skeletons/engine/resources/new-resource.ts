@@ -1,26 +1,28 @@
 /** An empty file: replace this by what the resource manages. */
 import type { Resource } from '../../../../../engine/resource.ts';
-import { absolutePath } from '../../../../../engine/resources/atomic-path.ts';
+import { explainPath, PATH } from '../../../../../engine/resources/atomic-path.ts';
 import { sh } from '../../../../../engine/script.ts';
-import { type Names, validateOptions } from '../../../../../engine/validate-options.ts';
+import { type OptionsOf, required, validateOptions } from '../../../../../engine/validate-options.ts';
+
+const OPTIONS = {
+  /** Where it is: absolute. */
+  path: required(PATH),
+};
 
 /** What {@link newResource} takes. */
-export interface NewResourceOptions {
-  readonly path: string;
-}
+export type NewResourceOptions = OptionsOf<typeof OPTIONS>;
 
-const OPTIONS: Names<NewResourceOptions> = { path: 'needed' };
-
-/** A file at this path, made empty where there is none. What is there stays. */
+/** A file at this path, created empty where there is none. What is there stays. */
 export function newResource(options: NewResourceOptions): Resource {
   validateOptions('newResource', options, OPTIONS);
-  const path = absolutePath(options.path);
+  const { path } = options;
   return {
     kind: 'new-resource',
     id: path,
     probe: sh`if [ -e ${path} ]; then echo present=yes; else echo present=no; fi`,
     wanted: { present: 'yes' },
     change: () => sh`: >> ${path}`,
-    undo: { kind: 'restore' },
+    undo: () => sh`rm -f -- ${path}`,
+    explain: ({ stderr }) => explainPath(path, stderr),
   };
 }
