@@ -3,7 +3,7 @@
  * temporary files.
  */
 import pLimit, { type LimitFunction } from 'p-limit';
-import type { EventStream } from '../../events.ts';
+import type { EventStream } from '../../event-stream.ts';
 import type { Session } from '../../remote/session.ts';
 
 /** The machines of a run. */
