@@ -4,9 +4,9 @@ import { ExitCode, UserError } from '../errors.ts';
 import { LinkError, type Session, type StepResult } from '../remote/session.ts';
 import { Script, sh } from '../script.ts';
 import { mask } from '../secret.ts';
-import { printable } from './format.ts';
 import { listenForInterrupts } from './interrupt.ts';
 import { CONNECTION_OPTIONS, helpText, type OptionTable, parseCommandLine } from './options.ts';
+import { printable } from './printable.ts';
 import { setUp } from './setup.ts';
 
 /** Seconds a command may take unless told. */
