@@ -2,15 +2,15 @@
  * Shell text for hosts. `sh` is a tagged template like zx's `$`: what is interpolated becomes a quoted argument, never
  * text. It quotes for any POSIX shell; zx quotes for bash, which breaks under dash.
  */
-import { mask, Secret, SecretText } from './secret.ts';
+import { type Masked, mask, Secret, SecretText, type Unmasked } from './secret.ts';
 
-/** One argument of a command. */
-export type Word = string | number | Secret | SecretText;
+/** One argument of a command. Never {@link Masked} text: the host would get `***` for the secret. */
+export type Word = Unmasked | number | Secret | SecretText;
 
 /** What may stand in `${...}`: an argument, several arguments, a piece of script, or a function the script calls. */
 export type Arg = Word | Script | ShellFunction | readonly Word[];
 
-type Part = string | Secret | SecretText;
+type Part = Unmasked | Secret | SecretText;
 
 /**
  * A shell function that scripts share. A script that interpolates it calls it by name. A session defines each function
@@ -26,7 +26,11 @@ export interface ShellFunction {
 }
 
 /** Declares a {@link ShellFunction}. */
-export function shellFunction(functionName: string, body: string, uses: readonly ShellFunction[] = []): ShellFunction {
+export function shellFunction(
+  functionName: string,
+  body: Unmasked,
+  uses: readonly ShellFunction[] = [],
+): ShellFunction {
   return { functionName, body: body.trim(), uses };
 }
 
@@ -44,7 +48,7 @@ export class Script {
   /**
    * The text a person may see, secrets as `***`. Never run it: masking also hides ordinary words that equal a secret.
    */
-  get shown(): string {
+  get shown(): Masked {
     return mask(this.#parts.map((part) => (typeof part === 'string' ? part : quote(String(part)))).join(''));
   }
 
@@ -53,8 +57,11 @@ export class Script {
     return this.#parts.map((part) => (typeof part === 'string' ? part : quote(part.reveal()))).join('');
   }
 
-  toString(): string {
-    return this.shown;
+  /** @throws TypeError always: the text of a script is for people ({@link shown}) or for a host ({@link reveal}). */
+  toString(): never {
+    throw new TypeError(
+      'a script stands in ordinary text: write sh`...` to make it part of a script, .shown to show it',
+    );
   }
 
   toJSON(): string {
@@ -75,7 +82,7 @@ export class Script {
   }
 
   /** A script from text, unquoted. For generated shell without arguments. */
-  static raw(text: string): Script {
+  static raw(text: Unmasked): Script {
     return new Script([text]);
   }
 

@@ -1,32 +1,30 @@
-/** `playbook(...)`: the last line of a playbook's file. Reads the command line and runs the plays. */
-
+/** A playbook as a command: its options, what it prints, its exit code. */
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { relative } from 'node:path';
 import { ExitCode, UserError } from '../errors.ts';
-import type { EventStream, RunEvent } from '../events.ts';
+import type { EventStream } from '../event-stream.ts';
+import type { RunEvent } from '../events.ts';
 import { type Play, type Playbook, playProblems } from '../play.ts';
-import { compileForNextTime, isCompiled } from './compiled.ts';
 import { main, reported } from './main.ts';
 import { commaList, helpText, type OptionValues, PLAYBOOK_OPTIONS, parseCommandLine } from './options.ts';
 
-/** Where runs are recorded, beside where the command is called. */
+/** Where runs are recorded, below the current folder. */
 const STATE_DIRECTORY = '.heartwood';
 
 type PlaybookValues = OptionValues<typeof PLAYBOOK_OPTIONS>;
 
 /**
- * Runs plays as the command line says: `await playbook('Install k3s', [play({ ... }), ...])`. Sets the exit code. Modules that
- * only a run needs are loaded once it is clear that there is one. After it the playbook is compiled, for the next.
+ * A playbook as a command: reads the command line, runs the plays and sets the exit code.
+ * @param isCompiled Does this run from the playbook's compiled file?
  */
-export async function playbook(title: string, plays: readonly Play[]): Promise<void> {
+export async function playbookCommand(isCompiled: boolean, title: string, plays: readonly Play[]): Promise<void> {
   const argv = process.argv.slice(2);
-  let ran = false;
   const body = async (): Promise<ExitCode> => {
     const { values, words } = parseCommandLine(argv, PLAYBOOK_OPTIONS);
     if (typeof title !== 'string' || !Array.isArray(plays) || plays.some((play) => !(play instanceof Object))) {
       const expected = "a title and a list of plays: playbook('Title', [play({ ... })])";
-      throw new UserError({ what: 'a playbook is called wrongly', expected });
+      throw new UserError({ what: 'playbook() is called with wrong arguments', expected });
     }
     if (values.help) {
       const problems = plays.flatMap(playProblems);
@@ -39,17 +37,15 @@ export async function playbook(title: string, plays: readonly Play[]): Promise<v
       return ExitCode.ok;
     }
     if (words.length > 0) {
-      const what = `${words.join(' ')}: a playbook takes options only`;
+      const what = `${words.join(' ')}: a playbook takes only options`;
       throw new UserError({ what, hint: '--limit PATTERN selects hosts; --help lists the options' }, ExitCode.usage);
     }
-    ran = true;
-    return runPlaybook({ title, plays }, values, argv);
+    return runPlaybook({ title, plays }, values, argv, isCompiled);
   };
   await main(() => reported(argv, body));
-  if (ran && process.exitCode !== ExitCode.interrupted) await compileForNextTime();
 }
 
-/** This command as one would type it here. */
+/** This command as one types it in the current folder. */
 function ownCommand(): string {
   const file = process.argv[1] ?? 'playbooks/PLAYBOOK.ts';
   const near = relative('.', file);
@@ -70,8 +66,16 @@ export function version(): string {
   return version;
 }
 
-/** Runs a playbook with a parsed command line. */
-export async function runPlaybook(book: Playbook, values: PlaybookValues, argv: readonly string[]): Promise<ExitCode> {
+/**
+ * Runs a playbook with a parsed command line. Modules are loaded when they are needed: `--list-hosts` needs few of them.
+ * @throws UserError where the inventory, its variables or the plays are wrong; no host is touched then.
+ */
+export async function runPlaybook(
+  book: Playbook,
+  values: PlaybookValues,
+  argv: readonly string[],
+  isCompiled = false,
+): Promise<ExitCode> {
   const start = Math.round(performance.now());
   const [{ setUp }, { selectPlays }, { resolverFor }] = await Promise.all([
     import('./setup.ts'),
@@ -103,7 +107,7 @@ export async function runPlaybook(book: Playbook, values: PlaybookValues, argv: 
     { userName },
   ] = await Promise.all([
     import('../run/run.ts'),
-    import('../events.ts'),
+    import('../event-stream.ts'),
     import('../remote/open-session.ts'),
     import('../remote/controller-process-id.ts'),
     import('../run/report/journal.ts'),

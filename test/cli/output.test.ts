@@ -78,7 +78,7 @@ t.test(
   },
 );
 
-t.test('a failure names task, place, script, exit code and last lines, and where the whole record is', async (t) => {
+t.test('a failure shows its task, place, script, exit code and last lines, and where the full record is', async (t) => {
   const { code, stdout, stderr } = await greet(t, '-e', 'greet_exit=3');
   t.equal(code, 2);
   t.equal(stderr, '');
@@ -88,10 +88,10 @@ t.test('a failure names task, place, script, exit code and last lines, and where
   );
   t.match(stdout, /^ {6}stdout:\n {8}said 1 times with \*\*\*\n {6}stderr:\n {8}\*\*\*$/m);
   t.match(stdout, /^node-1 : ok=1 changed=0 unreachable=0 failed=1 skipped=1$/m);
-  t.match(stdout, /\nfailed after \d+\.\d s; all that happened: \.heartwood\/runs\/[\w-]+\/events\.jsonl\n$/);
+  t.match(stdout, /\nfailed after \d+\.\d s; full record: \.heartwood\/runs\/[\w-]+\/events\.jsonl\n$/);
 });
 
-t.test('a refused check stops the run before anything is changed, and says how to go on all the same', async (t) => {
+t.test('a check that refuses stops the run before anything is changed, and says how to waive it', async (t) => {
   const { code, stdout } = await greet(t, '-e', 'greet_refuses=yes', '-e', 'greet_tone=cool');
   t.equal(code, 2);
   t.match(
@@ -131,12 +131,12 @@ t.test('--output json is one JSON object on stdout and nothing else, also of a r
 t.test('--output json is JSON also where the command line is wrong, and where a role is', async (t) => {
   for (const [args, report] of [
     [['--chekc'], { exitCode: 5, problems: [{ what: 'unknown option --chekc', hint: 'did you mean --check?' }] }],
-    [['node-1'], { exitCode: 5, problems: [{ what: /^node-1: a playbook takes options only/ }] }],
+    [['node-1'], { exitCode: 5, problems: [{ what: /^node-1: a playbook takes only options/ }] }],
   ] as const) {
     const { code, stdout, stderr } = await program(GREET, ['-i', inventory, '--output=json', ...args], { cwd });
     t.equal(code, report.exitCode);
     t.match(JSON.parse(stdout), report);
-    t.not(stderr, '', 'people are told too');
+    t.not(stderr, '', 'people see it too');
   }
   const { code, stdout } = await program(GREET, ['-i', inventory, '--output=json', '-e', 'greet_breaks=yes'], { cwd });
   t.equal(code, 2);
@@ -195,7 +195,7 @@ t.test(
   },
 );
 
-t.test('a secret of the command line is in no record of the command line', async (t) => {
+t.test('a secret on the command line is masked in the record of the command line', async (t) => {
   const { journal } = await greet(t, '-e', `greet_token=${SECRET}`, '--check');
   t.match(journal.split('\n')[0], /"argv":/);
 });
@@ -214,6 +214,25 @@ t.test('a secret that is a number leaves journal and report valid JSON', async (
   const journal = journalIn(here);
   for (const line of journal.trim().split('\n')) t.match(JSON.parse(line), { time: new RegExp(`^${year}-`) });
   t.notMatch(journal, `"text":"said 1 times with ${year}`);
+});
+
+t.test('a password that is part of a host name leaves the name alone, in every report', async (t) => {
+  const here = t.testdir({ hosts: '[people]\nraspberry-1 ansible_connection=local\n' });
+  const vars = ['-e', `greet_path=${join(here, 'greeting')}`, '-e', 'greet_token=raspberry', '-e', 'greet_exit=3'];
+  const report = (...args: string[]) => program(GREET, ['-i', join(here, 'hosts'), ...vars, ...args], { cwd: here });
+  const { stdout } = await report();
+  t.match(stdout, /^ {4}failed {2}raspberry-1 {2}Say it$/m);
+  t.match(stdout, /^raspberry-1 : ok=/m);
+  t.match(stdout, /said 1 times with \*\*\*$/m, 'text is masked');
+  t.match(stdout, /^warning a secret is part of a name, such as a host's/m);
+  const json = JSON.parse((await report('--output', 'json')).stdout);
+  t.match(json, { recap: [{ host: 'raspberry-1' }], tasks: [{ host: 'raspberry-1' }] });
+  t.match((await report('--output', 'junit')).stdout, 'name="raspberry-1: Say it"');
+  for (const run of readdirSync(join(here, '.heartwood/runs'))) {
+    const journal = readFileSync(join(here, '.heartwood/runs', run, 'events.jsonl'), 'utf8');
+    t.notMatch(journal, '***-1');
+    t.notMatch(journal, 'with raspberry');
+  }
 });
 
 t.test(
