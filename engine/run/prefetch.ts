@@ -148,10 +148,10 @@ class PrefetchRound {
     const key = `${name} ${become}`;
     const session = this.#sessions.get(key) ?? { name, become, steps: new Map<string, ProbeStep>() };
     this.#sessions.set(key, session);
-    for (const { script, timeout, capture = false, sharedProbe } of steps) {
+    for (const { title, script, timeout, capture = false, sharedProbe } of steps) {
       const text = script.reveal();
       if (session.steps.has(text)) continue;
-      session.steps.set(text, { id: `a${session.steps.size}`, script, timeout, capture, sharedProbe });
+      session.steps.set(text, { id: `a${session.steps.size}`, title, script, timeout, capture, sharedProbe });
     }
   }
 

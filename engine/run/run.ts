@@ -3,6 +3,7 @@ import pLimit from 'p-limit';
 import { ExitCode, type Problem, UserError } from '../errors.ts';
 import type { HostRecap } from '../events.ts';
 import type { InventoryHost } from '../inventory/inventory.ts';
+import { clearProjectFiles } from '../project-files.ts';
 import { ExclusiveLocks } from './exclusive-locks.ts';
 import { resolveRoleVars, validateConnections } from './plan/resolve-vars.ts';
 import { RoleContexts } from './plan/role-contexts.ts';
@@ -31,6 +32,7 @@ export interface RunResult {
  */
 export async function run(options: RunOptions): Promise<RunResult> {
   const start = performance.now();
+  clearProjectFiles();
   const { events, interruption } = options;
   const plays = selectPlays(options);
   const vars = resolveRoleVars(options, plays);

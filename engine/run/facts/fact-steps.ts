@@ -42,7 +42,7 @@ export class FactSteps {
     this.#steps.set(host, steps);
     const key = textOf(fact.script);
     if (!steps.has(key)) {
-      steps.set(key, { id: `f${steps.size}`, script: fact.script, timeout: PROBE_TIMEOUT });
+      steps.set(key, { id: `f${steps.size}`, title: fact.name, script: fact.script, timeout: PROBE_TIMEOUT });
     }
   }
 

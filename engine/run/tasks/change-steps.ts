@@ -35,6 +35,11 @@ export interface ChangeRequest {
 
 /** The steps of the change of `decision`. */
 export function changeSteps(decision: PreparedDecision, request: ChangeRequest): readonly ProbeStep[] {
+  const title = decision.instance.task.name;
+  return guardedSteps(decision, request).map((step) => ({ ...step, title }));
+}
+
+function guardedSteps(decision: PreparedDecision, request: ChangeRequest): readonly ProbeStep[] {
   const { instance, healthBefore, healthAfter } = decision;
   const { key, task, pendingName } = instance;
   const { script, timeout, isExpected, isUploaded } = request;

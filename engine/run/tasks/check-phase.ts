@@ -29,9 +29,16 @@ export function checkSteps(instances: readonly TaskInstance[], target: string): 
   const probes = here
     .filter(hasResource)
     .filter((instance) => instance.pendingName === undefined && instance.task.options.when !== false)
-    .map(({ key, task: { action } }): ProbeStep => {
-      return { id: key, script: action.probe, timeout: PROBE_TIMEOUT, capture: true, sharedProbe: action.sharedProbe };
-    });
+    .map(
+      ({ key, task: { name, action } }): ProbeStep => ({
+        id: key,
+        title: name,
+        script: action.probe,
+        timeout: PROBE_TIMEOUT,
+        capture: true,
+        sharedProbe: action.sharedProbe,
+      }),
+    );
   const handlers = here.some((instance) => instance.pendingName !== undefined);
   return handlers ? [...probes, { id: PENDING, script: listPending, timeout: PROBE_TIMEOUT, capture: true }] : probes;
 }
