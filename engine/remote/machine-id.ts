@@ -4,15 +4,16 @@
  */
 
 /**
- * Shell words that print two things: the boot id of the kernel, and device and inode of the root directory. Containers
- * share the boot id of their kernel and have root directories of their own; hosts made from one disk image have boot
- * ids of their own. It holds no single quote, so that it can stand between two.
+ * Shell words that print two things: the boot id of the kernel, and the device and directory that are mounted as `/`.
+ * Containers share the boot id of their kernel and have roots of their own; hosts made from one disk image have boot ids
+ * of their own. No program is started. The words hold no single quote, so that they can stand between two.
  */
 export const MACHINE_ID_WORDS =
-  '$({ read -r id </proc/sys/kernel/random/boot_id; } 2>/dev/null && echo $id) $(stat -c %d:%i / 2>/dev/null)';
+  '$({ read -r id </proc/sys/kernel/random/boot_id; } 2>/dev/null && echo $id) ' +
+  '$({ while read -r a b dev root at c; do [ "$at" = / ] && on=$dev:$root; done </proc/self/mountinfo; } 2>/dev/null; echo $on)';
 
 /** The id that those words say; undefined where the host does not know one of the two. */
 export function parseMachineId(words: string): string | undefined {
-  const [, boot, device, inode] = /^\s*([0-9a-f-]{36}) (\d+):(\d+)\s*$/.exec(words) ?? [];
-  return boot && `${boot}-${device}-${inode}`;
+  const [, boot, root] = /^\s*([0-9a-f-]{36}) (\d+:\d+:\S+)\s*$/.exec(words) ?? [];
+  return boot && `${boot} ${root}`;
 }

@@ -496,10 +496,10 @@ t.test('a lock that is not root’s is in a directory that only its user can wri
   t.match(withLock(asNobodyKnown, [], { HOME: homeless }), /^\/tmp\/heartwood-\d+ is not a directory of .* own\n$/);
 });
 
-t.test('a machine is known by its kernel’s boot and its root directory, or not at all', async (t) => {
+t.test('a machine is known by its kernel’s boot and what is mounted as its root, or not at all', async (t) => {
   const boot = '3f1c9a52-0d2e-4b7e-9a55-0c1d2e3f4a5b';
-  t.equal(parseMachineId(` ${boot} 65024:2`), `${boot}-65024-2`);
-  for (const words of ['', ' ', ` ${boot} `, '  65024:2', ` ${boot} 65024:2 more`])
+  t.equal(parseMachineId(` ${boot} 254:0:/`), `${boot} 254:0:/`);
+  for (const words of ['', ' ', ` ${boot} `, '  254:0:/', ` ${boot} 254:0:/ more`])
     t.equal(parseMachineId(words), undefined);
 });
 
