@@ -23,16 +23,20 @@ export interface LeftOut {
 
 /** Those that take longest start first, or one of them would be left running alone at the end. */
 const LONGEST = [
-  'test/lab/k3s/join.test.ts',
   'test/lab/install.test.ts',
   'test/lab/eldertree.test.ts',
+  'test/lab/k3s/join.test.ts',
+  'test/lab/k3s/go.test.ts',
   'test/lab/k3s/outages.test.ts',
-  'test/lab/k3s/server.test.ts',
   'test/lab/k3s-bad-join.test.ts',
+  'test/lab/k3s-bad-input.test.ts',
+  'test/contract/system.test.ts',
+  'test/lab/k3s/server.test.ts',
+  'test/lab/bad-input.test.ts',
+  'test/contract/kubernetes.test.ts',
+  'test/lab/lab.test.ts',
   'test/engine/remote/session.test.ts',
   'test/engine/remote/ssh.test.ts',
-  'test/contract/paths.test.ts',
-  'test/contract/system.test.ts',
 ];
 
 const LAB = /^test\/(lab|contract)\//;
