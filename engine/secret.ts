@@ -1,17 +1,48 @@
 /**
- * Values that must not be seen. A {@link Secret} prints, logs and serialises as `***`; only the remote session unwraps it,
- * on its way to a host's stdin. Every secret made in this process is also remembered for {@link mask}, because hosts echo
- * what they are given: a diff or an error message would otherwise carry it back out.
+ * Values that must not be seen. A {@link Secret} prints, logs and serialises as `***`; only the remote session reveals it, on
+ * its way to a host's stdin. Hosts echo what they are given, in diffs and error messages, so {@link mask} looks for every secret
+ * of this process in what they print.
  */
 import { inspect } from 'node:util';
+import { encodingsOf } from './secret-encodings.ts';
+import { TextSearch } from './text-search.ts';
 
-/** What stands in a secret's place wherever it would show. */
+/** Stands for a secret wherever it would show. */
 export const MASK = '***';
 
-const known = new Set<string>();
+declare const masked: unique symbol;
 
-/** Shorter values would mask half of any text; such a secret is only protected by its type. */
-const SHORTEST_MASKED = 4;
+/** Text for people, with `***` for secrets. `sh` does not take it: what is executed is never made from what is shown. */
+export type Masked = string & { readonly [masked]: true };
+
+/** Any other text. */
+export type Unmasked = string & { readonly [masked]?: never };
+
+/** Shorter values occur in any text: masking them would hide half of it. */
+export const SHORTEST_MASKED = 4;
+
+/**
+ * What makes masking a secret pointless. `short`: too short to be masked. `common`: a plain word or number; it is masked, also where
+ * it is no secret, and who reads the rest can guess it.
+ */
+export type SecretWeakness = 'short' | 'common';
+
+const search = new TextSearch();
+const weaknesses = new Set<SecretWeakness>();
+
+/** Has {@link mask} look for a value from now on. */
+function register(value: string): void {
+  if (value === '') return;
+  if (value.trim().length < SHORTEST_MASKED) weaknesses.add('short');
+  else if (/^(?:\p{Ll}{1,11}|\p{Lu}{1,11}|\d{1,7})$/u.test(value)) weaknesses.add('common');
+  if (value.length < SHORTEST_MASKED) return;
+  for (const form of encodingsOf(value)) if (form.trim().length >= SHORTEST_MASKED) search.add(form);
+}
+
+/** Weaknesses of the secrets made so far. */
+export function secretWeaknesses(): ReadonlySet<SecretWeakness> {
+  return weaknesses;
+}
 
 /** A string that never shows. */
 export class Secret {
@@ -19,11 +50,7 @@ export class Secret {
 
   constructor(value: string) {
     this.#value = value;
-    if (value.length < SHORTEST_MASKED) return;
-    // The forms a value takes on its way: as it is, JSON-escaped, one line of several.
-    for (const form of [value, JSON.stringify(value).slice(1, -1), ...value.split('\n')]) {
-      if (form.trim().length >= SHORTEST_MASKED) known.add(form);
-    }
+    register(value);
   }
 
   /** The value itself. For the remote session, and for deriving another secret. */
@@ -31,8 +58,8 @@ export class Secret {
     return this.#value;
   }
 
-  toString(): string {
-    return MASK;
+  toString(): Masked {
+    return MASK as Masked;
   }
 
   toJSON(): string {
@@ -45,8 +72,8 @@ export class Secret {
 }
 
 /**
- * Text with secrets in it: a rendered config that holds a token. Shows with `***` in the secrets' places. A whole text is no
- * {@link Secret}, since its ordinary lines must not be masked elsewhere.
+ * Text with secrets in it: a rendered config that holds a token. It shows with `***` for the secrets. It is not a {@link Secret} as
+ * a whole, because its ordinary lines must not be masked elsewhere.
  */
 export class SecretText {
   readonly #parts: readonly (string | Secret)[];
@@ -65,8 +92,8 @@ export class SecretText {
     return this.#parts.map((part) => (typeof part === 'string' ? part : part.reveal())).join('');
   }
 
-  toString(): string {
-    return this.#parts.map(String).join('');
+  toString(): Masked {
+    return this.#parts.map(String).join('') as Masked;
   }
 
   toJSON(): string {
@@ -78,18 +105,25 @@ export class SecretText {
   }
 }
 
-/** `text` with every secret of this process replaced by `***`, longest first. */
-export function mask(text: string): string {
-  let masked = text;
-  for (const value of [...known].sort((a, b) => b.length - a.length)) {
-    if (masked.includes(value)) masked = masked.replaceAll(value, MASK);
+/** `text` with `***` for every secret of this process, in whichever of its forms ({@link encodingsOf}). */
+export function mask(text: string): Masked {
+  let shown = '';
+  let end = 0;
+  for (const [from, to] of search.find(text)) {
+    shown += text.slice(end, from) + MASK;
+    end = to;
   }
-  return masked;
+  return (shown + text.slice(end)) as Masked;
+}
+
+/** Is a secret of this process in `text`? */
+export function holdsSecret(text: string): boolean {
+  return search.find(text).length > 0;
 }
 
 /** Plain data with every text in it masked; keys, numbers and the shape stay as they are. */
 export function maskData<T>(data: T): T {
-  if (typeof data === 'string') return mask(data) as T;
+  if (typeof data === 'string') return mask(data) as string as T;
   if (Array.isArray(data)) return data.map(maskData) as T;
   if (typeof data !== 'object' || data === null || Object.getPrototypeOf(data) !== Object.prototype) return data;
   return Object.fromEntries(Object.entries(data).map(([key, value]) => [key, maskData(value)])) as T;
