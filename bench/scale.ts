@@ -3,7 +3,7 @@
  * nothing. Usage: `npm run scale`, or `npm run scale -- HOSTS [TASKS]` for one size. See docs/scale.md.
  */
 import { writeFileSync } from 'node:fs';
-import { EventStream } from '../engine/events.ts';
+import { EventStream } from '../engine/event-stream.ts';
 import { play } from '../engine/index.ts';
 import { connectionOf } from '../engine/inventory/connection.ts';
 import { loadInventory } from '../engine/inventory/load.ts';

@@ -1,9 +1,8 @@
 /**
- * What happens in a run, as one stream of events. `.heartwood/runs/<id>/events.jsonl` is this stream, a JSON object a line;
- * live view, recap, JSON and JUnit are made from it and from nothing else. No event holds a secret. Schema: docs/events.md.
+ * Everything that happens in a run is an event. The record on disk, the live view, the recap, JSON and JUnit are made from events
+ * and from nothing else. event-stream.ts masks secrets in them; docs/events.md has the schema.
  */
 import type { ExitCode, Position, Problem } from './errors.ts';
-import { maskData } from './secret.ts';
 import type { State } from './state.ts';
 import type { Cost } from './traffic.ts';
 
@@ -11,7 +10,7 @@ import type { Cost } from './traffic.ts';
 export type TaskStatus =
   /** The state was as wanted. */
   | 'ok'
-  /** It was changed, and looked at again. */
+  /** It was changed, and its probe or exit code says that this worked. */
   | 'changed'
   /** Check mode: it would be changed. */
   | 'would change'
@@ -20,7 +19,7 @@ export type TaskStatus =
   | 'failed'
   /** Failed, and `ignoreErrors` says to go on. */
   | 'ignored'
-  /** Not reached: an earlier task of the host failed, the run was stopped, or a disrupted thing did not recover elsewhere. */
+  /** Not reached: an earlier task of the host failed, the run was stopped, or a lock's health check failed on another host. */
   | 'not run';
 
 /** Which task an event is about. */
@@ -32,7 +31,7 @@ export interface TaskRef {
   /** Position in its stage, from 0; handlers follow the tasks. With play, role and stage it names the task in a run. */
   readonly index: number;
   readonly handler: boolean;
-  /** Of a handler: owed by a run that was cut, not by a task of this one. */
+  /** Of a handler: an interrupted run left it pending; no task of this run notified it. */
   readonly pending?: true;
   /** `file /etc/hosts`; for verdicts `check clock`. */
   readonly resource: string;
@@ -41,9 +40,11 @@ export interface TaskRef {
 }
 
 /**
- * The phases a host's time goes to. `connect`: until its identity is known; `authenticate`: until it has let us in; `become`:
- * until there is a shell; `wait`: until another host has, and can give, what this one is to get from it; `confirm`: a new
- * connection that proves the way in to be open still; `give`: what it gives to another, beside whatever else it is at.
+ * What a host's time goes to.
+ * - `connect`: until the host's key is checked; `authenticate`: until it has let us in; `become`: until there is a shell.
+ * - `checks`: the roles' checks before anything is changed. `facts`, `check`, `diff`, `change`: the steps of a stage.
+ * - `wait`: until another host can send what this one needs; `peer-upload`: sending it, beside whatever else that host does.
+ * - `confirm`: a new connection, to prove that the host can still be reached. `close`: ending the session.
  */
 export type Phase =
   | 'connect'
@@ -70,13 +71,13 @@ export interface HostRecap {
   readonly ignored: number;
 }
 
-/** What came before a run began, in milliseconds. */
+/** How long it took until the run began, in milliseconds. */
 export interface StartUp {
   /** From the start of the process until its command line was read: Node, tsx, the playbook's modules. */
   readonly start: number;
-  /** Modules of a run, the inventory and its variables, and passwords that were asked for. */
+  /** Loading the run's modules, the inventory and its variables, and asking for passwords. */
   readonly inventory: number;
-  /** Was it run from its compiled file? */
+  /** Did it run from its compiled file? */
   readonly compiled: boolean;
 }
 
@@ -97,7 +98,7 @@ export type RunEventBody =
   | {
       readonly type: 'host-connected';
       readonly host: string;
-      /** All in all; its phases have events of their own. */
+      /** The whole time; each phase of it has an event of its own. */
       readonly ms: number;
     }
   | { readonly type: 'host-unreachable'; readonly host: string; readonly problem: Problem }
@@ -124,12 +125,12 @@ export type RunEventBody =
       readonly type: 'phase-finished';
       readonly host: string;
       readonly phase: Phase;
-      /** The stage it was for; undefined for checks, for what was asked ahead, and for connecting and parting. */
+      /** The stage it was for; undefined for checks, for what is asked ahead of the first stage, and for connecting and closing. */
       readonly role: string | undefined;
       readonly stage: string | undefined;
       /**
-       * Bytes before ssh encrypts them. But of `connect`, `authenticate`, `become`, `confirm` and `close` all that crosses the
-       * connection, and a round trip each time that the host answers; nothing for this machine itself.
+       * Bytes before ssh encrypts them. For `connect`, `authenticate`, `become`, `confirm` and `close`: all bytes on the connection,
+       * and a round trip for each answer of the host. Nothing for this machine itself.
        */
       readonly cost: Cost;
     }
@@ -146,7 +147,7 @@ export type RunEventBody =
       readonly host: string;
       readonly task: TaskRef;
       readonly status: TaskStatus;
-      /** What its change took on the host; where nothing was changed, the look at it. */
+      /** How long its change took on the host; where nothing was changed, its probe. */
       readonly ms: number;
       /** What the probe printed before; undefined where it did not run. */
       readonly found: State | undefined;
@@ -179,7 +180,7 @@ export type RunEventBody =
       readonly ms: number;
       readonly recap: readonly HostRecap[];
       readonly exitCode: ExitCode;
-      /** Why it ended before its time, where that was no task's doing: a mistake in a role. */
+      /** Why it ended early, where the reason is not a task or a host: a mistake in a role. */
       readonly problems: readonly Problem[];
     };
 
@@ -197,33 +198,3 @@ export interface TaskFailure {
 
 /** An event: a body and when it happened (ISO 8601, UTC, milliseconds). */
 export type RunEvent = RunEventBody & { readonly time: string };
-
-/** Hears events. Must not throw, but from the first: nothing has been done by then. */
-export type EventListener = (event: RunEvent) => void;
-
-/** The one place events go through on their way to every listener. */
-export class EventStream {
-  readonly #listeners: EventListener[] = [];
-
-  /** Adds a listener; events from now on reach it, in order. */
-  subscribe(listener: EventListener): void {
-    this.#listeners.push(listener);
-  }
-
-  /**
-   * Stamps an event, masks secrets in it and hands it to every listener. Masked value by value: a secret that happens to be
-   * a number, or a word of the format, would otherwise break the JSON that is made of the event.
-   */
-  emit(body: RunEventBody): void {
-    const event: RunEvent = { time: new Date().toISOString(), ...masked(body) };
-    for (const listener of this.#listeners) listener(event);
-  }
-}
-
-/** Words that events are told apart by: no host says them, so that none of them is a secret that got there. */
-const FIXED = ['type', 'status', 'mode', 'verdict', 'phase', 'stream', 'how'];
-
-function masked(body: RunEventBody): RunEventBody {
-  const entries = Object.entries(body).map(([key, value]) => [key, FIXED.includes(key) ? value : maskData(value)]);
-  return Object.fromEntries(entries) as RunEventBody;
-}

@@ -4,7 +4,8 @@ import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { relative } from 'node:path';
 import { ExitCode, UserError } from '../errors.ts';
-import type { EventStream, RunEvent } from '../events.ts';
+import type { EventStream } from '../event-stream.ts';
+import type { RunEvent } from '../events.ts';
 import { type Play, type Playbook, playProblems } from '../play.ts';
 import { compileForNextTime, isCompiled } from './compiled.ts';
 import { main, reported } from './main.ts';
@@ -103,7 +104,7 @@ export async function runPlaybook(book: Playbook, values: PlaybookValues, argv: 
     { userName },
   ] = await Promise.all([
     import('../run/run.ts'),
-    import('../events.ts'),
+    import('../event-stream.ts'),
     import('../remote/open-session.ts'),
     import('../remote/controller-process-id.ts'),
     import('../run/report/journal.ts'),

@@ -1,5 +1,5 @@
 /** One host's way through a stage, once its facts are known: tasks, check, diff, change. */
-import type { EventStream } from '../events.ts';
+import type { EventStream } from '../event-stream.ts';
 import type { FactRequests } from '../fact.ts';
 import type { InventoryHost } from '../inventory/inventory.ts';
 import type { Step, StepResult } from '../remote/session.ts';

@@ -2,7 +2,7 @@
  * Preflight checks: what must hold before anything is changed anywhere. The checks of every role of the run, on every host, in
  * one round trip per host, before the first play.
  */
-import type { EventStream } from '../events.ts';
+import type { EventStream } from '../event-stream.ts';
 import type { InventoryHost } from '../inventory/inventory.ts';
 import type { Play } from '../play.ts';
 import type { Checks, RoleCall } from '../role.ts';

@@ -216,6 +216,25 @@ t.test('a secret that is a number leaves journal and report valid JSON', async (
   t.notMatch(journal, `"text":"said 1 times with ${year}`);
 });
 
+t.test('a password that is part of a host name leaves the name alone, in every report', async (t) => {
+  const here = t.testdir({ hosts: '[people]\nraspberry-1 ansible_connection=local\n' });
+  const vars = ['-e', `greet_path=${join(here, 'greeting')}`, '-e', 'greet_token=raspberry', '-e', 'greet_exit=3'];
+  const report = (...args: string[]) => program(GREET, ['-i', join(here, 'hosts'), ...vars, ...args], { cwd: here });
+  const { stdout } = await report();
+  t.match(stdout, /^ {4}failed {2}raspberry-1 {2}Say it$/m);
+  t.match(stdout, /^raspberry-1 : ok=/m);
+  t.match(stdout, /said 1 times with \*\*\*$/m, 'text is masked');
+  t.match(stdout, /^warning a secret is part of a name, such as a host's/m);
+  const json = JSON.parse((await report('--output', 'json')).stdout);
+  t.match(json, { recap: [{ host: 'raspberry-1' }], tasks: [{ host: 'raspberry-1' }] });
+  t.match((await report('--output', 'junit')).stdout, 'name="raspberry-1: Say it"');
+  for (const run of readdirSync(join(here, '.heartwood/runs'))) {
+    const journal = readFileSync(join(here, '.heartwood/runs', run, 'events.jsonl'), 'utf8');
+    t.notMatch(journal, '***-1');
+    t.notMatch(journal, 'with raspberry');
+  }
+});
+
 t.test(
   'when nobody reads its output any more a run ends as after Ctrl-C: after its step, in order, with its record',
   async (t) => {

@@ -1,7 +1,8 @@
 /** Hosts that are folders of this machine: real shells, the real session, no network. For tests of whole runs. */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { EventStream, type Phase, type RunEvent } from '../../engine/events.ts';
+import { EventStream } from '../../engine/event-stream.ts';
+import type { Phase, RunEvent } from '../../engine/events.ts';
 import { connectionOf } from '../../engine/inventory/connection.ts';
 import { loadInventory } from '../../engine/inventory/load.ts';
 import type { Play } from '../../engine/play.ts';

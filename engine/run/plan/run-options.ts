@@ -1,5 +1,6 @@
 /** What a run is given. Everything comes in from outside, so that a test can run a playbook with a transport of its own. */
-import type { EventStream, StartUp } from '../../events.ts';
+import type { EventStream } from '../../event-stream.ts';
+import type { StartUp } from '../../events.ts';
 import type { Inventory, InventoryHost } from '../../inventory/inventory.ts';
 import type { Playbook } from '../../play.ts';
 import type { Connection, LockRequest, OpenSession } from '../../remote/session.ts';

@@ -1,6 +1,7 @@
 /** The hosts of a run: which are still in it, which have failed, and what the recap says of them. */
 import type { Problem } from '../../errors.ts';
-import type { EventStream, HostRecap } from '../../events.ts';
+import type { EventStream } from '../../event-stream.ts';
+import type { HostRecap } from '../../events.ts';
 import type { Inventory, InventoryHost } from '../../inventory/inventory.ts';
 import { Recap } from './recap.ts';
 

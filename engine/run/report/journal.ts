@@ -3,7 +3,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type Problem, UserError } from '../../errors.ts';
-import type { EventListener } from '../../events.ts';
+import type { EventListener } from '../../event-stream.ts';
 
 /** A run's id: when it started (UTC, sorts by time) and six letters that no other run has. */
 export function newRunId(now: Date): string {

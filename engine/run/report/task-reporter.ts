@@ -1,5 +1,6 @@
 /** Reports what becomes of the tasks of a stage on one host: as events, and in the counts of the recap. */
-import type { EventStream, TaskFailure, TaskStatus } from '../../events.ts';
+import type { EventStream } from '../../event-stream.ts';
+import type { TaskFailure, TaskStatus } from '../../events.ts';
 import type { InventoryHost } from '../../inventory/inventory.ts';
 import type { State } from '../../state.ts';
 import type { Decision } from '../tasks/check-phase.ts';

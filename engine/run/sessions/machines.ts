@@ -4,7 +4,7 @@
  */
 import pLimit, { type LimitFunction } from 'p-limit';
 import type { Position } from '../../errors.ts';
-import type { EventStream } from '../../events.ts';
+import type { EventStream } from '../../event-stream.ts';
 import type { Session } from '../../remote/session.ts';
 
 /** The machines of a run. */

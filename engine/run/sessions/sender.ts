@@ -4,7 +4,7 @@
  */
 import { Readable } from 'node:stream';
 import type { Problem } from '../../errors.ts';
-import type { EventStream } from '../../events.ts';
+import type { EventStream } from '../../event-stream.ts';
 import type { InventoryHost } from '../../inventory/inventory.ts';
 import type { Session, Step, StepListener, StepResult } from '../../remote/session.ts';
 import { UPLOAD_TIMEOUT, type Upload } from '../../resource.ts';

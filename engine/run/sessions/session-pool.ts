@@ -7,7 +7,8 @@ import { PassThrough, type Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { LimitFunction } from 'p-limit';
 import type { Problem } from '../../errors.ts';
-import type { EventStream, Phase } from '../../events.ts';
+import type { EventStream } from '../../event-stream.ts';
+import type { Phase } from '../../events.ts';
 import type { InventoryHost } from '../../inventory/inventory.ts';
 import {
   type Connection,

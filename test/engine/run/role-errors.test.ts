@@ -2,7 +2,8 @@
 import { existsSync } from 'node:fs';
 import t from 'tap';
 import type { UserError } from '../../../engine/errors.ts';
-import { EventStream, type RunEvent } from '../../../engine/events.ts';
+import { EventStream } from '../../../engine/event-stream.ts';
+import type { RunEvent } from '../../../engine/events.ts';
 import { fact } from '../../../engine/fact.ts';
 import { play } from '../../../engine/play.ts';
 import { absent } from '../../../engine/resources/absent.ts';
