@@ -1,16 +1,16 @@
 /**
- * Shell text for the far side. `sh` is zx's tagged template for hosts: what is interpolated is an argument, quoted for any
- * POSIX shell (zx's own quoting is bash's and breaks under dash), never text.
+ * Shell text for hosts. `sh` is like zx's tagged template: what is interpolated is one argument, quoted for any POSIX shell.
+ * (zx quotes for bash; dash does not understand that.)
  */
-import { mask, Secret, SecretText } from './secret.ts';
+import { type Masked, mask, Secret, SecretText, type Unmasked } from './secret.ts';
 
-/** One argument of a command. */
-export type Word = string | number | Secret | SecretText;
+/** One argument of a command. Never {@link Masked} text: the host would get `***` for the secret. */
+export type Word = Unmasked | number | Secret | SecretText;
 
 /** What may stand in `${...}`: an argument, several arguments, a piece of script, or a function the script calls. */
 export type Arg = Word | Script | ShellFunction | readonly Word[];
 
-type Part = string | Secret | SecretText;
+type Part = Unmasked | Secret | SecretText;
 
 /**
  * A shell function that scripts share. A script that interpolates it calls it by name; the session defines each function
@@ -26,11 +26,15 @@ export interface ShellFunction {
 }
 
 /** Declares a {@link ShellFunction}. */
-export function shellFunction(functionName: string, body: string, uses: readonly ShellFunction[] = []): ShellFunction {
+export function shellFunction(
+  functionName: string,
+  body: Unmasked,
+  uses: readonly ShellFunction[] = [],
+): ShellFunction {
   return { functionName, body: body.trim(), uses };
 }
 
-/** A piece of POSIX shell with its secrets still closed. Immutable. */
+/** A piece of POSIX shell. Its secrets are only revealed to the host that runs it. Immutable. */
 export class Script {
   readonly #parts: readonly Part[];
   /** Functions that must be defined before it runs, each after those it uses. */
@@ -41,8 +45,8 @@ export class Script {
     this.functions = functions;
   }
 
-  /** The text a person may see: secrets as `***`. */
-  get shown(): string {
+  /** The text for people: secrets as `***`. */
+  get shown(): Masked {
     return mask(this.#parts.map((part) => (typeof part === 'string' ? part : quote(String(part)))).join(''));
   }
 
@@ -51,26 +55,29 @@ export class Script {
     return this.#parts.map((part) => (typeof part === 'string' ? part : quote(part.reveal()))).join('');
   }
 
-  toString(): string {
-    return this.shown;
+  /** @throws TypeError always: the text of a script is for people ({@link shown}) or for a host ({@link reveal}). */
+  toString(): never {
+    throw new TypeError(
+      'a script stands in ordinary text: write sh`...` to make it part of a script, .shown to show it',
+    );
   }
 
   toJSON(): string {
     return this.shown;
   }
 
-  /** Scripts one after the other, with `separator` between (a new line unless told). */
+  /** Scripts one after the other, with `separator` between them (default: a new line). */
   static join(scripts: readonly Script[], separator = '\n'): Script {
     const parts = scripts.flatMap((script, i) => (i === 0 ? script.#parts : [separator, ...script.#parts]));
     return new Script(parts, [...new Set(scripts.flatMap((script) => script.functions))]);
   }
 
   /** Text taken as it is, for generated shell that no argument goes into. */
-  static raw(text: string): Script {
+  static raw(text: Unmasked): Script {
     return new Script([text]);
   }
 
-  /** The script with the functions it uses, for a shell that has not got them. Its secrets are open. */
+  /** The script with the functions it uses, for a shell that does not have them. Its secrets are revealed. */
   standalone(): string {
     return [...this.functions.map(definition), this.reveal()].join('\n');
   }

@@ -46,7 +46,7 @@ const unitName = (id: string): string => id.replaceAll(/[^\w]+/g, '-');
 
 /** `change` with `revert` armed first, to run `seconds` later. The revert holds no secrets: it is in an argv on the host. */
 export function armRevert(id: string, seconds: number, revert: Script, change: Script): Script {
-  return sh`${hwArm} ${unitName(id)} ${seconds} ${revert.shown} || exit\n${change} || { hw_rc=$?; ${hwDisarm} ${unitName(id)}; exit $hw_rc; }`;
+  return sh`${hwArm} ${unitName(id)} ${seconds} ${revert.reveal()} || exit\n${change} || { hw_rc=$?; ${hwDisarm} ${unitName(id)}; exit $hw_rc; }`;
 }
 
 /** Disarms what {@link armRevert} armed under this id. */

@@ -70,7 +70,8 @@ export function manifest(
 }
 
 function objects(render: Render, data: Readonly<Record<string, unknown>>): readonly KubernetesManifest[] {
-  const text = render(data).toString();
+  const rendered = render(data);
+  const text = typeof rendered === 'string' ? rendered : rendered.reveal();
   return yaml()
     .parseAllDocuments(text)
     .map((document) => {
