@@ -166,7 +166,7 @@ t.test('a folder that no record can be written to stops a run before it begins',
   t.equal(code, 1);
   t.match(
     stderr,
-    /^the run cannot be recorded below the folder you are in: ENOTDIR: .*\n {2}try: run it from a folder/,
+    /^the run cannot be recorded below the current folder: ENOTDIR: .*\n {2}try: run it from a folder/,
   );
   t.match(JSON.parse(stdout), { exitCode: 1, problems: [{ what: /cannot be recorded/ }] });
   t.equal(touched, 0, 'nobody connected');

@@ -1,4 +1,4 @@
-/** `.heartwood/runs/<id>/events.jsonl`: the run's events, a JSON object a line. Schema: docs/events.md. */
+/** `.heartwood/runs/<id>/events.jsonl`: the run's events, one JSON object a line. Schema: docs/events.md. */
 import { createHash, randomBytes } from 'node:crypto';
 import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -11,47 +11,52 @@ export function newRunId(now: Date): string {
   return `${time}-${createHash('sha256').update(randomBytes(16)).digest('hex').slice(0, 6)}`;
 }
 
-/** A run's journal on disk, begun with its first event. Written line by line, so that what happened before a crash is there. */
+/** A run's record on disk, from its first event to `run-finished`. Each event is written at once: a crash loses none before it. */
 export class Journal {
   /** Its file. */
   readonly path: string;
   readonly #onBroken: (problem: Problem) => void;
   #file: number | undefined;
-  #broken = false;
+  /** Closed, or broken: what comes now is not recorded. */
+  #ended = false;
 
-  /** @param onBroken Called when it can't be written any more. A full disk does not end the run in the middle of a step. */
+  /** @param onBroken Called when no more can be written. A full disk is no reason to stop in the middle of a step. */
   constructor(root: string, runId: string, onBroken: (problem: Problem) => void) {
     this.path = join(root, 'runs', runId, 'events.jsonl');
     this.#onBroken = onBroken;
   }
 
-  /** Hears the run's events. @throws UserError from the first, when it cannot be begun. */
+  /** Listens to the run's events. @throws UserError at the first, where the file can't be made. */
   readonly listener: EventListener = (event) => {
-    if (this.#broken) return;
-    this.#file ??= this.#begin();
+    if (this.#ended) return;
+    this.#file ??= this.#open();
     try {
       writeSync(this.#file, `${JSON.stringify(event)}\n`);
     } catch (error) {
-      this.#broken = true;
+      this.#ended = true;
       this.#onBroken({ what: `the record ${this.path} ends here: ${messageOf(error)}`, hint: 'df -h .; df -i .' });
     }
+    // A session that closes late may still report something: `run-finished` stays the last line.
+    if (event.type === 'run-finished') this.close();
   };
 
-  #begin(): number {
+  #open(): number {
     try {
       mkdirSync(dirname(this.path), { recursive: true, mode: 0o700 });
       return openSync(this.path, 'a', 0o600);
     } catch (error) {
       throw new UserError({
-        what: `the run cannot be recorded below the folder you are in: ${messageOf(error)}`,
+        what: `the run cannot be recorded below the current folder: ${messageOf(error)}`,
         hint: 'run it from a folder that you may write to',
       });
     }
   }
 
+  /** Ends the record; also of a run that ended with an error before `run-finished`. */
   close(): void {
     if (this.#file !== undefined) closeSync(this.#file);
     this.#file = undefined;
+    this.#ended = true;
   }
 }
 

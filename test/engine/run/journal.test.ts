@@ -1,5 +1,5 @@
-/** The record of a run, where it cannot be written. */
-import { existsSync } from 'node:fs';
+/** The record of a run: where it ends, and where it cannot be written. */
+import { existsSync, readFileSync } from 'node:fs';
 import t from 'tap';
 import type { Problem } from '../../../engine/errors.ts';
 import { Journal } from '../../../engine/run/report/journal.ts';
@@ -22,3 +22,25 @@ t.test(
     t.match(problems, [{ what: /events\.jsonl ends here: ENOSPC/ }]);
   },
 );
+
+t.test('run-finished is the last line, whatever is reported after it', async (t) => {
+  const journal = new Journal(t.testdir(), 'x', () => t.fail('nothing is broken'));
+  const event = { time: '', type: 'checks-started', hosts: [] } as const;
+  journal.listener(event);
+  journal.listener({ time: '', type: 'run-finished', ms: 1, recap: [], exitCode: 0, problems: [] });
+  journal.listener(event);
+  journal.close();
+  journal.listener(event);
+  const types = readFileSync(journal.path, 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line).type);
+  t.strictSame(types, ['checks-started', 'run-finished']);
+});
+
+t.test('a record that was closed is not opened again', async (t) => {
+  const journal = new Journal(t.testdir(), 'x', () => {});
+  journal.close();
+  journal.listener({ time: '', type: 'checks-started', hosts: [] });
+  t.notOk(existsSync(journal.path));
+});
