@@ -5,9 +5,9 @@ import type { InventoryHost } from '../inventory/inventory.ts';
 import { type Connection, LinkError, LockError, type Session, type StepResult } from '../remote/session.ts';
 import { Script, sh } from '../script.ts';
 import { mask } from '../secret.ts';
-import { printable } from './format.ts';
 import { listenForInterrupts } from './interrupt.ts';
 import { CONNECTION_OPTIONS, helpText, type OptionTable, type OptionValues, parseCommandLine } from './options.ts';
+import { printable } from './printable.ts';
 import { setUp } from './setup.ts';
 
 /** The default of `--command-timeout`, in seconds. */
@@ -88,7 +88,7 @@ async function runEverywhere(
   const [{ default: pLimit }, { EventStream }, { sessionOpener }, { lockRequest }, { newRunId }, { Machines }] =
     await Promise.all([
       import('p-limit'),
-      import('../events.ts'),
+      import('../event-stream.ts'),
       import('../remote/open-session.ts'),
       import('../remote/host-lock.ts'),
       import('../run/report/journal.ts'),

@@ -1,8 +1,10 @@
-/** Events as lines of text. Pure: the same lines appear on a terminal, in a pipe and in a test. */
+/** Events as lines of text: the same on a terminal, in a pipe and in a test. */
 import { styleText } from 'node:util';
-import { ExitCode, formatPosition, formatProblem } from '../errors.ts';
+import { padEnd, widthOf } from '../columns.ts';
+import { ExitCode, formatPosition, formatProblem, type Problem } from '../errors.ts';
 import type { HostRecap, RunEvent, TaskFailure, TaskStatus } from '../events.ts';
 import { differences } from '../state.ts';
+import { printable, printableEvent } from './printable.ts';
 
 /** How much is shown, and how. */
 export interface FormatOptions {
@@ -10,7 +12,7 @@ export interface FormatOptions {
   readonly verbosity: number;
   readonly diff: boolean;
   readonly color: boolean;
-  /** Where the whole of the run is recorded, for the last line of one that failed. */
+  /** Where the run's full record is, for the last line of a run that failed. */
   readonly journal: string;
 }
 
@@ -26,6 +28,17 @@ const STATUS_STYLES: Readonly<Record<TaskStatus, Style>> = {
   'not run': 'dim',
 };
 
+/** Whether `--diff` shows what differs: where it was, would be, or could not be changed. */
+const HAS_DIFF: Readonly<Record<TaskStatus, boolean>> = {
+  ok: false,
+  changed: true,
+  'would change': true,
+  skipped: false,
+  failed: true,
+  ignored: true,
+  'not run': false,
+};
+
 /** Turns a run's events into text, one event at a time. */
 export class TextFormat {
   readonly #options: FormatOptions;
@@ -33,7 +46,7 @@ export class TextFormat {
   #play = '';
   #stage = '';
   /** Scripts that failed and were shown, and the host they were shown for. */
-  readonly #shown = new Map<string, string>();
+  readonly #shownScripts = new Map<string, string>();
 
   constructor(options: FormatOptions) {
     this.#options = options;
@@ -41,7 +54,7 @@ export class TextFormat {
 
   /** The lines an event gives rise to; none for most. */
   lines(event: RunEvent): readonly string[] {
-    return this.#lines(harmless(event));
+    return this.#lines(printableEvent(event));
   }
 
   #lines(event: RunEvent): readonly string[] {
@@ -58,15 +71,9 @@ export class TextFormat {
       case 'verdict':
         return this.#verdict(event);
       case 'host-unreachable':
-        return [
-          `${this.#style('red', 'unreachable')} ${event.host}`,
-          ...indent(formatProblem({ ...event.problem, host: undefined })),
-        ];
+        return this.#hostProblem('unreachable', event);
       case 'host-failed':
-        return [
-          `${this.#style('red', 'failed')} ${event.host}`,
-          ...indent(formatProblem({ ...event.problem, host: undefined })),
-        ];
+        return this.#hostProblem('failed', event);
       case 'warning':
         return [`${this.#style('yellow', 'warning')} ${formatProblem(event.problem)}`];
       case 'play-started':
@@ -79,15 +86,12 @@ export class TextFormat {
         return this.#task(event);
       case 'task-output':
         return this.#options.verbosity > 1
-          ? printable(event.text)
-              .trimEnd()
-              .split('\n')
-              .map((line) => `      ${this.#style('dim', `${event.host} |`)} ${line}`)
+          ? outputLines(event.text).map((line) => `      ${this.#style('dim', `${event.host} |`)} ${line}`)
           : [];
-      case 'health-check-failed':
-        return [
-          `${this.#style('red', 'stopped')} ${event.lock} did not recover on ${event.host}; no other host is disrupted`,
-        ];
+      case 'health-check-failed': {
+        const text = `the health check of lock ${event.lock} failed after ${event.host} held it`;
+        return [`${this.#style('red', 'stopped')} ${text}; no other host gets this lock in this run`];
+      }
       case 'script':
         return [
           this.#style(
@@ -101,7 +105,7 @@ export class TextFormat {
         return [
           event.how === 'now'
             ? 'stopping now'
-            : 'stopping after the running step of each host (Ctrl-C again to stop it now)',
+            : 'stopping after the running step of each host (Ctrl-C again stops it now)',
         ];
       case 'run-finished':
         return [
@@ -110,18 +114,29 @@ export class TextFormat {
           '',
           this.#lastLine(event),
         ];
-      default:
+      case 'host-connected':
+      case 'checks-started':
+      case 'batch-started':
+      case 'phase-finished':
+      case 'task-started':
         return [];
+      default:
+        return event satisfies never;
     }
   }
 
-  /** The headings that what follows is under, and that were not shown yet: a play or a stage with nothing to tell gets none. */
+  /** The headings of the play and the stage, where they were not shown yet. Without a line below they are not shown at all. */
   #header(of?: { readonly role: string; readonly stage: string }): readonly string[] {
     const stage = of ? `  ${stageTitle(of)}` : '';
     const lines = [this.#play, stage === this.#stage ? '' : stage].filter((line) => line !== '');
     this.#play = '';
     this.#stage = stage;
     return lines;
+  }
+
+  #hostProblem(status: string, { host, problem }: { readonly host: string; readonly problem: Problem }) {
+    const text = formatProblem({ ...problem, host: undefined });
+    return [`${this.#style('red', status)} ${host}`, ...text.split('\n').map((line) => `    ${line}`)];
   }
 
   #verdict(event: RunEvent & { type: 'verdict' }): readonly string[] {
@@ -141,36 +156,31 @@ export class TextFormat {
     const quiet = status === 'ok' || status === 'skipped';
     if (quiet && this.#options.verbosity === 0) return [];
     const took = ms >= 1000 ? this.#style('dim', ` ${seconds(ms)}`) : '';
-    const handler = task.pending ? ' (handler, owed by a run that was stopped)' : task.handler ? ' (handler)' : '';
-    const name = `${task.name}${handler}`;
+    const handler = task.pending ? ' (handler, pending from an interrupted run)' : task.handler ? ' (handler)' : '';
+    const label = this.#style(STATUS_STYLES[status], padEnd(status, this.#mode === 'check' ? 12 : 7));
     return [
       ...this.#header(task),
-      `    ${this.#style(STATUS_STYLES[status], status.padEnd(this.#mode === 'check' ? 12 : 7))} ${host}  ${name}${took}`,
+      `    ${label} ${host}  ${task.name}${handler}${took}`,
       ...(this.#options.diff ? this.#diff(event) : []),
       ...(event.failure ? this.#failure(event.failure, event) : []),
     ];
   }
 
   #diff({ status, diff, found, wanted, task }: RunEvent & { type: 'task-finished' }): readonly string[] {
-    // A handler has no state of its own that one would compare.
-    if (status === 'ok' || status === 'skipped' || task.handler) return [];
-    // A diff of the content says nothing of who may read it.
-    const told = differences(found ?? {}, wanted ?? {})
+    // A handler has no state of its own to compare. Without a state found there is nothing to compare with.
+    if (!HAS_DIFF[status] || task.handler || found === undefined) return [];
+    const states = differences(found, wanted ?? {})
+      // The diff of a file shows its content; who may read it is shown besides.
       .filter(
         ({ key, found }) => diff === undefined || (found !== undefined && ['mode', 'owner', 'group'].includes(key)),
       )
       .map(({ key, found, wanted }) =>
         found === undefined ? `+${key}: ${wanted}` : `-${key}: ${found}\n+${key}: ${wanted}`,
       );
-    const text = [...told, ...(diff ? [diff] : [])].join('\n');
-    if (text.trim() === '') return [];
-    return printable(text)
-      .trimEnd()
-      .split('\n')
-      .map((line) => {
-        const style = line.startsWith('+') ? 'green' : line.startsWith('-') ? 'red' : undefined;
-        return `      ${style ? this.#style(style, line) : line}`;
-      });
+    return outputLines([...states, ...(diff ? [diff] : [])].join('\n')).map((line) => {
+      const style = line.startsWith('+') ? 'green' : line.startsWith('-') ? 'red' : undefined;
+      return `      ${style ? this.#style(style, line) : line}`;
+    });
   }
 
   #failure(failure: TaskFailure, { task, host }: RunEvent & { type: 'task-finished' }): readonly string[] {
@@ -185,13 +195,13 @@ export class TextFormat {
     ];
   }
 
-  /** The script, where nothing says more than it does: once for all hosts that it failed on. */
+  /** The script, where there is no hint that says more: once for all hosts that it failed on. */
   #script({ script, exitCode, hint }: TaskFailure, host: string): readonly string[] {
     if (script === undefined || (hint !== undefined && this.#options.verbosity === 0)) return [];
     const code = exitCode === undefined ? '' : ` (exit code ${exitCode})`;
-    const before = this.#shown.get(script);
-    if (before !== undefined) return [`      ran what ${before} ran${code}`];
-    this.#shown.set(script, host);
+    const shownFor = this.#shownScripts.get(script);
+    if (shownFor !== undefined) return [`      ran the same script as ${shownFor}${code}`];
+    this.#shownScripts.set(script, host);
     return block(`ran${code}`, firstLines(script));
   }
 
@@ -199,7 +209,7 @@ export class TextFormat {
     const took = seconds(ms);
     if (exitCode === ExitCode.ok) return this.#style('dim', `done in ${took}`);
     const how = exitCode === ExitCode.interrupted ? 'stopped' : 'failed';
-    return `${how} after ${took}; all that happened: ${this.#options.journal}`;
+    return `${how} after ${took}; full record: ${this.#options.journal}`;
   }
 
   #recapStyle(line: string): string {
@@ -215,17 +225,17 @@ export class TextFormat {
 
 /** Ansible's recap: a line a host. */
 export function recapLines(recap: readonly HostRecap[], mode: 'apply' | 'check'): readonly string[] {
-  const width = Math.max(0, ...recap.map(({ host }) => host.length));
+  const width = Math.max(0, ...recap.map(({ host }) => widthOf(host)));
   const lines = recap.map(({ host, ok, changed, unreachable, failed, skipped, ignored }) => {
     const counts = { ok, changed, unreachable, failed, skipped, ...(ignored > 0 ? { ignored } : {}) };
-    return `${host.padEnd(width)} : ${Object.entries(counts)
+    return `${padEnd(host, width)} : ${Object.entries(counts)
       .map(([name, n]) => `${name}=${n}`)
       .join(' ')}`;
   });
   return [mode === 'check' ? 'RECAP (check mode: "changed" is what would be)' : 'RECAP', ...lines];
 }
 
-/** Lines of a failed script that are shown; the whole is in the run's journal and under --show-scripts. */
+/** Lines of a failed script that are shown. The run's record has all of it, and so does --show-scripts. */
 const SCRIPT_LINES = 12;
 
 function firstLines(script: string): string {
@@ -238,55 +248,16 @@ function firstLines(script: string): string {
       ].join('\n');
 }
 
-/** What a host said, under a title; nothing where it said nothing. */
-function block(title: string, text: string): readonly string[] {
-  if (text.trim() === '') return [];
-  const lines = printable(text).split('\n');
-  return [`      ${title}:`, ...lines.map((line) => `        ${line}`)];
+/** Lines of output; none where there is only white space. */
+function outputLines(output: string): readonly string[] {
+  const text = printable(output).trimEnd();
+  return text === '' ? [] : text.split('\n');
 }
 
-function indent(text: string): string[] {
-  return text.split('\n').map((line) => `    ${line}`);
-}
-
-/** An event whose messages hold no control sequences: problems, evidence and failures quote what hosts say. */
-function harmless(event: RunEvent): RunEvent {
-  switch (event.type) {
-    case 'host-unreachable':
-    case 'host-failed':
-    case 'warning':
-      return { ...event, problem: harmlessTexts(event.problem) };
-    case 'verdict':
-      return { ...harmlessTexts(event), problem: event.problem && harmlessTexts(event.problem) };
-    case 'task-finished':
-      // Its output is made printable where it is shown: there a carriage return has a meaning.
-      return { ...event, failure: event.failure && { ...event.failure, ...harmlessTexts(messageOf(event.failure)) } };
-    default:
-      return event;
-  }
-}
-
-const messageOf = ({ what, hint }: TaskFailure): Pick<TaskFailure, 'what' | 'hint'> => ({ what, hint });
-
-function harmlessTexts<T extends object>(data: T): T {
-  return Object.fromEntries(
-    Object.entries(data).map(([key, value]) => [key, typeof value === 'string' ? withoutControls(value) : value]),
-  ) as T;
-}
-
-/**
- * What a host printed, fit for a terminal: the last state of each line that a progress bar rewrites, no control sequences.
- * A host must not be able to draw over what is shown, or to type.
- */
-export function printable(text: string): string {
-  return withoutControls(text.replaceAll('\r\n', '\n').replaceAll(/^.*\r(?=[^\n])/gm, ''));
-}
-
-/** Without CSI and OSC sequences (ECMA-48), then without what is left of C0 and C1 but tab and line feed. */
-function withoutControls(text: string): string {
-  return text
-    .replaceAll(/\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(\x07|\x1b\\)/g, '')
-    .replaceAll(/[\x00-\x08\x0b-\x1f\x7f-\x9f]/g, '');
+/** Output under a title; nothing where there is none. */
+function block(title: string, output: string): readonly string[] {
+  const lines = outputLines(output).map((line) => `        ${line}`);
+  return lines.length > 0 ? [`      ${title}:`, ...lines] : [];
 }
 
 /** `role: stage`, or the role alone where it has one stage of its own name. */

@@ -1,35 +1,39 @@
 /** `--profile`: where a run's time went, from its events. */
-import type { RunEvent } from '../events.ts';
+
+import { padEnd, widthOf } from '../columns.ts';
+import type { Phase, RunEvent } from '../events.ts';
 import { addCosts, type Cost, FREE } from '../traffic.ts';
 
 /** How many of the slowest tasks are named. */
 const SLOWEST = 10;
 
-/** Part of their stage's change, whose script they end. */
+/** Handlers run at the end of their stage's change, and are part of its time. */
 const HANDLERS = 'of it, handlers';
 
-/** In the order in which they come. */
-const PHASES = [
-  'connect',
-  'authenticate',
-  'become',
-  'checks',
-  'facts',
-  'check',
-  'diff',
-  'wait',
-  'change',
-  HANDLERS,
-  'confirm',
-  'peer-upload',
-  'close',
-] as const;
+type PhaseName = Phase | typeof HANDLERS;
 
-type PhaseName = (typeof PHASES)[number];
+/** All of them, in the order in which a host goes through them. */
+const PHASES = Object.keys({
+  connect: true,
+  authenticate: true,
+  become: true,
+  checks: true,
+  facts: true,
+  check: true,
+  diff: true,
+  wait: true,
+  change: true,
+  [HANDLERS]: true,
+  confirm: true,
+  'peer-upload': true,
+  close: true,
+} satisfies Record<PhaseName, true>) as PhaseName[];
 
-/** What came before the run; phases of each host with time, round trips and bytes; then the slowest tasks. */
+type Finished = Extract<RunEvent, { type: 'task-finished' }>;
+
+/** Start-up; the phases of each host with their time, round trips and bytes; the slowest tasks. */
 export function profileText(events: readonly RunEvent[]): string {
-  // In the inventory's order.
+  // In the order of the inventory.
   const hosts = new Map<string, Map<PhaseName, Cost>>();
   const add = (host: string, phase: PhaseName, cost: Cost): void => {
     const phases = hosts.get(host) ?? new Map<PhaseName, Cost>();
@@ -37,14 +41,38 @@ export function profileText(events: readonly RunEvent[]): string {
     phases.set(phase, addCosts(phases.get(phase) ?? FREE, cost));
   };
   let before = '';
+  const finished: Finished[] = [];
   for (const event of events) {
-    if (event.type === 'run-started') {
-      for (const host of event.hosts) hosts.set(host, new Map());
-      before = `start ${event.startUp.start} ms, inventory ${event.startUp.inventory} ms`;
-    }
-    if (event.type === 'phase-finished') add(event.host, event.phase, event.cost);
-    if (event.type === 'task-finished' && event.task.handler && event.ms > 0) {
-      add(event.host, HANDLERS, { ...FREE, ms: event.ms });
+    switch (event.type) {
+      case 'run-started':
+        for (const host of event.hosts) hosts.set(host, new Map());
+        before = `start ${event.startUp.start} ms, inventory ${event.startUp.inventory} ms`;
+        break;
+      case 'phase-finished':
+        add(event.host, event.phase, event.cost);
+        break;
+      case 'task-finished':
+        if (event.ms > 0) finished.push(event);
+        if (event.ms > 0 && event.task.handler) add(event.host, HANDLERS, { ...FREE, ms: event.ms });
+        break;
+      case 'host-connected':
+      case 'host-unreachable':
+      case 'host-failed':
+      case 'checks-started':
+      case 'verdict':
+      case 'play-started':
+      case 'batch-started':
+      case 'stage-started':
+      case 'task-started':
+      case 'task-output':
+      case 'health-check-failed':
+      case 'script':
+      case 'warning':
+      case 'interrupted':
+      case 'run-finished':
+        break;
+      default:
+        event satisfies never;
     }
   }
   const rows = [...hosts].flatMap(([host, phases]) =>
@@ -55,9 +83,7 @@ export function profileText(events: readonly RunEvent[]): string {
       return [[host, phase, `${cost.ms} ms`, ...traffic]];
     }),
   );
-  const slowest = events
-    .filter((event) => event.type === 'task-finished')
-    .filter(({ ms }) => ms > 0)
+  const slowest = finished
     .sort((a, b) => b.ms - a.ms)
     .slice(0, SLOWEST)
     .map(({ ms, host, task, status }) => [`${ms} ms`, host, `${task.role}: ${task.name}`, status]);
@@ -70,6 +96,6 @@ export function profileText(events: readonly RunEvent[]): string {
 }
 
 function table(rows: readonly (readonly string[])[]): string[] {
-  const widths = (rows[0] ?? []).map((_, i) => Math.max(...rows.map((row) => row[i]?.length ?? 0)));
-  return rows.map((row) => `  ${row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join('  ')}`.trimEnd());
+  const widths = (rows[0] ?? []).map((_, i) => Math.max(...rows.map((row) => widthOf(row[i] ?? ''))));
+  return rows.map((row) => `  ${row.map((cell, i) => padEnd(cell, widths[i] ?? 0)).join('  ')}`.trimEnd());
 }

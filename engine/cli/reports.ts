@@ -1,19 +1,44 @@
 /** Reports for machines, made from a run's events when it is over: JSON (docs/events.md) and JUnit. */
 import { formatPosition, formatProblem, type UserError } from '../errors.ts';
+import { maskProblem } from '../event-masking.ts';
 import type { RunEvent } from '../events.ts';
-import { maskData } from '../secret.ts';
 
 const XML_HEAD = '<?xml version="1.0" encoding="UTF-8"?>';
 
 type Finished = Extract<RunEvent, { type: 'task-finished' }>;
 type VerdictEvent = Extract<RunEvent, { type: 'verdict' }>;
 
-/** One object: the run, its recap, every task with its outcome, every verdict, every host that dropped out, what every connection and phase cost. */
+/** The lists of a JSON report: its key for each type of event. What has none is in the record of the run. */
+const LISTS: Readonly<Record<RunEvent['type'], string | undefined>> = {
+  'task-finished': 'tasks',
+  verdict: 'verdicts',
+  'host-unreachable': 'unreachable',
+  'host-failed': 'failed',
+  'health-check-failed': 'healthChecksFailed',
+  warning: 'warnings',
+  'host-connected': 'connected',
+  'phase-finished': 'phases',
+  // In the object itself.
+  'run-started': undefined,
+  'run-finished': undefined,
+  interrupted: undefined,
+  // Beginnings of what is listed, and details.
+  'checks-started': undefined,
+  'play-started': undefined,
+  'batch-started': undefined,
+  'stage-started': undefined,
+  'task-started': undefined,
+  'task-output': undefined,
+  script: undefined,
+};
+
+/** One object: the run and its recap, and lists of tasks, verdicts, hosts that dropped out, warnings and costs (docs/events.md). */
 export function jsonReport(events: readonly RunEvent[]): string {
-  const of = <T extends RunEvent['type']>(type: T) =>
-    events.filter((event): event is Extract<RunEvent, { type: T }> => event.type === type);
-  const [started] = of('run-started');
-  const [finished] = of('run-finished');
+  const started = events.find((event) => event.type === 'run-started');
+  const finished = events.find((event) => event.type === 'run-finished');
+  const lists = Object.entries(LISTS).flatMap(([type, key]) =>
+    key === undefined ? [] : [[key, events.filter((event) => event.type === type)]],
+  );
   return JSON.stringify(
     {
       run: started?.run,
@@ -24,34 +49,20 @@ export function jsonReport(events: readonly RunEvent[]): string {
       ms: finished?.ms,
       exitCode: finished?.exitCode,
       recap: finished?.recap,
-      tasks: of('task-finished'),
-      verdicts: of('verdict'),
-      unreachable: of('host-unreachable'),
-      failed: of('host-failed'),
-      disruptionsStopped: of('health-check-failed'),
-      warnings: of('warning'),
-      interrupted: of('interrupted').length > 0,
-      connected: of('host-connected'),
-      phases: of('phase-finished'),
+      interrupted: events.some((event) => event.type === 'interrupted'),
+      ...Object.fromEntries(lists),
     },
     undefined,
     2,
   );
 }
 
-/** A test suite per role and stage, a test case per host and task. Verdicts are cases of the suite `checks`. */
+/** A suite for each role and stage, a case for each host and task; suites `checks`, `hosts` and `locks` for the rest. */
 export function junitReport(events: readonly RunEvent[]): string {
   const suites = new Map<string, string[]>();
-  const add = (suite: string, testcase: string): void => {
-    suites.set(suite, [...(suites.get(suite) ?? []), testcase]);
-  };
   for (const event of events) {
-    if (event.type === 'task-finished') add(`${event.task.role}.${event.task.stage}`, taskCase(event));
-    if (event.type === 'verdict') add('checks', verdictCase(event));
-    if (event.type === 'host-unreachable' || event.type === 'host-failed') {
-      const problem = failureElement(formatProblem(event.problem), '');
-      add('hosts', `<testcase classname="hosts" name="${escapeXml(event.host)}" time="0">${problem}</testcase>`);
-    }
+    const of = suiteAndCase(event);
+    if (of) suites.set(of.suite, [...(suites.get(of.suite) ?? []), of.testcase]);
   }
   const xml = [...suites].map(([name, cases]) => {
     const failures = cases.filter((testcase) => testcase.includes('<failure')).length;
@@ -64,14 +75,47 @@ export function junitReport(events: readonly RunEvent[]): string {
   return [XML_HEAD, '<testsuites>', ...xml, '</testsuites>'].join('\n');
 }
 
-/** What is reported instead when there was no run, for something was wrong before: the same shapes, with the problems. */
+/** What an event is in a JUnit report; undefined where it is nothing that succeeds or fails. */
+function suiteAndCase(event: RunEvent): { readonly suite: string; readonly testcase: string } | undefined {
+  switch (event.type) {
+    case 'task-finished':
+      return { suite: `${event.task.role}.${event.task.stage}`, testcase: taskCase(event) };
+    case 'verdict':
+      return { suite: 'checks', testcase: verdictCase(event) };
+    case 'host-unreachable':
+    case 'host-failed':
+      return { suite: 'hosts', testcase: failedCase('hosts', event.host, formatProblem(event.problem)) };
+    case 'health-check-failed': {
+      const name = `${event.host}: ${event.lock}`;
+      return { suite: 'locks', testcase: failedCase('locks', name, `the health check of lock ${event.lock} failed`) };
+    }
+    case 'run-started':
+    case 'host-connected':
+    case 'checks-started':
+    case 'play-started':
+    case 'batch-started':
+    case 'stage-started':
+    case 'phase-finished':
+    case 'task-started':
+    case 'task-output':
+    case 'script':
+    case 'warning':
+    case 'interrupted':
+    case 'run-finished':
+      return undefined;
+    default:
+      return event satisfies never;
+  }
+}
+
+/** The report where there was no run, because something was wrong before: the same shapes, with the problems. */
 export function problemReport(format: 'json' | 'junit', error: UserError): string {
   const { exitCode } = error;
-  const problems = maskData(error.problems);
+  const problems = error.problems.map(maskProblem);
   if (format === 'json') return JSON.stringify({ exitCode, problems }, undefined, 2);
   const cases = problems.map((problem) => {
-    const name = escapeXml(problem.at ? formatPosition(problem.at) : problem.what);
-    return `    <testcase classname="input" name="${name}" time="0">${failureElement(formatProblem(problem), '')}</testcase>`;
+    const name = problem.at ? formatPosition(problem.at) : problem.what;
+    return `    ${failedCase('input', name, formatProblem(problem))}`;
   });
   const suite = `  <testsuite name="input" tests="${cases.length}" failures="${cases.length}">`;
   return [XML_HEAD, '<testsuites>', suite, ...cases, '  </testsuite>', '</testsuites>'].join('\n');
@@ -88,6 +132,9 @@ function verdictCase({ host, check, verdict, evidence, problem }: VerdictEvent):
   const open = `<testcase classname="checks" name="${escapeXml(`${host}: ${check}`)}" time="0"`;
   return verdict === 'refuse' ? `${open}>${failureElement(problem?.what ?? check, evidence)}</testcase>` : `${open}/>`;
 }
+
+const failedCase = (suite: string, name: string, message: string): string =>
+  `<testcase classname="${suite}" name="${escapeXml(name)}" time="0">${failureElement(message, '')}</testcase>`;
 
 const failureElement = (message: string, text: string): string =>
   `<failure message="${escapeXml(message)}">${escapeXml(text)}</failure>`;

@@ -1,7 +1,10 @@
-/** Events as lines of text: what a host says cannot take the terminal over. */
+/** Events as lines of text: what is shown of them, and that no text of a host's can take the terminal over. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import t from 'tap';
-import { TextFormat } from '../../engine/cli/format.ts';
-import type { RunEvent, RunEventBody, TaskRef } from '../../engine/events.ts';
+import { recapLines, TextFormat } from '../../engine/cli/format.ts';
+import type { RunEvent, RunEventBody, TaskRef, TaskStatus } from '../../engine/events.ts';
+import { REPOSITORY } from '../support/program.ts';
 
 const BAD = 'a\x1b[2Jb\x1b]0;title\x07c\x9bd\re';
 const problem = { what: `it says ${BAD}`, hint: BAD };
@@ -64,9 +67,60 @@ t.test(
     };
     const [one = '', two = ''] = shown(0, undefined);
     t.match(one, /ran \(exit code 3\):\n {8}mk-thing --all\n {6}stderr:\n {8}no room$/);
-    t.match(two, /ran what one ran \(exit code 3\)\n {6}stderr:\n {8}no room$/);
+    t.match(two, /ran the same script as one \(exit code 3\)\n {6}stderr:\n {8}no room$/);
     t.notMatch(two, 'mk-thing');
     t.notMatch(shown(0, 'make room').join(), 'mk-thing');
     t.match(shown(1, 'make room')[0], 'mk-thing');
   },
 );
+
+/** A task that would make `done` yes, and what its end looks like. */
+function shown(status: TaskStatus, known: { found?: Record<string, string>; task?: Partial<TaskRef> } = {}): string {
+  const format = new TextFormat({ verbosity: 1, diff: true, color: false, journal: '' });
+  const event = { host: 'n', task: { ...task, ...known.task }, status, ms: 0, diff: undefined, failure: undefined };
+  const body: RunEventBody = { type: 'task-finished', ...event, found: known.found, wanted: { done: 'yes' } };
+  return format.lines({ ...body, time: '' }).join('\n');
+}
+
+t.test('--diff shows what differs where it was, would be or could not be changed, and nowhere else', async (t) => {
+  const found = { done: 'no' };
+  for (const status of ['changed', 'would change', 'failed', 'ignored'] as const)
+    t.match(shown(status, { found }), /\n {6}-done: no\n {6}\+done: yes$/, status);
+  for (const status of ['not run', 'ok', 'skipped'] as const) t.notMatch(shown(status, { found }), 'done:', status);
+  t.notMatch(shown('failed'), 'done:', 'nor where the probe did not run');
+});
+
+t.test('a handler that an interrupted run left is said to be one', async (t) => {
+  t.match(
+    shown('changed', { task: { handler: true, pending: true } }),
+    / T \(handler, pending from an interrupted run\)$/,
+  );
+});
+
+t.test('a failed health check says which lock nobody else gets', async (t) => {
+  const format = new TextFormat({ verbosity: 0, diff: false, color: false, journal: '' });
+  t.strictSame(format.lines({ type: 'health-check-failed', lock: 'etcd', host: 'n', time: '' }), [
+    'stopped the health check of lock etcd failed after n held it; no other host gets this lock in this run',
+  ]);
+});
+
+t.test('names of any width stand in columns', async (t) => {
+  const counts = { ok: 1, changed: 0, unreachable: 0, failed: 0, skipped: 0, ignored: 0 };
+  const lines = recapLines(
+    ['node-1', '東京', 'e\u0301'].map((host) => ({ host, ...counts })),
+    'apply',
+  );
+  t.strictSame(
+    lines.slice(1).map((line) => line.slice(0, line.indexOf(' :'))),
+    ['node-1', '東京  ', 'e\u0301     '],
+  );
+});
+
+t.test('an event that is new does not compile before each consumer says what it makes of it', async (t) => {
+  for (const name of ['format', 'view', 'reports', 'profile']) {
+    const source = readFileSync(join(REPOSITORY, 'engine/cli', `${name}.ts`), 'utf8');
+    const [before = '', ...defaults] = source.split(/\bdefault:/);
+    t.match(before, /switch \(event\.type\)/, name);
+    for (const after of defaults) t.match(after, /^\s*(return )?event satisfies never;/, name);
+  }
+});

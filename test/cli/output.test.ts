@@ -88,7 +88,7 @@ t.test('a failure names task, place, script, exit code and last lines, and where
   );
   t.match(stdout, /^ {6}stdout:\n {8}said 1 times with \*\*\*\n {6}stderr:\n {8}\*\*\*$/m);
   t.match(stdout, /^node-1 : ok=1 changed=0 unreachable=0 failed=1 skipped=1$/m);
-  t.match(stdout, /\nfailed after \d+\.\d s; all that happened: \.heartwood\/runs\/[\w-]+\/events\.jsonl\n$/);
+  t.match(stdout, /\nfailed after \d+\.\d s; full record: \.heartwood\/runs\/[\w-]+\/events\.jsonl\n$/);
 });
 
 t.test('a refused check stops the run before anything is changed, and says how to go on all the same', async (t) => {

@@ -1,4 +1,4 @@
-/** `--profile`: what it makes of a run's events. */
+/** `--profile`, made from a run's events. */
 import t from 'tap';
 import { profileText } from '../../engine/cli/profile.ts';
 import type { Phase, RunEventBody, TaskRef, TaskStatus } from '../../engine/events.ts';
@@ -19,8 +19,8 @@ function finished(host: string, name: string, status: TaskStatus, ms: number, ha
 
 const lines = (...events: RunEventBody[]) => profileText(events.map((event) => ({ ...event, time: '' }))).split('\n');
 
-t.test('phases of a host are added up, in the order in which they come, hosts in the inventory’s', async (t) => {
-  const told = lines(
+t.test('phases of a host are added up, in their order; hosts come in the order of the inventory', async (t) => {
+  const text = lines(
     run,
     phase('node-2', 'connect', 20, 4),
     phase('node-1', 'connect', 30, 4),
@@ -31,7 +31,7 @@ t.test('phases of a host are added up, in the order in which they come, hosts in
     finished('node-1', 'Restart', 'changed', 150, true),
     phase('node-1', 'close', 2, 0),
   );
-  t.strictSame(told.slice(0, 9), [
+  t.strictSame(text.slice(0, 9), [
     '',
     'PROFILE (start 200 ms, inventory 5 ms)',
     '  host    phase            time    round trips  bytes out  bytes in',
@@ -42,24 +42,24 @@ t.test('phases of a host are added up, in the order in which they come, hosts in
     '  node-1  confirm          80 ms   11           110        1100',
     '  node-1  close            2 ms    0            0          0',
   ]);
-  t.equal(told[9], '  node-2  connect          20 ms   4            40         400');
+  t.equal(text[9], '  node-2  connect          20 ms   4            40         400');
 });
 
 t.test('the ten slowest tasks are named, those with nothing to change among them', async (t) => {
-  const told = lines(
+  const text = lines(
     run,
     ...Array.from({ length: 10 }, (_, i) => finished('node-1', `Small ${i}`, 'ok', i)),
     finished('node-2', 'Look', 'ok', 1900),
     finished('node-1', 'Write', 'changed', 40),
   );
-  t.strictSame(told.slice(3, 8), [
+  t.strictSame(text.slice(3, 8), [
     '',
     'slowest tasks',
     '  1900 ms  node-2  r: Look     ok',
     '  40 ms    node-1  r: Write    changed',
     '  9 ms     node-1  r: Small 9  ok',
   ]);
-  t.equal(told.length, 5 + 10);
-  t.notMatch(told.join('\n'), /Small 1 |Small 0/);
+  t.equal(text.length, 5 + 10);
+  t.notMatch(text.join('\n'), /Small 1 |Small 0/);
   t.notMatch(lines(run, finished('node-1', 'Small', 'ok', 0)).join('\n'), /slowest/);
 });

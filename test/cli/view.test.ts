@@ -59,16 +59,24 @@ t.test('on a terminal every host is drawn below the lines, and taken away again'
   t.match(text(), /\x1b\[\d+A\x1b\[0J$/, 'erased, and nothing drawn anew');
 });
 
-t.test('what Ctrl-C does next is said, and a host that has answered is not being connected to', async (t) => {
+t.test('what Ctrl-C does next is said, and a host that is connected is not being connected to', async (t) => {
   const { hear, text, view } = viewOn(t, true);
   hear(started, { type: 'host-connected', host: 'node-2', ms: 5 });
   mock.timers.tick(250);
-  t.match(text(), /node-1 {2}connecting\x1b[\s\S]*node-2 {2}answering\x1b[\s\S]*Ctrl-C stops after the running steps/);
+  t.match(text(), /node-1 {2}connecting\x1b[\s\S]*node-2 {2}connected\x1b[\s\S]*Ctrl-C stops after the running steps/);
   hear({ type: 'interrupted', how: 'after this step' });
   mock.timers.tick(250);
   t.match(text(), /stopping; Ctrl-C again kills the running steps/);
   hear({ type: 'interrupted', how: 'now' });
   mock.timers.tick(250);
   t.match(text(), /since the start; stopping\x1b/);
+  view.close();
+});
+
+t.test('lines are cut at the width of the terminal, in columns', async (t) => {
+  const { hear, text, view } = viewOn(t, true);
+  hear(started, { type: 'task-started', host: 'node-2', task: { ...task, name: `Join \x1b[2J${'東'.repeat(60)}` } });
+  mock.timers.tick(250);
+  t.match(text(), `\n\x1b[2m  node-2  Join ${'東'.repeat(32)}\x1b[22m\n`, '79 columns of 80');
   view.close();
 });
