@@ -164,10 +164,7 @@ t.test('a folder that no record can be written to stops a run before it begins',
   const cwd = t.testdir({ hosts: GOOD, '.heartwood': 'a file' });
   const { code, stdout, stderr } = await program(GREET, ['-i', 'hosts', '--output', 'json'], { cwd });
   t.equal(code, 1);
-  t.match(
-    stderr,
-    /^the run cannot be recorded below the current folder: ENOTDIR: .*\n {2}try: run it from a folder/,
-  );
+  t.match(stderr, /^the run cannot be recorded below the current folder: ENOTDIR: .*\n {2}try: run it from a folder/);
   t.match(JSON.parse(stdout), { exitCode: 1, problems: [{ what: /cannot be recorded/ }] });
   t.equal(touched, 0, 'nobody connected');
 });
