@@ -1,9 +1,13 @@
 /** What playbooks and roles import. Nothing here loads what only a run needs. */
-import { runCompiled } from './cli/compiled.ts';
+import { playbookCommand } from './cli/playbook.ts';
+import { withCompileCache } from './compile-cache/with-compile-cache.ts';
 
-await runCompiled();
+/**
+ * Runs plays as the command line says: `await playbook('Install k3s', [play({ ... }), ...])`. The last statement of a playbook; sets
+ * the exit code.
+ */
+export const playbook = await withCompileCache(playbookCommand);
 
-export { playbook } from './cli/playbook.ts';
 export { type Position, type Problem, UserError } from './errors.ts';
 export { type Fact, type FactOfOthers, type FactOutput, fact, fromEach } from './fact.ts';
 export type { HostView } from './host-view.ts';

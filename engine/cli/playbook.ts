@@ -1,5 +1,4 @@
-/** `playbook(...)`: the last line of a playbook's file. Reads the command line and runs the plays. */
-
+/** A playbook as a command: its options, what it prints, its exit code. */
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { relative } from 'node:path';
@@ -7,7 +6,6 @@ import { ExitCode, UserError } from '../errors.ts';
 import type { EventStream } from '../event-stream.ts';
 import type { RunEvent } from '../events.ts';
 import { type Play, type Playbook, playProblems } from '../play.ts';
-import { compileForNextTime, isCompiled } from './compiled.ts';
 import { main, reported } from './main.ts';
 import { commaList, helpText, type OptionValues, PLAYBOOK_OPTIONS, parseCommandLine } from './options.ts';
 
@@ -17,12 +15,11 @@ const STATE_DIRECTORY = '.heartwood';
 type PlaybookValues = OptionValues<typeof PLAYBOOK_OPTIONS>;
 
 /**
- * Runs plays as the command line says: `await playbook('Install k3s', [play({ ... }), ...])`. Sets the exit code. Modules that
- * only a run needs are loaded once it is clear that there is one. After it the playbook is compiled, for the next.
+ * A playbook as a command: reads the command line and runs the plays. Modules that only a run needs are loaded when there is one.
+ * @param isCompiled Is this run from the playbook's compiled file?
  */
-export async function playbook(title: string, plays: readonly Play[]): Promise<void> {
+export async function playbookCommand(isCompiled: boolean, title: string, plays: readonly Play[]): Promise<void> {
   const argv = process.argv.slice(2);
-  let ran = false;
   const body = async (): Promise<ExitCode> => {
     const { values, words } = parseCommandLine(argv, PLAYBOOK_OPTIONS);
     if (typeof title !== 'string' || !Array.isArray(plays) || plays.some((play) => !(play instanceof Object))) {
@@ -43,11 +40,9 @@ export async function playbook(title: string, plays: readonly Play[]): Promise<v
       const what = `${words.join(' ')}: a playbook takes options only`;
       throw new UserError({ what, hint: '--limit PATTERN selects hosts; --help lists the options' }, ExitCode.usage);
     }
-    ran = true;
-    return runPlaybook({ title, plays }, values, argv);
+    return runPlaybook({ title, plays }, values, argv, isCompiled);
   };
   await main(() => reported(argv, body));
-  if (ran && process.exitCode !== ExitCode.interrupted) await compileForNextTime();
 }
 
 /** This command as one would type it here. */
@@ -72,7 +67,12 @@ export function version(): string {
 }
 
 /** Runs a playbook with a parsed command line. */
-export async function runPlaybook(book: Playbook, values: PlaybookValues, argv: readonly string[]): Promise<ExitCode> {
+export async function runPlaybook(
+  book: Playbook,
+  values: PlaybookValues,
+  argv: readonly string[],
+  isCompiled = false,
+): Promise<ExitCode> {
   const start = Math.round(performance.now());
   const [{ setUp }, { selectPlays }, { resolverFor }] = await Promise.all([
     import('./setup.ts'),

@@ -39,11 +39,11 @@ t.test('a command loads what it needs: options, then the inventory, then roles, 
   t.strictSame(tasks.packages, ['ajv', 'handlebars', 'ipaddr.js', 'yaml']);
 
   const some = ({ own }: typeof help, pattern: RegExp) => own.filter((file) => pattern.test(file)).length > 0;
-  for (const file of ['engine/run/run.ts', 'engine/remote/ssh-connector.ts'])
+  for (const file of ['engine/run/run.ts', 'engine/run/plan/select-plays.ts', 'engine/remote/ssh-connector.ts'])
     t.ok(existsSync(join(REPOSITORY, file)), file);
   const [running, listing, roles] = [
     /\/engine\/(run\/run|remote\/ssh-connector)\.ts/,
-    /\/engine\/run\/select-plays/,
+    /\/engine\/run\/plan\/select-plays\.ts/,
     /\/stages\.ts/,
   ];
   t.strictSame(

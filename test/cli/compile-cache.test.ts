@@ -1,4 +1,4 @@
-/** A playbook run from its compiled file: the same as from its sources, and only as long as those are what they were. */
+/** A playbook that is run from its compiled file: the same as from its sources, and only as long as these have not changed. */
 import { createHash } from 'node:crypto';
 import {
   appendFileSync,
@@ -14,13 +14,13 @@ import {
 } from 'node:fs';
 import { join, relative } from 'node:path';
 import t, { type Test } from 'tap';
-import { compile } from '../../engine/cli/compile.ts';
-import { type CompiledRecord, compiledFile, recordPath } from '../../engine/cli/compiled.ts';
+import { type CacheRecord, compiledFile, recordPath } from '../../engine/compile-cache/cache-record.ts';
+import { compile } from '../../engine/compile-cache/compile.ts';
 import { program, REPOSITORY } from '../support/program.ts';
 
 const ENGINE = join(REPOSITORY, 'engine');
 
-/** A role in a file of its own, whose task says `word` and what is in words.txt beside it. */
+/** A role in a file of its own. The name of its task has `word` and the text of words.txt beside it. */
 const roleFile = (folder: string, word: string): string => `
 import { readFileSync } from 'node:fs';
 import { defineRole, sh, task } from '${relative(folder, join(ENGINE, 'index.ts'))}';
@@ -39,7 +39,7 @@ export const say = defineRole({
 });
 `;
 
-/** A folder with an inventory of one host, a role, and a playbook with `more` in front of its call. */
+/** A folder with an inventory of one host, a role, and a playbook that has `more` before its call and `after` behind it. */
 function playbookIn(t: Test, more = '', after = '') {
   const folder = t.testdir({
     hosts: 'here ansible_connection=local\n',
@@ -53,23 +53,23 @@ await playbook('Say', [play({ name: 'Everyone', hosts: process.env['SAY_TO'] ?? 
 ${after}`,
   });
   const playbook = join(folder, 'playbook.ts');
-  t.teardown(() => forget(playbook));
+  t.teardown(() => clear(playbook));
   const run = (args: readonly string[] = ['--list-tasks'], env: NodeJS.ProcessEnv = {}) =>
     program(relative(REPOSITORY, playbook), ['-i', 'hosts', ...args], { cwd: folder, env });
   return { folder, playbook, run };
 }
 
-function recordOf(playbook: string): CompiledRecord {
-  return JSON.parse(readFileSync(recordPath(playbook), 'utf8')) as CompiledRecord;
+function recordOf(playbook: string): CacheRecord {
+  return JSON.parse(readFileSync(recordPath(playbook), 'utf8')) as CacheRecord;
 }
 
-function forget(playbook: string): void {
+function clear(playbook: string): void {
   if (!existsSync(recordPath(playbook))) return;
   for (const end of ['', '.map', '.code']) rmSync(compiledFile(recordOf(playbook)) + end, { force: true });
   rmSync(recordPath(playbook));
 }
 
-/** Has the compiled file say that it is used. */
+/** Makes the compiled file print that it is used. */
 function mark(playbook: string): void {
   const record = recordOf(playbook);
   const file = compiledFile(record);
@@ -81,7 +81,7 @@ function mark(playbook: string): void {
   writeFileSync(recordPath(playbook), JSON.stringify(marked));
 }
 
-t.test('the second run is of the compiled file, as long as nothing it was made of has changed', async (t) => {
+t.test('the second run uses the compiled file, as long as none of its sources has changed', async (t) => {
   const { folder, playbook, run } = playbookIn(t);
   const first = await run();
   t.match(first, { code: 0, stdout: /say: Say hello, said/, stderr: '' });
@@ -96,16 +96,16 @@ t.test('the second run is of the compiled file, as long as nothing it was made o
   writeFileSync(join(folder, 'say.ts'), roleFile(folder, 'changed'));
   const changed = await run();
   t.match(changed.stdout, /say: Say hello, changed/);
-  t.notMatch(changed.stdout, /\[compiled\]/, 'of what it is now');
+  t.notMatch(changed.stdout, /\[compiled\]/, 'the sources as they are now');
   mark(playbook);
-  t.match((await run()).stdout, /\[compiled\][\s\S]*Say hello, changed/, 'compiled anew');
+  t.match((await run()).stdout, /\[compiled\][\s\S]*Say hello, changed/, 'compiled again');
 
   appendFileSync(compiledFile(recordOf(playbook)), 'console.log("damaged")');
   t.match(await run(), { code: 0, stdout: /Say hello, changed/ });
-  t.notMatch((await run()).stdout, /damaged/, 'one that is not what was compiled is not run');
+  t.notMatch((await run()).stdout, /damaged/, 'a file that is not what was compiled is not run');
 });
 
-t.test('what goes wrong is told as from the sources, with the place in them', async (t) => {
+t.test('errors are the same as from the sources, with the places in these', async (t) => {
   const { playbook, run } = playbookIn(t);
   const cases = [
     { args: ['-e', 'say_exit=3'], env: {}, code: 2, says: /at .*say\.ts:\d+:\d+/ },
@@ -128,7 +128,7 @@ t.test('what goes wrong is told as from the sources, with the place in them', as
   }
 });
 
-t.test('what a playbook and its roles do when they are evaluated, they do once', async (t) => {
+t.test('side effects of a playbook and its roles happen once', async (t) => {
   const { folder, playbook, run } = playbookIn(t, "console.log('once');");
   appendFileSync(join(folder, 'say.ts'), "console.log('once, too');\n");
   const first = await run();
@@ -139,15 +139,15 @@ t.test('what a playbook and its roles do when they are evaluated, they do once',
   t.strictSame(stdout.match(/once.*/g), ['once, too', 'once']);
 });
 
-t.test('a playbook that would not be the same is not compiled, and not tried again until it changes', async (t) => {
+t.test('a playbook that could behave differently is not compiled, and not tried again until it changes', async (t) => {
   const cases = [
     { after: "console.log('behind it');", why: /its last statement is not await playbook/ },
-    { more: "const answer = await Promise.resolve('x'); void answer;", why: /waits for more/ },
-    { more: "const name = './say.ts'; void import(name);", why: /playbook\.ts imports what is not known beforehand/ },
-    { more: "void import('./' + 'say.ts');", why: /imports what is not known beforehand/ },
-    { more: "import.meta.resolve('./say.ts');", why: /asks import\.meta for more than its url/ },
+    { more: "const answer = await Promise.resolve('x'); void answer;", why: /awaits something else/ },
+    { more: "const name = './say.ts'; void import(name);", why: /playbook\.ts imports a computed name/ },
+    { more: "void import('./' + 'say.ts');", why: /imports a computed name/ },
+    { more: "import.meta.resolve('./say.ts');", why: /uses more of import\.meta than its url/ },
     { more: "import 'fast-check';", why: /imports the package fast-check/ },
-    { more: "import './helper.ts';", why: /helper\.ts does more than to declare, and does not import the engine/ },
+    { more: "import './helper.ts';", why: /helper\.ts has side effects and does not import the engine/ },
   ];
   for (const { more = '', after = '', why } of cases) {
     await t.test(more || after, async (t) => {
@@ -161,7 +161,7 @@ t.test('a playbook that would not be the same is not compiled, and not tried aga
       t.equal(statSync(recordPath(playbook)).mtimeMs, mtimeMs);
     });
   }
-  await t.test('a helper that declares is no reason', async (t) => {
+  await t.test('a helper without side effects is compiled', async (t) => {
     const { folder, playbook } = playbookIn(t, "import { later, list } from './helper.ts'; void later; void list;");
     const helper = `import { join } from 'node:path';
 const of = (n: number) => ({ n });
@@ -185,12 +185,12 @@ export class Thing { static readonly names = ['a']; }
       'export const w = new Thing();',
     ]) {
       writeFileSync(join(folder, 'helper.ts'), helper + bad);
-      t.match(await compile(playbook), /does more than to declare/, bad);
+      t.match(await compile(playbook), /has side effects/, bad);
     }
   });
 });
 
-t.test('the text of a file is not touched, and links are followed to where they lead now', async (t) => {
+t.test('the text of a file is not changed, and links are followed to where they lead now', async (t) => {
   const { folder, playbook, run } = playbookIn(t, "import { text } from './current/text.ts';\nconsole.log(text);");
   const index = relative(join(folder, 'one'), join(ENGINE, 'index.ts'));
   for (const name of ['one', 'two']) {
