@@ -14,7 +14,13 @@ import {
 } from 'node:fs';
 import { join, relative } from 'node:path';
 import t, { type Test } from 'tap';
-import { type CacheRecord, compiledFile, recordPath } from '../../engine/compile-cache/cache-record.ts';
+import {
+  CACHE_DIRECTORY,
+  type CacheRecord,
+  cacheName,
+  compiledFile,
+  recordPath,
+} from '../../engine/compile-cache/cache-record.ts';
 import { compile } from '../../engine/compile-cache/compile.ts';
 import { program, REPOSITORY } from '../support/program.ts';
 
@@ -63,10 +69,12 @@ function recordOf(playbook: string): CacheRecord {
   return JSON.parse(readFileSync(recordPath(playbook), 'utf8')) as CacheRecord;
 }
 
+/** Removes all that the cache has of a playbook. */
 function clear(playbook: string): void {
-  if (!existsSync(recordPath(playbook))) return;
-  for (const end of ['', '.map', '.code']) rmSync(compiledFile(recordOf(playbook)) + end, { force: true });
-  rmSync(recordPath(playbook));
+  if (!existsSync(CACHE_DIRECTORY)) return;
+  for (const name of readdirSync(CACHE_DIRECTORY)) {
+    if (name.startsWith(cacheName(playbook))) rmSync(join(CACHE_DIRECTORY, name));
+  }
 }
 
 /** Makes the compiled file print that it is used. */
