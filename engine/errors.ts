@@ -1,6 +1,6 @@
 /**
- * Errors for people. Everything a user can get wrong ends as a {@link UserError}: what is wrong, where, what is allowed,
- * what to try. Anything else that escapes is a bug in Heartwood and is shown as one.
+ * Errors for people. Whatever a user can get wrong is a {@link UserError}: what is wrong, where, what is allowed, what to try. Any
+ * other error that ends a command is a bug in Heartwood, and is shown as one.
  */
 
 import { Secret, SecretText } from './secret.ts';
@@ -12,11 +12,11 @@ export interface Position {
   readonly column: number;
 }
 
-/** One thing that is wrong, in the four parts every message of ours has. */
+/** One thing that is wrong: every message has these parts. */
 export interface Problem {
   /** What is wrong, as one sentence without a full stop: `unknown variable "prot"`. */
   readonly what: string;
-  /** Where it stands, when it stands in a file. */
+  /** Where it is, when it is in a file. */
   readonly at?: Position | undefined;
   /** The host it concerns, when it concerns one. */
   readonly host?: string | undefined;
@@ -46,10 +46,10 @@ export const ExitCode = {
 /** One of {@link ExitCode}'s numbers. */
 export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];
 
-/** Something the user can mend. Carries every problem found, not only the first. */
+/** Something the user can mend. It has all problems that were found, not only the first. */
 export class UserError extends Error {
   readonly problems: readonly Problem[];
-  /** What the process exits with when this ends the run. */
+  /** The exit code of a run that this ends. */
   readonly exitCode: ExitCode;
 
   constructor(problems: Problem | readonly Problem[], exitCode: ExitCode = ExitCode.error) {
@@ -62,19 +62,19 @@ export class UserError extends Error {
 }
 
 /**
- * A value that no host could do anything with: a path that is relative, a mode that is no number. Where a role made it without
- * looking at facts, it is wrong before its time has come.
+ * A value that is wrong on any host: a relative path, a mode that is not a number. Where a role makes it without reading facts, it is
+ * refused before anything is changed.
  */
 export class InvalidValue extends UserError {}
 
-/** The places in files that a stack names, the innermost first; those of Node itself are none. */
+/** The places in files that a stack names, innermost first, without those inside Node. */
 export function placesIn(stack: string): readonly Position[] {
   return [...stack.matchAll(/(?:file:\/\/|\(|at (?:async )?)(\/[^():]+):(\d+):(\d+)\)?$/gm)].map(
     ([, file = '', line, column]) => ({ file, line: Number(line), column: Number(column) }),
   );
 }
 
-/** What `read` returns; an Error of it gets its place. */
+/** What `read` returns. An Error that it throws becomes a UserError with this place. */
 export function located<T>(read: () => T, at: Position | undefined): T {
   try {
     return read();
@@ -84,7 +84,7 @@ export function located<T>(read: () => T, at: Position | undefined): T {
   }
 }
 
-/** A value's kind in words, for a message: `a list`. */
+/** The kind of a value, for a message: `a list`. */
 export function kindOf(value: unknown): string {
   if (value === null || value === undefined) return 'empty';
   if (Array.isArray(value)) return 'a list';
@@ -93,13 +93,13 @@ export function kindOf(value: unknown): string {
   return typeof value === 'object' ? 'a mapping' : `a ${typeof value}`;
 }
 
-/** `file:line:column`, the form editors and terminals make clickable; files below the current folder from there. */
+/** `file:line:column`, which editors and terminals make clickable. Files below the current folder are relative to it. */
 export function formatPosition({ file, line, column }: Position): string {
   const here = `${process.cwd()}/`;
   return `${file.startsWith(here) ? file.slice(here.length) : file}:${line}:${column}`;
 }
 
-/** A problem as text: the first line stands alone in a list; `expected` and `hint` follow, indented. */
+/** A problem as text: one line, then `expected` and `hint`, indented. */
 export function formatProblem(problem: Problem): string {
   const where = [problem.at && formatPosition(problem.at), problem.host].filter(Boolean).join(': ');
   const lines = [where ? `${where}: ${problem.what}` : problem.what];

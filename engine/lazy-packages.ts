@@ -1,4 +1,4 @@
-/** Packages that are loaded with their first use: together they take longer than all the rest of `--help`, which needs none. */
+/** Packages that are loaded when they are first used. `--help` needs none of them, and they would take most of its time. */
 import { createRequire } from 'node:module';
 
 const require = createRequire(import.meta.url);

@@ -1,5 +1,4 @@
-/** `--list-hosts`, `--list-tasks`, `--list-tags`: what a run would be about, without connecting to anything. */
-
+/** `--list-hosts`, `--list-tasks`, `--list-tags`: what a run would do, without connecting to anything. */
 import { UserError } from '../errors.ts';
 import type { FactAnswers, FactRequests } from '../fact.ts';
 import type { Inventory } from '../inventory/inventory.ts';
@@ -24,14 +23,14 @@ export function listHosts(plays: readonly PlayRun[]): string {
     .join('\n');
 }
 
-/** The tasks of each play, computed as for a fresh first host from the facts' examples, with their tags. */
+/** The tasks of each play with their tags, computed for its first host from the examples of facts: those of a new host. */
 export async function listTasks(
   plays: readonly PlayRun[],
   selection: TagSelection,
   inventory: Inventory,
   resolveVars: RunOptions['resolveVars'],
 ): Promise<string> {
-  const works = await loadRoles(plays, selection);
+  const roles = await loadRoles(plays, selection);
   const runHosts = [...new Set(plays.flatMap(({ hosts }) => hosts))];
   const lines = plays.flatMap(({ play, hosts }) => {
     const [host] = hosts;
@@ -41,14 +40,14 @@ export async function listTasks(
       const resolved = resolveVars(host, call, play);
       if (!resolved.ok) throw new UserError(resolved.problems);
       const ask = askContext(inventory, host, strictVars(resolved.vars, call.role), hosts, runHosts);
-      const work = works.get(call.role);
-      const stages = (work?.stages ?? []).flatMap((stage) => {
+      const role = roles.get(call.role);
+      const stages = (role?.stages ?? []).flatMap((stage) => {
         const tags = ({ options }: Task) => [...new Set([...inherited, ...(options.tags ?? [])])].join(', ');
         return exampleTasks({ play, call, stage }, ask, selection).map(
           (task) => `    ${stage.name}: ${task.name}  [${tags(task)}]`,
         );
       });
-      const checks = work?.checks
+      const checks = role?.checks
         ? [`    checks: on every host, before anything is changed  [${inherited.join(', ')}]`]
         : [];
       const lines = [...checks, ...stages];
@@ -56,7 +55,7 @@ export async function listTasks(
     });
     return calls.length > 0 ? [`${play.name} (${play.hosts})`, ...calls] : [];
   });
-  return ['As for a fresh first host; what depends on other hosts is by example.', ...lines].join('\n');
+  return ['Tasks of a new host, the first of each play. Facts are examples.', ...lines].join('\n');
 }
 
 /** The tags that `--tags` can name. */
@@ -69,7 +68,7 @@ export function listTags(plays: readonly PlayRun[]): string {
     .join('\n');
 }
 
-/** @throws UserError on a mistake in the role, such as a handler that is none. */
+/** @throws UserError where the role has a mistake, such as a handler that does not exist. */
 function exampleTasks(place: StagePlace, ask: AskContext<unknown>, selection: TagSelection): readonly Task[] {
   const { stage, call } = place;
   const requests: FactRequests = stage.facts?.(ask) ?? {};

@@ -1,5 +1,5 @@
 /** How every command ends: an error of the user's is a message, any other is a bug, and each has its exit code. */
-import { ExitCode, UserError } from '../errors.ts';
+import { ExitCode, formatProblem, UserError } from '../errors.ts';
 import { mask } from '../secret.ts';
 
 /** Runs a command's body and sets the process's exit code to what it returns, or to its error's. */
@@ -17,7 +17,8 @@ export async function main(body: () => Promise<ExitCode>): Promise<void> {
     process.exitCode = await body();
   } catch (error) {
     if (error instanceof UserError) {
-      process.stderr.write(`${mask(error.message)}\n`);
+      const { maskProblem } = await import('../event-masking.ts');
+      process.stderr.write(`${error.problems.map((problem) => formatProblem(maskProblem(problem))).join('\n')}\n`);
       process.exitCode = error.exitCode;
       return;
     }

@@ -7,7 +7,7 @@ import { didYouMean, ExitCode, UserError } from '../errors.ts';
 
 /** One option of a command. */
 export interface Option {
-  /** `text`: takes a value. `list`: may be repeated. `number`: a whole number. `flag`: there or not. `count`: how often. */
+  /** `text` takes a value, `number` a whole number, `list` may be repeated; `flag` is given or not, `count` says how often. */
   readonly kind: 'text' | 'list' | 'number' | 'flag' | 'count';
   readonly short?: string;
   /** What stands for the value in `--help`. */
@@ -36,7 +36,7 @@ export type OptionValues<T extends OptionTable> = {
 /** A parsed command line. */
 export interface CommandLine<T extends OptionTable> {
   readonly values: OptionValues<T>;
-  /** Words that belong to no option. */
+  /** Arguments that belong to no option. */
   readonly words: readonly string[];
 }
 
@@ -48,7 +48,7 @@ export const CONNECTION_OPTIONS = {
     value: 'PATH',
     help: 'inventory file or directory (INI or YAML), or a comma-separated host list ("node-1,"); may be repeated',
   },
-  limit: { kind: 'text', short: 'l', value: 'PATTERN', help: 'only these hosts; others are at most read' },
+  limit: { kind: 'text', short: 'l', value: 'PATTERN', help: 'only these hosts; other hosts may be asked for facts' },
   'extra-vars': {
     kind: 'list',
     short: 'e',
@@ -83,12 +83,12 @@ export const PLAYBOOK_OPTIONS = {
   'list-hosts': { kind: 'flag', help: 'list the hosts of each play and stop' },
   'list-tasks': {
     kind: 'flag',
-    help: 'list the tasks of each play, as for a fresh host, and stop; connects to nothing',
+    help: 'list the tasks of each play, as they are for a new host, and stop; connects to nothing',
   },
   'list-tags': { kind: 'flag', help: 'list the tags and stop' },
   'no-speculation': {
     kind: 'flag',
-    help: 'ask each stage of each role in its own time, instead of all at once before the first; the outcome is the same',
+    help: 'ask a host for each stage separately, not for all stages at once before the first; the outcome is the same',
   },
   'show-scripts': { kind: 'flag', help: 'show every script before it is sent' },
   profile: { kind: 'flag', help: 'show where the time went: phases, round trips, bytes, slowest tasks' },
@@ -128,17 +128,17 @@ export function parseCommandLine<T extends OptionTable>(argv: readonly string[],
     const option = Object.hasOwn(table, token.name) ? table[token.name] : undefined;
     if (!option) return [unknownOption(token.rawName, table)];
     const takesValue = option.kind !== 'flag' && option.kind !== 'count';
-    // `-u --check` was meant as two options; taken as a user's name it would leave check mode out. As Python's argparse has it.
+    // `-u --check` is two options, as for Python's argparse. Taken as a user's name, check mode would be lost.
     const isOption = !token.inlineValue && /^-\S/.test(token.value ?? '') && !/\s/.test(token.value ?? '');
     if (takesValue && (token.value === undefined || isOption)) {
       return [{ what: `${token.rawName} needs a value: ${token.rawName} ${option.value}` }];
     }
     if (!takesValue && token.value !== undefined) return [{ what: `${token.rawName} takes no value` }];
     if (option.kind === 'number' && !/^[1-9]\d*$/.test(token.value ?? '')) {
-      return [{ what: `${token.rawName} ${token.value}: not a whole number above 0` }];
+      return [{ what: `invalid value "${token.value}" for ${token.rawName}`, expected: 'a whole number above 0' }];
     }
     if (option.choices && !option.choices.includes(token.value ?? '')) {
-      return [{ what: `${token.rawName} ${token.value}: no such choice`, expected: option.choices.join(', ') }];
+      return [{ what: `invalid value "${token.value}" for ${token.rawName}`, expected: option.choices.join(', ') }];
     }
     return [];
   });
@@ -164,10 +164,10 @@ function unknownOption(rawName: string, table: OptionTable) {
   };
 }
 
-/** Where a help text's lines end. */
+/** The width of a help text, in columns. */
 const HELP_WIDTH = 100;
 
-/** The text of `--help`: how to call it, what it does, and the table. */
+/** The text of `--help`: usage, what the command does, its options and exit codes. */
 export function helpText(usage: string, about: string, table: OptionTable): string {
   const rows = Object.entries(table).map(([name, option]) => {
     const value = option.value ? ` ${option.value}` : '';

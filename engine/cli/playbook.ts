@@ -9,14 +9,14 @@ import { type Play, type Playbook, playProblems } from '../play.ts';
 import { main, reported } from './main.ts';
 import { commaList, helpText, type OptionValues, PLAYBOOK_OPTIONS, parseCommandLine } from './options.ts';
 
-/** Where runs are recorded, beside where the command is called. */
+/** Where runs are recorded, below the current folder. */
 const STATE_DIRECTORY = '.heartwood';
 
 type PlaybookValues = OptionValues<typeof PLAYBOOK_OPTIONS>;
 
 /**
- * A playbook as a command: reads the command line and runs the plays. Modules that only a run needs are loaded when there is one.
- * @param isCompiled Is this run from the playbook's compiled file?
+ * A playbook as a command: reads the command line, runs the plays and sets the exit code.
+ * @param isCompiled Does this run from the playbook's compiled file?
  */
 export async function playbookCommand(isCompiled: boolean, title: string, plays: readonly Play[]): Promise<void> {
   const argv = process.argv.slice(2);
@@ -24,7 +24,7 @@ export async function playbookCommand(isCompiled: boolean, title: string, plays:
     const { values, words } = parseCommandLine(argv, PLAYBOOK_OPTIONS);
     if (typeof title !== 'string' || !Array.isArray(plays) || plays.some((play) => !(play instanceof Object))) {
       const expected = "a title and a list of plays: playbook('Title', [play({ ... })])";
-      throw new UserError({ what: 'a playbook is called wrongly', expected });
+      throw new UserError({ what: 'playbook() is called with wrong arguments', expected });
     }
     if (values.help) {
       const problems = plays.flatMap(playProblems);
@@ -37,7 +37,7 @@ export async function playbookCommand(isCompiled: boolean, title: string, plays:
       return ExitCode.ok;
     }
     if (words.length > 0) {
-      const what = `${words.join(' ')}: a playbook takes options only`;
+      const what = `${words.join(' ')}: a playbook takes only options`;
       throw new UserError({ what, hint: '--limit PATTERN selects hosts; --help lists the options' }, ExitCode.usage);
     }
     return runPlaybook({ title, plays }, values, argv, isCompiled);
@@ -45,7 +45,7 @@ export async function playbookCommand(isCompiled: boolean, title: string, plays:
   await main(() => reported(argv, body));
 }
 
-/** This command as one would type it here. */
+/** This command as one types it in the current folder. */
 function ownCommand(): string {
   const file = process.argv[1] ?? 'playbooks/PLAYBOOK.ts';
   const near = relative('.', file);
@@ -66,7 +66,10 @@ export function version(): string {
   return version;
 }
 
-/** Runs a playbook with a parsed command line. */
+/**
+ * Runs a playbook with a parsed command line. Modules are loaded when they are needed: `--list-hosts` needs few of them.
+ * @throws UserError where the inventory, its variables or the plays are wrong; no host is touched then.
+ */
 export async function runPlaybook(
   book: Playbook,
   values: PlaybookValues,

@@ -51,6 +51,12 @@ const rows: readonly (readonly [string, Readonly<Record<string, string>>, readon
     /^\S+greet\.ts:\d+:\d+: play "Everyone": no host or group is called "people"\n {2}allowed: .*\n {2}try: did you mean "peopel"\?\n$/,
   ],
   [
+    'a missing variable of a host whose name holds a secret: names are not masked',
+    { hosts: `[people]\n${NODE.replace('node-1', 'raspberry-1')}\n` },
+    ['-e', 'greet_token=raspberry'],
+    /^raspberry-1: greet_path is not set, and role greet needs it\n/,
+  ],
+  [
     'a group that is there but empty',
     { hosts: `${NODE}\n[people]\n` },
     [],
@@ -150,7 +156,7 @@ for (const [what, files, args, stderr] of rows) {
   });
 }
 
-t.test('an inventory that is not there, and a program that reads stdout is told in its own language', async (t) => {
+t.test('an inventory that does not exist is reported as JSON and JUnit too', async (t) => {
   const cwd = mkdtempSync(join(root, 'case-'));
   const json = await program(GREET, ['-i', 'hsots', '--output', 'json'], { cwd });
   t.equal(json.code, 1);
@@ -160,7 +166,7 @@ t.test('an inventory that is not there, and a program that reads stdout is told 
   t.match(junit.stdout, /<testsuite name="input" tests="1" failures="1">/);
 });
 
-t.test('a folder that no record can be written to stops a run before it begins', async (t) => {
+t.test('a run is not begun where its record can not be written', async (t) => {
   const cwd = t.testdir({ hosts: GOOD, '.heartwood': 'a file' });
   const { code, stdout, stderr } = await program(GREET, ['-i', 'hosts', '--output', 'json'], { cwd });
   t.equal(code, 1);
@@ -169,7 +175,7 @@ t.test('a folder that no record can be written to stops a run before it begins',
   t.equal(touched, 0, 'nobody connected');
 });
 
-t.test('a link in group_vars that leads nowhere is named', async (t) => {
+t.test('a broken link in group_vars is named', async (t) => {
   const cwd = t.testdir({ hosts: GOOD, group_vars: { 'people.yml': t.fixture('symlink', 'nowhere') } });
   const { code, stderr } = await program(GREET, ['-i', 'hosts'], { cwd });
   t.equal(
@@ -179,7 +185,7 @@ t.test('a link in group_vars that leads nowhere is named', async (t) => {
   t.equal(code, 1);
 });
 
-t.test('a folder that is no group is warned of, since nothing in it would count', async (t) => {
+t.test('a folder of group_vars that is not a group is a warning', async (t) => {
   const cwd = t.testdir({
     hosts: `[people]\nnode-1 ansible_connection=local\n[people:vars]\ngreet_path=/nowhere/greeting\n`,
     group_vars: { 'peple.yml': 'greet_times: 2\n' },
@@ -188,26 +194,27 @@ t.test('a folder that is no group is warned of, since nothing in it would count'
   t.match(stdout, /^warning .*peple/m);
 });
 
-t.test('a playbook that is none, and plays that are wrong, are told whatever is asked of them', async (t) => {
+t.test('wrong arguments of playbook() and wrong plays are refused by every command', async (t) => {
   const engine = JSON.stringify(join(process.cwd(), 'engine/index.ts'));
   const file = join(root, 'wrong.ts');
-  const told = async (call: string, ...args: string[]) => {
+  const messageOf = async (call: string, ...args: string[]) => {
     writeFileSync(file, `import { play, playbook } from ${engine};\nawait playbook(${call});\n`);
     const { code, stderr } = await program(relative('.', file), args, { cwd: root });
     t.equal(code, 1, stderr);
     return stderr;
   };
-  const called = /^a playbook is called wrongly\n {2}allowed: a title and a list of plays: playbook\('Title'/;
-  t.match(await told('[]'), called);
-  t.match(await told("'Nothing', [5]", '--help'), called);
+  const called =
+    /^playbook\(\) is called with wrong arguments\n {2}allowed: a title and a list of plays: playbook\('Title'/;
+  t.match(await messageOf('[]'), called);
+  t.match(await messageOf("'Nothing', [5]", '--help'), called);
   const plays = `'Wrong', [play({ name: 'All', hosts: ['a'] }), play({ name: 'None', hosts: 'all', roles: [], become: 'no' })]`;
   t.match(
-    await told(plays, '--help'),
+    await messageOf(plays, '--help'),
     /^wrong\.ts:2:\d+: missing keyword "roles" in play "All"\n.*\nwrong\.ts:2:\d+: play "None": become is "no"\n {2}allowed: true, false\n/,
   );
 });
 
-t.test('the listener that counts who connects does count', async (t) => {
+t.test('the listener that counts connections does count', async (t) => {
   const { code } = await greet({ hosts: `${GOOD}ansible_user=nobody\n` });
   t.equal(code, 4);
   t.ok(touched > 0);

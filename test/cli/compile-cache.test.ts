@@ -223,7 +223,7 @@ t.test("the project's own playbooks are compiled", async (t) => {
   }
 });
 
-t.test('two playbooks whose names look alike are two', async (t) => {
+t.test('playbooks with similar names have their own files in the cache', async (t) => {
   const { folder, playbook } = playbookIn(t);
   const other = join(folder, 'playbook,ts');
   t.not(recordPath(playbook), recordPath(other));

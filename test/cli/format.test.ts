@@ -82,7 +82,7 @@ function shown(status: TaskStatus, known: { found?: Record<string, string>; task
   return format.lines({ ...body, time: '' }).join('\n');
 }
 
-t.test('--diff shows what differs where it was, would be or could not be changed, and nowhere else', async (t) => {
+t.test('--diff shows nothing of a task that was not run', async (t) => {
   const found = { done: 'no' };
   for (const status of ['changed', 'would change', 'failed', 'ignored'] as const)
     t.match(shown(status, { found }), /\n {6}-done: no\n {6}\+done: yes$/, status);
@@ -104,7 +104,7 @@ t.test('a failed health check says which lock nobody else gets', async (t) => {
   ]);
 });
 
-t.test('names of any width stand in columns', async (t) => {
+t.test('columns fit names of any width', async (t) => {
   const counts = { ok: 1, changed: 0, unreachable: 0, failed: 0, skipped: 0, ignored: 0 };
   const lines = recapLines(
     ['node-1', '東京', 'e\u0301'].map((host) => ({ host, ...counts })),
@@ -116,7 +116,7 @@ t.test('names of any width stand in columns', async (t) => {
   );
 });
 
-t.test('an event that is new does not compile before each consumer says what it makes of it', async (t) => {
+t.test('every consumer of events has an exhaustive switch', async (t) => {
   for (const name of ['format', 'view', 'reports', 'profile']) {
     const source = readFileSync(join(REPOSITORY, 'engine/cli', `${name}.ts`), 'utf8');
     const [before = '', ...defaults] = source.split(/\bdefault:/);

@@ -29,7 +29,7 @@ async function refused(t: Test, args: string[], code: number, stderr: string): P
   t.equal(ended.code, code);
 }
 
-t.test('--help says how to call it, what it does, every option, and the exit codes, in lines that fit', async (t) => {
+t.test('--help shows usage, what the command does, every option and the exit codes, in lines that fit', async (t) => {
   const { code, stdout, stderr } = await run('--help');
   t.equal(code, 0);
   t.equal(stderr, '');
@@ -40,7 +40,7 @@ t.test('--help says how to call it, what it does, every option, and the exit cod
   for (const line of stdout.split('\n').filter((line) => line.startsWith(' '))) t.ok(line.length <= 100, line);
 });
 
-t.test('--help wins over everything else that is given, and needs no inventory', async (t) => {
+t.test('--help wins over all other options, and needs no inventory', async (t) => {
   const { code, stdout } = await run('-h', '--check', '-i', 'nowhere');
   t.equal(code, 0);
   t.match(stdout, /^Usage: /);
@@ -62,13 +62,18 @@ t.test('an unknown option is refused with the one that was meant; several at onc
 );
 
 t.test('options with a wrong value, without one, or with one too many are refused', async (t) => {
-  await refused(t, ['-i', 'hosts', '--forks', 'many'], 5, '--forks many: not a whole number above 0');
+  await refused(
+    t,
+    ['-i', 'hosts', '--forks', 'many'],
+    5,
+    'invalid value "many" for --forks\n  allowed: a whole number above 0',
+  );
   await refused(t, ['-i'], 5, '-i needs a value: -i PATH');
   await refused(t, ['-i', 'hosts', '--check=no'], 5, '--check takes no value');
-  await refused(t, ['--output', 'xml'], 5, '--output xml: no such choice\n  allowed: text, json, junit');
+  await refused(t, ['--output', 'xml'], 5, 'invalid value "xml" for --output\n  allowed: text, json, junit');
 });
 
-t.test('an option is no value of the one before it: it would be left out unseen', async (t) => {
+t.test('an option is not taken as the value of the one before it', async (t) => {
   await refused(t, ['-i', 'hosts', '-u', '--check'], 5, '-u needs a value: -u NAME');
   await refused(
     t,
@@ -78,7 +83,7 @@ t.test('an option is no value of the one before it: it would be left out unseen'
   );
 });
 
-t.test('what every object has is no option', (t) =>
+t.test('a property of every object is not an option', (t) =>
   refused(t, ['-i', 'hosts', '--constructor=1'], 5, 'unknown option --constructor\n  try: --help lists the options'),
 );
 
@@ -92,7 +97,7 @@ t.test('connection options: over ssh with options for ssh, or on this machine, a
   t.match(other.stdout, /^somebody \| unreachable: .*(no-such-user|no sudo)/);
 });
 
-t.test('passwords are read from stdin, a line each; without a line for one it says so', async (t) => {
+t.test('passwords are read from stdin, a line each; a missing line is an error', async (t) => {
   const list = (input: string, ...options: string[]) =>
     program(GREET, ['-i', 'hosts', '--list-hosts', ...options], { cwd, input });
   const both = await list('one\ntwo\n', '-k', '-K');
@@ -104,27 +109,27 @@ t.test('passwords are read from stdin, a line each; without a line for one it sa
   t.equal((await list('one', '-K')).stderr, 'sudo password: \n');
 });
 
-t.test('a word that belongs to no option is refused, for it was probably meant to select hosts', (t) =>
+t.test('an argument that belongs to no option is refused: it was probably meant to select hosts', (t) =>
   refused(
     t,
     ['-i', 'hosts', 'node-1'],
     5,
-    'node-1: a playbook takes options only\n  try: --limit PATTERN selects hosts; --help lists the options',
+    'node-1: a playbook takes only options\n  try: --limit PATTERN selects hosts; --help lists the options',
   ),
 );
 
-t.test('without an inventory it says how to name one', (t) =>
+t.test('without an inventory the message says how to name one', (t) =>
   refused(t, [], 5, 'no inventory\n  try: -i hosts names one; hosts.example shows how it looks'),
 );
 
-t.test('a tag that nothing has is refused, for it would leave everything out, or nothing', async (t) => {
+t.test('a tag that no task has is refused', async (t) => {
   const allowed = '  allowed: all-people, greet, say, write';
   const wrong = (option: string) => `${option} wirte: nothing in this playbook has that tag\n${allowed}`;
   await refused(t, ['-i', 'hosts', '-t', 'say,wirte'], 5, `${wrong('--tags')}\n  try: did you mean "write"?`);
   await refused(t, ['-i', 'hosts', '--skip-tags=wirte'], 5, `${wrong('--skip-tags')}\n  try: did you mean "write"?`);
 });
 
-t.test('the lists of hosts, tasks and tags connect to nothing and say what a run would be about', async (t) => {
+t.test('the lists of hosts, tasks and tags connect to nothing', async (t) => {
   t.equal((await run('-i', 'hosts', '--list-hosts')).stdout, 'Everyone (people): 2\n  node-1\n  node-2\n');
   t.equal(
     (await run('-i', 'hosts', '--list-hosts', '-l', 'node-2')).stdout,
@@ -136,7 +141,7 @@ t.test('the lists of hosts, tasks and tags connect to nothing and say what a run
   t.equal(
     tasks.stdout,
     [
-      'As for a fresh first host; what depends on other hosts is by example.',
+      'Tasks of a new host, the first of each play. Facts are examples.',
       'Everyone (people)',
       '  greet - Writes a greeting.',
       '    checks: on every host, before anything is changed  [all-people, greet]',

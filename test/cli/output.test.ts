@@ -78,7 +78,7 @@ t.test(
   },
 );
 
-t.test('a failure names task, place, script, exit code and last lines, and where the whole record is', async (t) => {
+t.test('a failure shows its task, place, script, exit code and last lines, and where the full record is', async (t) => {
   const { code, stdout, stderr } = await greet(t, '-e', 'greet_exit=3');
   t.equal(code, 2);
   t.equal(stderr, '');
@@ -91,7 +91,7 @@ t.test('a failure names task, place, script, exit code and last lines, and where
   t.match(stdout, /\nfailed after \d+\.\d s; full record: \.heartwood\/runs\/[\w-]+\/events\.jsonl\n$/);
 });
 
-t.test('a refused check stops the run before anything is changed, and says how to go on all the same', async (t) => {
+t.test('a check that refuses stops the run before anything is changed, and says how to waive it', async (t) => {
   const { code, stdout } = await greet(t, '-e', 'greet_refuses=yes', '-e', 'greet_tone=cool');
   t.equal(code, 2);
   t.match(
@@ -131,12 +131,12 @@ t.test('--output json is one JSON object on stdout and nothing else, also of a r
 t.test('--output json is JSON also where the command line is wrong, and where a role is', async (t) => {
   for (const [args, report] of [
     [['--chekc'], { exitCode: 5, problems: [{ what: 'unknown option --chekc', hint: 'did you mean --check?' }] }],
-    [['node-1'], { exitCode: 5, problems: [{ what: /^node-1: a playbook takes options only/ }] }],
+    [['node-1'], { exitCode: 5, problems: [{ what: /^node-1: a playbook takes only options/ }] }],
   ] as const) {
     const { code, stdout, stderr } = await program(GREET, ['-i', inventory, '--output=json', ...args], { cwd });
     t.equal(code, report.exitCode);
     t.match(JSON.parse(stdout), report);
-    t.not(stderr, '', 'people are told too');
+    t.not(stderr, '', 'people see it too');
   }
   const { code, stdout } = await program(GREET, ['-i', inventory, '--output=json', '-e', 'greet_breaks=yes'], { cwd });
   t.equal(code, 2);
@@ -195,7 +195,7 @@ t.test(
   },
 );
 
-t.test('a secret of the command line is in no record of the command line', async (t) => {
+t.test('a secret on the command line is masked in the record of the command line', async (t) => {
   const { journal } = await greet(t, '-e', `greet_token=${SECRET}`, '--check');
   t.match(journal.split('\n')[0], /"argv":/);
 });

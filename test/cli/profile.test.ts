@@ -45,7 +45,7 @@ t.test('phases of a host are added up, in their order; hosts come in the order o
   t.equal(text[9], '  node-2  connect          20 ms   4            40         400');
 });
 
-t.test('the ten slowest tasks are named, those with nothing to change among them', async (t) => {
+t.test('the ten slowest tasks are named, also those with nothing to change', async (t) => {
   const text = lines(
     run,
     ...Array.from({ length: 10 }, (_, i) => finished('node-1', `Small ${i}`, 'ok', i)),

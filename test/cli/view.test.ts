@@ -32,7 +32,7 @@ function viewOn(t: Test, isTTY: boolean) {
   return { hear, text: () => written.splice(0).join(''), view };
 }
 
-t.test('in a pipe a change that takes long is told every half minute, with what was last seen', async (t) => {
+t.test('in a pipe a change that takes long is reported every half minute, with its last line of output', async (t) => {
   const { hear, text, view } = viewOn(t, false);
   hear(started, { type: 'task-started', host: 'node-2', task });
   text();
@@ -48,7 +48,7 @@ t.test('in a pipe a change that takes long is told every half minute, with what 
   t.equal(text(), '', 'nothing after its end');
 });
 
-t.test('on a terminal every host is drawn below the lines, and taken away again', async (t) => {
+t.test('on a terminal every host is drawn below the lines, and erased again', async (t) => {
   const { hear, text, view } = viewOn(t, true);
   hear(started, { type: 'task-started', host: 'node-2', task });
   mock.timers.tick(2000);
@@ -56,10 +56,10 @@ t.test('on a terminal every host is drawn below the lines, and taken away again'
   t.match(drawn, /node-1 {2}connecting {2}2 s/);
   t.match(drawn, /node-2 {2}Join {2}2 s/);
   view.close();
-  t.match(text(), /\x1b\[\d+A\x1b\[0J$/, 'erased, and nothing drawn anew');
+  t.match(text(), /\x1b\[\d+A\x1b\[0J$/, 'erased, and nothing drawn again');
 });
 
-t.test('what Ctrl-C does next is said, and a host that is connected is not being connected to', async (t) => {
+t.test('the view shows what Ctrl-C does next, and which hosts are connected', async (t) => {
   const { hear, text, view } = viewOn(t, true);
   hear(started, { type: 'host-connected', host: 'node-2', ms: 5 });
   mock.timers.tick(250);

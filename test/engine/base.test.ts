@@ -38,9 +38,9 @@ t.test('plain words stay unquoted so that scripts read well', async (t) => {
   t.equal(quote(''), "''");
 });
 
-t.test('a script holds its secrets closed until the session reveals it', async (t) => {
+t.test('a script shows its secrets to nobody; the session reveals them', async (t) => {
   const script = sh`printf %s ${new Secret("pa'ss")}`;
-  t.notMatch(`${script} ${JSON.stringify({ script })} ${inspect(script)}`, "pa'ss");
+  t.notMatch(`${script.shown} ${JSON.stringify({ script })} ${inspect(script)}`, "pa'ss");
   t.equal(dash(script.reveal()), "pa'ss");
 });
 
