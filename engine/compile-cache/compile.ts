@@ -20,7 +20,7 @@ import {
 import { lastCall, onlyDeclares, treeOf } from './side-effect-free.ts';
 
 /** Packages that go into the compiled file, with what they import. */
-const INCLUDED = ['ajv', 'diff', 'fast-string-truncated-width', 'handlebars', 'p-limit', 'yaml'];
+const INCLUDED = ['ajv', 'diff', 'fast-string-truncated-width', 'handlebars', 'ipaddr.js', 'p-limit', 'yaml'];
 
 /** Packages that are loaded from their own folder, because they look for files there. */
 const EXTERNAL = ['ssh2', 'ssh2-promise'];
