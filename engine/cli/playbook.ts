@@ -1,6 +1,5 @@
 /** A playbook as a command: its options, what it prints, its exit code. */
 import { readFileSync } from 'node:fs';
-import { hostname } from 'node:os';
 import { relative } from 'node:path';
 import { ExitCode, UserError } from '../errors.ts';
 import type { EventStream } from '../event-stream.ts';
@@ -97,23 +96,15 @@ export async function runPlaybook(
     return ExitCode.ok;
   }
 
-  const [
-    { run },
-    { EventStream },
-    { sessionOpener },
-    { controllerProcessId },
-    { Journal, newRunId },
-    { listenForInterrupts },
-    { userName },
-  ] = await Promise.all([
-    import('../run/run.ts'),
-    import('../event-stream.ts'),
-    import('../remote/open-session.ts'),
-    import('../remote/controller-process-id.ts'),
-    import('../run/report/journal.ts'),
-    import('./interrupt.ts'),
-    import('../user-name.ts'),
-  ]);
+  const [{ run }, { EventStream }, { sessionOpener }, { lockRequest }, { Journal, newRunId }, { listenForInterrupts }] =
+    await Promise.all([
+      import('../run/run.ts'),
+      import('../event-stream.ts'),
+      import('../remote/open-session.ts'),
+      import('../remote/host-lock.ts'),
+      import('../run/report/journal.ts'),
+      import('./interrupt.ts'),
+    ]);
   const runId = newRunId(new Date());
   const events = new EventStream();
   const journal = new Journal(STATE_DIRECTORY, runId, (problem) => events.emit({ type: 'warning', problem }));
@@ -138,7 +129,7 @@ export async function runPlaybook(
       connect: setup.connect,
       open: sessionOpener(),
       events,
-      lock: { runId, holder: `${userName()}@${hostname()}`, controller: controllerProcessId() },
+      lock: lockRequest(runId),
       argv,
       version: version(),
       startUp,

@@ -133,11 +133,12 @@ HW_TABLE
   [ "$hw_tree" != " " ]
 }
 hw_signal() {
-  set -- "$1"
+  hw_name=$1
+  shift
   for hw_member in $hw_tree; do
     hw_alive "$hw_member" && set -- "$@" "\${hw_member%.*}"
   done
-  [ $# -eq 1 ] || kill "-$@" 2>/dev/null
+  [ $# -eq 0 ] || kill -s "$hw_name" "$@" 2>/dev/null
 }
 hw_wait() {
   hw_tenths=$1
