@@ -191,7 +191,7 @@ k3s() { case "$*" in *'get pods'*) echo '${pod}' ;; *'get events'*) echo 'Failed
   const { status, stderr } = spawnSync('sh', [], { input: `${fake}\n${script}`, encoding: 'utf8' });
   t.equal(status, 1);
   t.match(action.explain?.({ exitCode: 1, stdout: '', stderr }), {
-    what: `waited 0 s for the API to answer at ${address}, in vain; last seen: curl: (28) Connection timed out; kube-vip-ds-x on server-2: ErrImagePull (not found); last event: Failed: Failed to pull image "x"`,
+    what: `timed out after 0 s of waiting for the API to answer at ${address}; last seen: curl: (28) Connection timed out; kube-vip-ds-x on server-2: ErrImagePull (not found); last event: Failed: Failed to pull image "x"`,
     hint: /registry reachable from the node/,
   });
 });
