@@ -107,7 +107,7 @@ async function measured(hosts: number, tasks: number) {
     check: false,
     diff: false,
     forks: 200,
-    speculation: true,
+    prefetch: true,
     showScripts: false,
     resolveVars: resolverFor(plays, inventory),
     connect: (host) => connectionOf(host, { become: false }),

@@ -86,7 +86,7 @@ export const PLAYBOOK_OPTIONS = {
     help: 'list the tasks of each play, as they are for a new host, and stop; connects to nothing',
   },
   'list-tags': { kind: 'flag', help: 'list the tags and stop' },
-  'no-speculation': {
+  'no-prefetch': {
     kind: 'flag',
     help: 'ask a host for each stage separately, not for all stages at once before the first; the outcome is the same',
   },

@@ -123,7 +123,7 @@ export async function runPlaybook(
       check: values.check,
       diff: values.diff,
       forks: setup.forks,
-      speculation: !values['no-speculation'],
+      prefetch: !values['no-prefetch'],
       showScripts: values['show-scripts'],
       resolveVars,
       connect: setup.connect,

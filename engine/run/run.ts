@@ -50,7 +50,7 @@ export async function run(options: RunOptions): Promise<RunResult> {
   try {
     connectAhead(options, context.sender, plays);
     await roles.load(plays, options.tags);
-    if (options.speculation) await prefetch(context, plays);
+    if (options.prefetch) await prefetch(context, plays);
     if (!interruption.requested && (await runPreflight(context, plays))) await runPlays(context, plays);
     exitCode = exitCodeOf(options, context.roster);
   } catch (error) {

@@ -174,7 +174,7 @@ t.test(
   async (t) => {
     const ahead = await greet(t, '--show-scripts', '--check');
     t.match(ahead.stdout, /^--- script for node-1: facts\n# a0 \(within 60 s\)\nuname -s$/m);
-    const { stdout, journal } = await greet(t, '--show-scripts', '--profile', '--no-speculation');
+    const { stdout, journal } = await greet(t, '--show-scripts', '--profile', '--no-prefetch');
     t.match(stdout, /^--- script for node-1: facts \/ greet \/ greet\n# f0 \(within 60 s\)\nuname -s$/m);
     t.match(stdout, /^--- script for node-1: check \/ greet \/ greet\n/m);
     t.match(stdout, /^sleep 0; echo said 1 times with '\*\*\*'; echo '\*\*\*' >&2; exit 0$/m);

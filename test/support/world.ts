@@ -73,7 +73,7 @@ export class World {
       check: false,
       diff: false,
       forks: 10,
-      speculation: true,
+      prefetch: true,
       showScripts: false,
       resolveVars: resolverFor(plays, inventory),
       connect: (host) => connectionOf(host, { become: false }),

@@ -20,8 +20,8 @@ export interface RunOptions {
   readonly diff: boolean;
   /** `--forks`: at most so many hosts at once. */
   readonly forks: number;
-  /** Ask ahead what the whole run is going to ask; false with `--no-speculation`. */
-  readonly speculation: boolean;
+  /** Ask ahead what the whole run is going to ask; false with `--no-prefetch`. */
+  readonly prefetch: boolean;
   /** `--show-scripts`: every script is an event before it is sent. */
   readonly showScripts: boolean;
   readonly resolveVars: ResolveVars;

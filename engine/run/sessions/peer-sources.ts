@@ -102,7 +102,7 @@ export class PeerSources {
   }
 }
 
-const idOf = ({ host, read }: PeerHost): string => `${host} ${read.shown}`;
+const idOf = ({ host, read }: PeerHost): string => `${host} ${read.reveal()}`;
 
 function wake(state: ContentState): void {
   const waiting = state.waiting;

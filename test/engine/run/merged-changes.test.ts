@@ -244,10 +244,10 @@ t.test('what an earlier change altered is seen, foreseen or not', async (t) => {
     ),
     ...['d', 'e', 'f'].map((name) => task(name, file({ path: at(name), content: name }))),
   ];
-  for (const speculation of [true, false]) {
+  for (const prefetch of [true, false]) {
     for (const name of names) writeFileSync(at(name), name);
     for (const name of ['done', 'more']) rmSync(at(name), { force: true });
-    const { events } = await world.run(all(tasks), { speculation });
+    const { events } = await world.run(all(tasks), { prefetch });
     t.strictSame(statuses(events), [
       'spoil: changed',
       'a: ok',

@@ -117,11 +117,11 @@ t.test('of many hosts one downloads; what others send is checked, and made good 
 
   // One without it, in a later run: those that have it are asked, not the server, whoever comes first.
   for (const lacking of ['node-1', 'node-3']) {
-    for (const speculation of [true, false]) {
+    for (const prefetch of [true, false]) {
       rmSync(world.path(lacking, 'it'));
-      const later = await world.run(plays, { speculation });
+      const later = await world.run(plays, { prefetch });
       t.strictSame(statuses(later.events, lacking), ['Fetch it: changed']);
-      t.strictSame(asked, ['all'], `${lacking}, ${speculation ? '' : 'no '}speculation`);
+      t.strictSame(asked, ['all'], `${lacking}, ${prefetch ? '' : 'no '}prefetch`);
       whole();
     }
   }

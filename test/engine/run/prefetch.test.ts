@@ -60,7 +60,7 @@ t.test('plays, serial, stages and checks: with nothing to do, two round trips fo
   t.equal(world.read('node-3', 'c-copy'), 'x', 'a later stage sees what an earlier one changed');
   const second = await world.run(plays);
   for (const name of world.names) t.strictSame(trips(second.events, name), ['facts 1', 'check 1']);
-  const plain = await world.run(plays, { speculation: false });
+  const plain = await world.run(plays, { prefetch: false });
   t.equal(trips(plain.events, 'node-1').length, 10, 'one by one it is checks, and facts and probes of each stage');
   t.strictSame(statuses(second.events), statuses(plain.events));
   t.strictSame(second.recap, plain.recap);
@@ -155,14 +155,14 @@ t.test('a localhost that the inventory does not name tells its own facts', async
       }),
     ],
   });
-  for (const speculation of [true, false]) {
+  for (const prefetch of [true, false]) {
     const { exitCode, events, recap } = await world.run([play({ name: 'Here', hosts: 'localhost', roles: [role()] })], {
-      speculation,
+      prefetch,
     });
     t.equal(exitCode, 0);
     t.match(recap, [{ host: 'localhost', ok: 1 }]);
     const idle = roleOf(() => []);
-    const nothing = await world.run([play({ name: 'Here', hosts: 'localhost', roles: [idle()] })], { speculation });
+    const nothing = await world.run([play({ name: 'Here', hosts: 'localhost', roles: [idle()] })], { prefetch });
     t.strictSame(nothing.recap, [], 'and is not told of where it has nothing to do');
     t.match(
       events.find(({ type }) => type === 'verdict'),
@@ -320,7 +320,7 @@ function orderOf(events: Observed['events']): readonly string[] {
 }
 
 /** Runs a random playbook on hosts made as it wants them, and tells all that can be seen of it. */
-async function playOut(world: World, data: PlaybookData, label: string, speculation: boolean) {
+async function playOut(world: World, data: PlaybookData, label: string, prefetch: boolean) {
   const paths = NAMES.flatMap((host) => [
     ...[...FILES, 'log'].map((name) => world.path(host, name)),
     ...NAMES.flatMap((of) => FILES.map((name) => foreign(world, host, of, name))),
@@ -343,7 +343,7 @@ async function playOut(world: World, data: PlaybookData, label: string, speculat
     if (connection.name === data.out) throw new LinkError('connect', { what: 'no route' });
     return world.open(connection);
   };
-  const ended: Observed = await world.run(plays, { check: data.check, speculation, open });
+  const ended: Observed = await world.run(plays, { check: data.check, prefetch, open });
   const files = paths.map(
     (path) => `${path}: ${existsSync(path) ? readFileSync(path, 'utf8').replaceAll(/^\S+-(\d) /gm, '$1 ') : 'none'}`,
   );

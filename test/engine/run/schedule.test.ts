@@ -107,10 +107,10 @@ t.test('a host that could not be connected to ahead is tried again when somethin
     }),
     play({ name: 'Use it', hosts: 'node-2', roles: [roleOf(() => [task('Use', command(sh`true`))])()] }),
   ];
-  for (const speculation of [true, false]) {
+  for (const prefetch of [true, false]) {
     rmSync(on, { force: true });
-    const { exitCode, recap } = await world.run(plays, { connect, open, speculation });
-    t.equal(exitCode, 0, `speculation ${speculation}`);
+    const { exitCode, recap } = await world.run(plays, { connect, open, prefetch });
+    t.equal(exitCode, 0, `prefetch ${prefetch}`);
     t.match(recap, [{ changed: 1 }, { changed: 1, unreachable: 0 }]);
   }
 });
