@@ -12,7 +12,7 @@ export interface CacheRecord {
   readonly sha256: string | undefined;
   /** Why it can't. */
   readonly refused?: string | undefined;
-  /** Node's version: code is made for it. */
+  /** The version of Node that it was compiled by and for. */
   readonly node: string;
   /** {@link stampOf} every file that the compiled file depends on, by path. */
   readonly stamps: Readonly<Record<string, string>>;
@@ -35,9 +35,16 @@ export function recordPath(playbook: string): string {
   return join(CACHE_DIRECTORY, `${cacheName(playbook)}.json`);
 }
 
-/** The path of a playbook's compiled file; its source map (`.map`) and V8's code for it (`.code`) are beside it. */
-export function compiledFile({ playbook, sha256 = '' }: Pick<CacheRecord, 'playbook' | 'sha256'>): string {
-  return join(CACHE_DIRECTORY, `${cacheName(playbook)}-${sha256.slice(0, 16)}.cjs`);
+/**
+ * The path of a playbook's compiled file; its source map (`.map`) and V8's code for it (`.code`) are beside it. Each version of Node has
+ * its own: V8 takes code of another patch of itself for its own, and runs it wrongly.
+ */
+export function compiledFile({
+  playbook,
+  node,
+  sha256 = '',
+}: Pick<CacheRecord, 'playbook' | 'node' | 'sha256'>): string {
+  return join(CACHE_DIRECTORY, `${cacheName(playbook)}-${node}-${sha256.slice(0, 16)}.cjs`);
 }
 
 /** Text that changes when a file does: its size, times and inode. `absent` where there is no file. */

@@ -2,7 +2,6 @@
 import { createHash } from 'node:crypto';
 import {
   appendFileSync,
-  existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -14,14 +13,9 @@ import {
 } from 'node:fs';
 import { join, relative } from 'node:path';
 import t, { type Test } from 'tap';
-import {
-  CACHE_DIRECTORY,
-  type CacheRecord,
-  cacheName,
-  compiledFile,
-  recordPath,
-} from '../../engine/compile-cache/cache-record.ts';
+import { type CacheRecord, compiledFile, recordPath } from '../../engine/compile-cache/cache-record.ts';
 import { compile } from '../../engine/compile-cache/compile.ts';
+import { clear } from '../support/compile-cache.ts';
 import { program, REPOSITORY } from '../support/program.ts';
 
 const ENGINE = join(REPOSITORY, 'engine');
@@ -67,14 +61,6 @@ ${after}`,
 
 function recordOf(playbook: string): CacheRecord {
   return JSON.parse(readFileSync(recordPath(playbook), 'utf8')) as CacheRecord;
-}
-
-/** Removes all that the cache has of a playbook. */
-function clear(playbook: string): void {
-  if (!existsSync(CACHE_DIRECTORY)) return;
-  for (const name of readdirSync(CACHE_DIRECTORY)) {
-    if (name.startsWith(cacheName(playbook))) rmSync(join(CACHE_DIRECTORY, name));
-  }
 }
 
 /** Makes the compiled file print that it is used. */
@@ -228,4 +214,9 @@ t.test('playbooks with similar names have their own files in the cache', async (
   const other = join(folder, 'playbook,ts');
   t.not(recordPath(playbook), recordPath(other));
   t.not(recordPath('/запуск.ts'), recordPath('/сервер.ts'));
+});
+
+t.test('each version of Node has its own files: V8 does not always see that code is of another one', async (t) => {
+  const paths = ['v20.12.2', 'v20.20.2'].map((node) => compiledFile({ playbook: '/x.ts', node, sha256: 'ab' }));
+  t.equal(new Set(paths).size, 2);
 });
