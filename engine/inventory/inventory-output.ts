@@ -1,4 +1,5 @@
 /** An inventory as output: ansible-inventory's `--list` and `--graph`, and where a value comes from. */
+import { padEnd, widthOf } from '../columns.ts';
 import { formatPosition, UserError } from '../errors.ts';
 import { MASK, mask, maskData, Secret } from '../secret.ts';
 import type { Inventory, InventoryHost, VarDefinition } from './inventory.ts';
@@ -95,8 +96,8 @@ export function whyLines(
     source: definition.at ? formatPosition(definition.at) : definition.source,
     value: secrets.has(name) ? MASK : asWritten(definition),
   }));
-  const width = Math.max(0, ...rows.map(({ source }) => source.length));
-  const lines = rows.map(({ source, value }, i) => `${i === 0 ? '*' : ' '} ${source.padEnd(width)}  ${value}`);
+  const width = Math.max(0, ...rows.map(({ source }) => widthOf(source)));
+  const lines = rows.map(({ source, value }, i) => `${i === 0 ? '*' : ' '} ${padEnd(source, width)}  ${value}`);
   const [strongest] = definitions;
   if (strongest === undefined) return [];
   const resolved = host.definitions(name).length > 0 ? shownValue(host, name, secrets) : strongest.value;
