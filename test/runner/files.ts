@@ -37,6 +37,7 @@ const LONGEST = [
   'test/lab/lab.test.ts',
   'test/engine/remote/session.test.ts',
   'test/engine/remote/ssh.test.ts',
+  'test/scripts/new.test.ts',
 ];
 
 const LAB = /^test\/(lab|contract)\//;

@@ -66,7 +66,7 @@ t.test('a file that hangs ends at its time limit, and the test that hangs is nam
   );
   t.equal(totalsOf([result]).failed, 1);
   t.match(fileLines('one', result), /FAILED waits\n {4}timeout!/);
-  t.ok(result.seconds < 15, `${result.seconds} s`);
+  t.ok(result.seconds < 45, `${result.seconds} s`);
 });
 
 t.test('the slowest files and tests come first', async (t) => {
