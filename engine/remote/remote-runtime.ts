@@ -54,10 +54,10 @@ hw_step() {
  * What a session's shell gets before the first steps. USR1 asks it to skip the steps that have not begun. TERM and INT
  * are caught because a step that signals its own process group (`kill 0`) would otherwise end the session; steps
  * themselves get the defaults.
- * @param machine Names the machine in the name of a lock that several machines might see.
+ * @param machine The machine's id. It stands in the name of a lock that several machines might see.
  */
 export function remoteRuntime(mark: string, machine = 'unknown'): string {
-  return `hw_mark=${quote(mark)} hw_machine=${quote(machine)} hw_stop= hw_out= hw_probed= hw_lock_path= hw_lock_text=
+  return `hw_mark=${quote(mark)} hw_machine=${quote(fileName(machine))} hw_stop= hw_out= hw_probed= hw_lock_path= hw_lock_text=
 LC_ALL=C
 export LC_ALL
 umask 022
@@ -69,4 +69,9 @@ ${FUNCTIONS.trim()}
 ${LOCK_FUNCTIONS.trim()}
 ${DECOMPRESS_FUNCTION.trim()}
 `;
+}
+
+/** A text as a part of a file's name. */
+function fileName(text: string): string {
+  return text.replace(/[^\w.:-]+/g, '-');
 }

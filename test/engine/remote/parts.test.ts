@@ -503,6 +503,13 @@ t.test('a machine is known by its kernel’s boot and what is mounted as its roo
     t.equal(parseMachineId(words), undefined);
 });
 
+t.test('the id of a machine is a file name in the lock of a user', async (t) => {
+  const machine = '3f1c9a52-0d2e-4b7e-9a55-0c1d2e3f4a5b 0:120:/@rootfs/a b';
+  const script = `${remoteRuntime('mark', machine)}printf %s "$hw_machine"`;
+  const said = execFileSync('sh', { input: script, encoding: 'utf8' });
+  t.equal(said, '3f1c9a52-0d2e-4b7e-9a55-0c1d2e3f4a5b-0:120:-rootfs-a-b');
+});
+
 t.test('a ProxyCommand whose own connection is dropped again and again gets a hint of its own', async (t) => {
   const target = await targetOf({ ...connection, sshArgs: ['-F', 'none', '-o', 'ProxyCommand=ssh -W %h:%p bastion'] });
   const stderr = 'kex_exchange_identification: Connection closed by remote host';
