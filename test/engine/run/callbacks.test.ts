@@ -92,20 +92,23 @@ t.test(
   'a resource with a part that is missing or wrong is refused with its place, before anything is changed',
   async (t) => {
     const parts: Readonly<Record<string, readonly [object, string]>> = {
-      probe: [{ probe: undefined }, 'missing part "probe" in touched NAME of task "Touch"'],
-      wanted: [{ wanted: { size: 3 } }, 'touched NAME of task "Touch": wanted is { size: 3 }'],
-      timeout: [{ timeout: '5' }, 'touched NAME of task "Touch": timeout is "5"'],
+      probe: [{ probe: undefined }, 'missing part "probe" in touched /nonexistent/it of task "Touch"'],
+      wanted: [{ wanted: { size: 3 } }, 'touched /nonexistent/it of task "Touch": wanted is { size: 3 }'],
+      timeout: [{ timeout: '5' }, 'touched /nonexistent/it of task "Touch": timeout is "5"'],
       peerSource: [
         { peerSource: { key: 'k', write: sh`cat` } },
-        'missing part "read" in peerSource of touched NAME of task "Touch"',
+        'missing part "read" in peerSource of touched /nonexistent/it of task "Touch"',
       ],
-      confirm: [{ confirm: { within: 5 } }, 'missing part "script" in confirm of touched NAME of task "Touch"'],
+      confirm: [
+        { confirm: { within: 5 } },
+        'missing part "script" in confirm of touched /nonexistent/it of task "Touch"',
+      ],
     };
     for (const [name, [part, what]] of Object.entries(parts)) {
       const world = new World(t.testdir(), ['node-1', 'node-2']);
       const role = roleOf(({ host }) => [
         task('Before', touched(world.path(host.name, 'before'))),
-        task('Touch', { ...touched('NAME'), ...(host.name === 'node-2' ? part : {}) }),
+        task('Touch', { ...touched('/nonexistent/it'), ...(host.name === 'node-2' ? part : {}) }),
       ]);
       const plays = [play({ name: 'All', hosts: 'all', roles: [role()] })];
       const error = await world.run(plays).catch((refused: unknown) => refused);
