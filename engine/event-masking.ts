@@ -1,6 +1,7 @@
 /**
- * Which fields of events are masked. Free text is: output, diffs, scripts, messages, the command line. Names are not: a host
- * `raspberry-1` keeps its name where a password is `raspberry`. A new event or field does not compile without a row here.
+ * Which fields of events are masked. Free text is: output, diffs, scripts, messages, the command line. Names are not, nor the keys
+ * of states: a host `raspberry-1` keeps its name where a password is `raspberry`. A new event or field does not compile without a
+ * row here.
  */
 import type { Problem } from './errors.ts';
 import type { HostRecap, RunEventBody, TaskRef } from './events.ts';
@@ -120,7 +121,11 @@ export function maskProblem(problem: Problem): Problem {
 /** Masked value by value: a secret that is a number, or a word of the format, would otherwise break the JSON made of the event. */
 function applied(rule: AnyRule, value: unknown, onName: OnName): unknown {
   if (value === undefined || value === null || rule === 'fixed') return value;
-  if (rule === 'text') return maskData(value);
+  if (rule === 'text') {
+    // The keys of a state are names, too.
+    if (typeof value === 'object') for (const key of Object.keys(value)) if (holdsSecret(key)) onName(key);
+    return maskData(value);
+  }
   if (Array.isArray(value)) return value.map((each) => applied(rule, each, onName));
   if (rule === 'name') {
     for (const name of typeof value === 'object' ? Object.values(value) : [value])

@@ -125,6 +125,7 @@ export function holdsSecret(text: string): boolean {
 export function maskData<T>(data: T): T {
   if (typeof data === 'string') return mask(data) as string as T;
   if (Array.isArray(data)) return data.map(maskData) as T;
-  if (typeof data !== 'object' || data === null || Object.getPrototypeOf(data) !== Object.prototype) return data;
+  // What says itself how it is shown (a Secret, a date) stays.
+  if (typeof data !== 'object' || data === null || 'toJSON' in data) return data;
   return Object.fromEntries(Object.entries(data).map(([key, value]) => [key, maskData(value)])) as T;
 }

@@ -3,16 +3,21 @@
  * `tasks` function, so that they can be listed and tested without a host.
  */
 
-import { InvalidValue, type Position, placesIn } from './errors.ts';
+import { InvalidValue, kindOf, type Position, type Problem, placesIn } from './errors.ts';
 import type { HostView } from './host-view.ts';
-import type { Resource } from './resource.ts';
+import type { Resource, ResourceBase } from './resource.ts';
+import type { State } from './state.ts';
 import {
   BOOLEAN,
+  FUNCTION,
   invalidOptions,
   isMapping,
   type OptionsOf,
+  oneOf,
   optionsType,
   required,
+  SCRIPT,
+  SECONDS,
   STRING_LIST,
   TEXT,
   UnknownOption,
@@ -25,6 +30,48 @@ const RESOURCE: ValueType<Resource> = valueType(
   'a resource: file({ path: "/etc/motd", content: "hello" })',
   (value) => isMapping(value) && 'kind' in value,
 );
+
+const STATE: ValueType<State> = {
+  ...valueType<State>(
+    'text by key: { mode: "0644" }',
+    (value) => isMapping(value) && Object.values(value).every(TEXT.fits),
+  ),
+  shown: (value) => {
+    const wrong = isMapping(value) ? Object.entries(value).find(([, each]) => !TEXT.fits(each)) : undefined;
+    return wrong ? `{ ${wrong[0]}: ${typeof wrong[1] === 'number' ? wrong[1] : kindOf(wrong[1])} }` : kindOf(value);
+  },
+};
+
+/** What the engine reads of a resource. Resources are not type-checked when they run, and many are written by hand. */
+const RESOURCE_PARTS = {
+  kind: required(TEXT),
+  id: required(TEXT),
+  probe: required(SCRIPT),
+  sharedProbe: optionsType({ fn: required(valueType('a shell function', isMapping)), args: required(STRING_LIST) }),
+  wanted: required(STATE),
+  change: required(FUNCTION),
+  verify: oneOf('probe', 'exit code'),
+  timeout: SECONDS,
+  detail: optionsType({ script: required(SCRIPT), render: required(FUNCTION) }),
+  readOnly: BOOLEAN,
+  confirm: optionsType({ within: required(SECONDS), script: required(SCRIPT) }),
+  mergeable: FUNCTION,
+  upload: FUNCTION,
+  uploadSize: valueType('a number of bytes', (value) => typeof value === 'number' && value >= 0),
+  peerSource: optionsType({ key: required(TEXT), read: required(SCRIPT), write: required(SCRIPT) }),
+  explain: FUNCTION,
+} satisfies Record<keyof ResourceBase, ValueType>;
+
+/** A problem for each part of a resource that is missing or of a wrong type. */
+function resourceProblems(
+  resource: Resource | Verdict | undefined,
+  name: string,
+  at: () => Position | undefined,
+): readonly Problem[] {
+  if (!RESOURCE.fits(resource) || (resource.kind as string) === 'verdict') return [];
+  const where = `${resource.kind} ${resource.id} of task "${name}"`;
+  return invalidOptions(resource, RESOURCE_PARTS, { noun: 'part', where, at });
+}
 
 const DISRUPTION = {
   /** Its name: `etcd`. One host at a time may disrupt what has this name. */
@@ -98,7 +145,8 @@ const PARTS = {
 
 /**
  * A task: its name, its resource, and how it is scheduled.
- * @throws UnknownOption on an unknown option; InvalidValue on a wrong value, or a disruption without a lock.
+ * @throws UnknownOption on an unknown option; InvalidValue on a wrong value, a disruption without a lock, or a resource
+ * that is none.
  */
 export function task(name: string, action: Resource | Verdict, options: TaskOptions = {}): Task {
   const caller = callerOf(task);
@@ -109,6 +157,9 @@ export function task(name: string, action: Resource | Verdict, options: TaskOpti
   const invalid = [
     ...invalidOptions({ name: name ?? null, action: action ?? null }, PARTS, parts),
     ...invalidOptions(options, OPTIONS, place),
+    ...[action, options.disrupts?.before, options.disrupts?.after].flatMap((each) =>
+      resourceProblems(each, name, caller),
+    ),
   ];
   if (invalid.length > 0) throw new InvalidValue(invalid);
   return {

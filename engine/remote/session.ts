@@ -161,8 +161,8 @@ export interface Session {
   read(script: Script): Readable;
   /**
    * Takes the lock of the host with the next steps, at no round trip of its own. Sessions of one run share it, where
-   * they are on one machine.
-   * @throws LockError from the call that sends those steps, when another run holds the host.
+   * they are on one machine. Until it is taken, every call asks for it, and runs nothing without it.
+   * @throws LockError from each call that sends steps while another run holds the host.
    */
   lock(request: LockRequest): void;
   /**

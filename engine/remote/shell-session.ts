@@ -118,7 +118,6 @@ export class ShellSession implements Session {
 
   async #runSteps(steps: readonly Step[], listener: StepListener | undefined): Promise<readonly StepResult[]> {
     const request = this.#lockRequest;
-    this.#lockRequest = undefined;
     const { safe, rethrow } = guarded(listener);
     let answer = await this.#exchange(steps, safe, request);
     for (let ended = 0; 'error' in answer && answer.abandoned && ended < ABANDONED_AT_MOST; ended++) {
@@ -127,6 +126,8 @@ export class ShellSession implements Session {
       answer = await this.#exchange(steps, safe, request);
     }
     if ('error' in answer) throw answer.error;
+    // Without the lock it is asked for again: nothing runs on a host that another run holds.
+    if (this.#lockRequest === request) this.#lockRequest = undefined;
     rethrow();
     return answer;
   }

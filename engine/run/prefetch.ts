@@ -15,7 +15,7 @@ import { batches } from './plan/batches.ts';
 import type { Interruption } from './plan/run-options.ts';
 import { becomesRoot, type PlayRun } from './plan/select-plays.ts';
 import { selectedCalls, type TagSelection } from './plan/tags.ts';
-import { type CheckSelection, checksBecome, preflightChecks } from './preflight-checks.ts';
+import { type CheckSelection, preflightChecks } from './preflight-checks.ts';
 import { FactUse, RoleErrors } from './role-errors.ts';
 import type { PrefetchCache } from './sessions/prefetch-cache.ts';
 import { checkSteps } from './tasks/check-phase.ts';
@@ -50,7 +50,7 @@ export async function prefetch(run: PrefetchContext, plays: readonly PlayRun[]):
   for (let round = 0; round <= last; round++) {
     const steps = new PrefetchRound();
     // Facts before probes, those of the checks first: some of them tell a time.
-    if (round === 0) steps.addFacts(new FactQuery(preflightChecks(run, plays), checksBecome(plays)));
+    if (round === 0) steps.addFacts(new FactQuery(preflightChecks(run, plays)));
     for (const stage of stages) if (stage.round === round) steps.addFacts(stage.query);
     for (const stage of stages) if (stage.round === round - 1) addProbes(run, stage, steps, errors);
     errors.throwIfAny();
@@ -75,11 +75,11 @@ function plannedStages(
         const requesters = batch.map((host) => {
           const ask = roles.contextOf(place, call, host, hosts);
           const use = new FactUse(ask);
-          const requester = requesterOf(host, use.context, call.role.name, stage.facts);
+          const requester = requesterOf(host, use.context, call.role.name, stage.facts, become);
           if (requester.broken) errors.add(place, host.name, requester.broken.error, use);
           return { ...requester, ask };
         });
-        return { place, become, requesters, query: new FactQuery(requesters, become), round };
+        return { place, become, requesters, query: new FactQuery(requesters), round };
       });
     }),
   );

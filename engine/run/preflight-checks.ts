@@ -4,7 +4,6 @@
  */
 import type { EventStream } from '../event-stream.ts';
 import type { InventoryHost } from '../inventory/inventory.ts';
-import type { Play } from '../play.ts';
 import type { Checks, RoleCall } from '../role.ts';
 import { roleProblems } from '../role-problems.ts';
 import { Secret, SecretText } from '../secret.ts';
@@ -39,7 +38,7 @@ export interface PreflightContext extends GatherContext, CheckSelection {
 export function preflightChecks(selection: CheckSelection, plays: readonly PlayRun[]): readonly PreflightCheck[] {
   const known = new Set<string>();
   return plays
-    .flatMap((playRun) => checksOf(selection, playRun))
+    .flatMap((playRun) => checksOf(selection, playRun, (host) => isRootOn(plays, host)))
     .filter(({ host, call, vars }) => {
       const key = JSON.stringify([host.name, call.role.name, vars]);
       if (known.has(key)) return false;
@@ -59,6 +58,7 @@ function comparable(value: unknown): unknown {
 function checksOf(
   { roles, tags }: CheckSelection,
   { play, hosts }: PlayRun,
+  become: (host: InventoryHost) => boolean,
 ): (PreflightCheck & { readonly vars: unknown })[] {
   if (hosts.length === 0) return [];
   return selectedCalls(play, tags).flatMap((call) => {
@@ -68,14 +68,14 @@ function checksOf(
       call,
       checks,
       vars: comparable(roles.varsOf({ play }, call, host)),
-      ...requesterOf(host, roles.contextOf({ play }, call, host, hosts), call.role.name, checks.facts),
+      ...requesterOf(host, roles.contextOf({ play }, call, host, hosts), call.role.name, checks.facts, become(host)),
     }));
   });
 }
 
-/** Are checks made as root? Where any play runs as root. */
-export function checksBecome(plays: readonly { readonly play: Play }[]): boolean {
-  return plays.some(({ play }) => becomesRoot(play));
+/** Are the checks of a host made as root? Where any play runs as root there. */
+function isRootOn(plays: readonly PlayRun[], host: InventoryHost): boolean {
+  return plays.some(({ play, hosts }) => becomesRoot(play) && hosts.includes(host));
 }
 
 /** @returns false when a check refuses or can't be made: nothing was changed, and nothing is to be. */
@@ -85,7 +85,7 @@ export async function runPreflight(context: PreflightContext, plays: readonly Pl
   if (checks.length === 0) return true;
   events.emit({ type: 'checks-started', hosts: [...new Set(checks.map(({ host }) => host.name))] });
 
-  const contexts = await gatherFacts(context, checks, { phase: 'checks', become: checksBecome(plays) });
+  const contexts = await gatherFacts(context, checks, { phase: 'checks' });
   let isRefused = checks.some(({ host }) => !roster.isActive(host) && !sender.whyUnreachable(host.name));
   for (const check of checks) {
     const { host, call } = check;

@@ -31,8 +31,10 @@ export async function runStage(
   run.events.emit({ type: 'stage-started', play: play.name, role, stage: stage.name, hosts: names });
   const contexts = await gatherFacts(
     run,
-    hosts.map((host) => requesterOf(host, run.roles.contextOf(place, call, host, playHosts), role, stage.facts)),
-    { phase: 'facts', become: becomesRoot(play), role, stage: stage.name },
+    hosts.map((host) =>
+      requesterOf(host, run.roles.contextOf(place, call, host, playHosts), role, stage.facts, becomesRoot(play)),
+    ),
+    { phase: 'facts', role, stage: stage.name },
   );
   const [requester] = contexts.keys();
   const first = once.get(stage) ?? requester?.host;

@@ -107,6 +107,16 @@ t.test('text is masked, names are not; a name that holds a secret is said once, 
   t.notMatch(JSON.stringify(warnings), 'raspberry');
 });
 
+t.test('a secret in the key of a state is said, as one in a name is', async (t) => {
+  new Secret('gooseberry-7');
+  const { events, heard, listen } = stream();
+  listen();
+  const plain: TaskRef = { ...task, play: 'p', role: 'r', stage: 's', name: 'n', resource: 'file /etc/motd' };
+  const more = { ms: 1, wanted: { a: '1' }, diff: undefined, failure: undefined };
+  events.emit({ type: 'task-finished', host: 'a', task: plain, status: 'ok', found: { 'gooseberry-7': '1' }, ...more });
+  t.ok(heard.some((event) => event.type === 'warning' && /^a secret is part of a name/.test(event.problem.what)));
+});
+
 t.test('a field that no type knows of is masked', async (t) => {
   new Secret('open-5esame');
   const { events, heard, listen } = stream();

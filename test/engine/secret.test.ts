@@ -103,6 +103,16 @@ t.test('of data the values are masked, and keys, numbers and the shape stay', as
   });
 });
 
+t.test('data of any class is masked; what says itself how it is shown stays as it is', async (t) => {
+  class Wanted {
+    password = new Secret('opensesame2').reveal();
+  }
+  t.match(maskData(new Wanted()), { password: '***' });
+  t.match(maskData(Object.assign(Object.create(null), { password: 'an opensesame2' })), { password: 'an ***' });
+  const [date, secret] = [new Date(0), new Secret('opensesame2')];
+  t.strictSame(maskData([date, secret]), [date, secret]);
+});
+
 t.test('a secret that masking does not protect is known as such', async (t) => {
   new Secret('aB3-x');
   new Secret('');

@@ -19,6 +19,8 @@ export interface Requester {
   readonly role: string;
   readonly ask: AskContext<unknown>;
   readonly requests: FactRequests;
+  /** Is its host asked as root? */
+  readonly become: boolean;
   /** Set where the role's function for its requests threw. */
   readonly broken: { readonly error: unknown; readonly problems: readonly Problem[] } | undefined;
 }
@@ -29,11 +31,12 @@ export function requesterOf(
   ask: AskContext<unknown>,
   role: string,
   facts: ((ask: AskContext<unknown>) => FactRequests) | undefined,
+  become: boolean,
 ): Requester {
   try {
-    return { host, role, ask, requests: facts?.(ask) ?? {}, broken: undefined };
+    return { host, role, ask, requests: facts?.(ask) ?? {}, become, broken: undefined };
   } catch (error) {
-    return { host, role, ask, requests: {}, broken: { error, problems: roleProblems(error, role) } };
+    return { host, role, ask, requests: {}, become, broken: { error, problems: roleProblems(error, role) } };
   }
 }
 
@@ -49,14 +52,13 @@ export class FactQuery {
   readonly hosts: readonly HostQuery[];
   readonly #steps = new FactSteps();
 
-  /** @param become Are the requesters' own hosts asked as root? */
-  constructor(requesters: readonly Requester[], become: boolean) {
+  constructor(requesters: readonly Requester[]) {
     for (const { host, requests } of requesters) this.#steps.add(host.name, requests);
-    const own = new Set(requesters.map(({ host }) => host.name));
+    const own = new Map(requesters.map(({ host, become }) => [host.name, become]));
     // A play for the controller does not become root. Other hosts that it asks are asked as root, as their own plays ask them.
     this.hosts = [...this.#steps.byHost].map(([name, steps]) => ({
       name,
-      become: own.has(name) ? become : true,
+      become: own.get(name) ?? true,
       steps,
     }));
   }
@@ -92,9 +94,9 @@ export interface GatherContext {
 export async function gatherFacts(
   { sender, roster }: GatherContext,
   requesters: readonly Requester[],
-  context: SendContext,
+  context: Omit<SendContext, 'become'>,
 ): Promise<ReadonlyMap<Requester, TaskContext<unknown, FactRequests>>> {
-  const query = new FactQuery(requesters, context.become);
+  const query = new FactQuery(requesters);
   const results = new Map<string, readonly StepResult[]>();
   const unreachable = new Map<string, string>();
   await Promise.all(

@@ -3,7 +3,7 @@
  * change clears the cache.
  */
 import { Readable } from 'node:stream';
-import type { Problem } from '../../errors.ts';
+import { kindOf, type Problem } from '../../errors.ts';
 import type { EventStream } from '../../event-stream.ts';
 import type { InventoryHost } from '../../inventory/inventory.ts';
 import type { Session, Step, StepListener, StepResult } from '../../remote/session.ts';
@@ -175,10 +175,12 @@ class GuardedListener implements StepListener {
   }
 }
 
-/** The content of an upload. Where a resource's code throws, a stream that fails: the upload's result says why. */
+/** The content of an upload. Where a resource's code throws, or returns something else, a stream that fails: the upload's result says why. */
 function contentOf(upload: Upload): Readable {
   try {
-    return upload.content();
+    const content: unknown = upload.content();
+    if (content instanceof Readable) return content;
+    throw new TypeError(`the content of the upload is ${kindOf(content)}, not a stream: Readable.from([...])`);
   } catch (error) {
     return new Readable({
       read() {

@@ -6,7 +6,7 @@ import { setMaxListeners } from 'node:events';
 import { PassThrough, type Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { LimitFunction } from 'p-limit';
-import type { Problem } from '../../errors.ts';
+import { type Problem, UserError } from '../../errors.ts';
 import type { EventStream } from '../../event-stream.ts';
 import type { Phase } from '../../events.ts';
 import type { InventoryHost } from '../../inventory/inventory.ts';
@@ -113,15 +113,16 @@ export class SessionPool {
     changes = false,
   ): Promise<Used<T>> {
     return this.#options.limit(async () => {
+      const opening = this.#session(host, become);
       try {
-        const session = await this.#session(host, become);
+        const session = await opening;
         if (!changes) return { value: await work(session) };
         this.#lock(session);
         return { value: await this.#machines.exclusively(session, () => work(session)) };
       } catch (error) {
         if (error instanceof LockError) return { problem: error.problem };
         if (!(error instanceof LinkError)) throw error;
-        await this.#discard(keyOf(host, become));
+        await this.#discard(keyOf(host, become), opening);
         return { problem: error.problem };
       }
     });
@@ -131,10 +132,10 @@ export class SessionPool {
     const key = keyOf(host, become);
     const known = this.#sessions.get(key);
     if (known) return known;
-    const { open, connect, events, changeable } = this.#options;
+    const { open, events, changeable } = this.#options;
     const opening = (async () => {
       const start = performance.now();
-      const session = await open(connect(host, become), this.#connecting.signal);
+      const session = await open(this.#connection(host, become), this.#connecting.signal);
       const ms = Math.round(performance.now() - start);
       events.emit({ type: 'host-connected', host: host.name, ms });
       for (const phase of ['connect', 'authenticate', 'become'] as const) {
@@ -150,11 +151,24 @@ export class SessionPool {
     return opening;
   }
 
-  /** Closes a session whose link is lost. */
-  async #discard(key: string): Promise<void> {
-    const broken = this.#sessions.get(key);
-    this.#sessions.delete(key);
-    await broken?.then((session) => session.close()).catch(() => {});
+  /** Closes a session whose link is lost. Another use may have found that out before, and a new session be open. */
+  async #discard(key: string, broken: Promise<Session>): Promise<void> {
+    if (this.#sessions.get(key) === broken) this.#sessions.delete(key);
+    await broken.then((session) => session.close()).catch(() => {});
+  }
+
+  /**
+   * How to reach a host.
+   * @throws LinkError where its variables are wrong. Those of the plays' hosts are validated, not those of the hosts that
+   * are only read or delegated to.
+   */
+  #connection(host: InventoryHost, become: boolean): Connection {
+    try {
+      return this.#options.connect(host, become);
+    } catch (error) {
+      const [problem] = error instanceof UserError ? error.problems : [];
+      throw problem ? new LinkError('connect', problem) : error;
+    }
   }
 
   /** Has a session take the lock with its next steps, once. Root's lock and a user's are two; a run may hold both. */
@@ -174,11 +188,10 @@ export class SessionPool {
     steps: readonly Step[],
     context: SendContext,
   ): Promise<readonly StepResult[] | Problem> {
-    const { open, connect } = this.#options;
     const start = performance.now();
     let session: Session | undefined;
     try {
-      session = await open(connect(host, context.become));
+      session = await this.#options.open(this.#connection(host, context.become));
       return await session.run(steps);
     } catch (error) {
       if (error instanceof LinkError) return error.problem;

@@ -109,7 +109,9 @@ function guardedSteps(decision: PreparedDecision, request: ChangeRequest): reado
 
 /** A change with the marks of the handlers that it notifies; of a handler, with the removal of its own. */
 function withMarks({ task, target, notifies, pendingName }: ResourceInstance, change: Script): Script {
-  if (pendingName !== undefined && task.action.verify === 'exit code') return clearOnSuccess(pendingName, change);
   const here = notifies.filter((handler) => handler.target === target).map(({ name }) => name);
-  return here.length > 0 ? withPendingMark(here, change) : change;
+  const marking = here.length > 0 ? withPendingMark(here, change) : change;
+  return pendingName !== undefined && task.action.verify === 'exit code'
+    ? clearOnSuccess(pendingName, marking)
+    : marking;
 }

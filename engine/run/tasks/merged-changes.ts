@@ -5,7 +5,7 @@
 import { UNCHANGED } from '../../resource.ts';
 import { type Script, sh } from '../../script.ts';
 import { CallbackError, callResource } from './failures.ts';
-import type { PreparedDecision } from './prepare-changes.ts';
+import { type PreparedDecision, scriptOf } from './prepare-changes.ts';
 
 /** The exit code of a leader's change that was made alone, since the merged one failed. */
 const ALONE = 214;
@@ -63,7 +63,7 @@ export class MergedChanges {
     const members = this.membersOf(decision);
     if (!mergeable || members.length < 2) return change;
     const parts = members.map((member) => member.mergeable?.part);
-    const merged = callResource(decision.instance, 'mergeable.change', () => mergeable.change(parts));
+    const merged = callResource(decision.instance, 'mergeable.change', () => scriptOf('it', mergeable.change(parts)));
     if ('failure' in merged) throw new CallbackError(decision.instance, merged.failure);
     // Output of the merged change is dropped: what is wrong is said by the change that it is wrong with, made alone.
     return sh`(

@@ -18,7 +18,7 @@ export interface Outcome {
   readonly ms: number;
   readonly found: State | undefined;
   readonly failure: TaskFailure | undefined;
-  /** Was the change made, and did the health check of its lock then fail? */
+  /** Was the change begun, without the health check of its lock passing after it? */
   readonly isUnhealthy: boolean;
 }
 
@@ -29,8 +29,11 @@ export function outcomeOf(decision: PreparedDecision, script: Script, results: S
   const { action: resource, options } = instance.task;
   const lock = options.disrupts?.lock;
   const seconds = STEPS.reduce((sum, step) => sum + (results[step]?.duration ?? 0), 0);
-  const ended = (status: TaskStatus, failed?: TaskFailure, isUnhealthy = false): Outcome =>
-    withStatus(decision, status, Math.round(seconds * 1000), failed, isUnhealthy);
+  // A change that failed has no health check after it.
+  const isUnhealthy =
+    change !== undefined && decision.healthAfter !== undefined && !(healthAfter && succeeded(healthAfter));
+  const ended = (status: TaskStatus, failed?: TaskFailure): Outcome =>
+    withStatus(decision, status, Math.round(seconds * 1000), failed, status === 'failed' && isUnhealthy);
 
   if (before && (before.outcome !== 'ran' || before.exitCode !== 0)) {
     const read = readProbe(before, resource.probe.shown);
@@ -53,7 +56,7 @@ export function outcomeOf(decision: PreparedDecision, script: Script, results: S
   if (healthAfter && !succeeded(healthAfter)) {
     const what = `changed, but ${lock} did not recover`;
     const check = decision.healthAfter;
-    return ended('failed', healthCheckFailure(instance, what, check?.resource, check?.script, healthAfter), true);
+    return ended('failed', healthCheckFailure(instance, what, check?.resource, check?.script, healthAfter));
   }
   return ended(resource.readOnly || change.exitCode === UNCHANGED ? 'ok' : 'changed');
 }

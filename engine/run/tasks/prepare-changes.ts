@@ -2,8 +2,10 @@
  * The changes of a host, prepared: all code of resources that they need is called here, before anything is sent. So an
  * exception in it fails the task before anything has changed. Pure, but for what resources read of this machine.
  */
+import { kindOf } from '../../errors.ts';
 import type { MergeableChange, Resource, Upload } from '../../resource.ts';
-import type { Script } from '../../script.ts';
+import { Script } from '../../script.ts';
+import { isMapping } from '../../validate-options.ts';
 import type { Decision } from './check-phase.ts';
 import { callResource } from './failures.ts';
 import { hasResource, type ResourceInstance } from './task-instances.ts';
@@ -52,9 +54,9 @@ function prepared(decision: Decision): Decision | PreparedDecision {
       ...decision,
       instance,
       what,
-      change: action.change(found),
-      mergeable: isChange && !isAlone ? action.mergeable?.(found) : undefined,
-      upload: isChange ? action.upload?.(found) : undefined,
+      change: scriptOf('change', action.change(found)),
+      mergeable: isChange && !isAlone ? mergeableOf(action.mergeable?.(found)) : undefined,
+      upload: isChange ? uploadOf(action.upload?.(found)) : undefined,
       healthBefore: healthCheck(options.disrupts?.before),
       healthAfter: healthCheck(options.disrupts?.after),
     };
@@ -63,4 +65,23 @@ function prepared(decision: Decision): Decision | PreparedDecision {
 }
 
 const healthCheck = (resource: Resource | undefined): HealthCheck | undefined =>
-  resource && { resource, script: resource.change({}) };
+  resource && { resource, script: scriptOf('change', resource.change({})) };
+
+/** What code of a resource returned, where it is a script. @throws TypeError where it is not. */
+export function scriptOf(callback: string, returned: unknown): Script {
+  if (returned instanceof Script) return returned;
+  throw new TypeError(`${callback} is ${kindOf(returned)}, not a script: sh\`...\``);
+}
+
+function mergeableOf(returned: MergeableChange | undefined): MergeableChange | undefined {
+  if (returned === undefined || (isMapping(returned) && typeof returned.key === 'string')) return returned;
+  throw new TypeError(`mergeable is ${kindOf(returned)}, not { key, part, change }`);
+}
+
+function uploadOf(returned: Upload | undefined): Upload | undefined {
+  if (returned === undefined) return undefined;
+  if (!isMapping(returned) || typeof returned.content !== 'function')
+    throw new TypeError(`upload is ${kindOf(returned)}, not { script, content() }`);
+  scriptOf('script of the upload', returned.script);
+  return returned;
+}

@@ -51,7 +51,8 @@ export interface StagePlace {
 /**
  * The instances of one host: selected tasks in order, then the handlers, without those whose `when` is false.
  * @param first The host that does what is to be done once.
- * @throws UserError of a role's own; InvalidValue when a task notifies a handler that its stage does not have.
+ * @throws UserError of a role's own; InvalidValue when a task notifies a handler that its stage does not have, or is
+ * delegated to a host that the run does not know.
  */
 export function instantiateTasks(
   place: StagePlace,
@@ -61,7 +62,16 @@ export function instantiateTasks(
 ): readonly TaskInstance[] {
   const { play, call, stage } = place;
   const own = context.host.name;
-  const targetOf = ({ options }: Task): string => options.delegateTo?.name ?? own;
+  const targetOf = ({ name, options: { delegateTo }, at }: Task): string => {
+    const target = delegateTo?.name ?? own;
+    const isKnown = target === own || [context.inventory, context.runHosts].flat().some((host) => host.name === target);
+    if (isKnown) return target;
+    throw new InvalidValue({
+      what: `task "${name}" is delegated to ${target}, which is not in the inventory`,
+      at,
+      hint: target === 'localhost' ? 'add it to the inventory: localhost ansible_connection=local' : undefined,
+    });
+  };
   const handlers = new Map(Object.entries(stage.handlers?.(context) ?? {}));
   const pending = (name: string, handler: Task): PendingHandler => {
     const target = targetOf(handler);

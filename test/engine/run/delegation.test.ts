@@ -1,9 +1,13 @@
 /** A delegated task that notifies: the mark of its handler lies on the host that the handler runs on. */
 import { existsSync, readdirSync } from 'node:fs';
 import t from 'tap';
+import { UserError } from '../../../engine/errors.ts';
+import type { HostView } from '../../../engine/host-view.ts';
+import { connectionOf } from '../../../engine/inventory/connection.ts';
 import { play } from '../../../engine/play.ts';
 import { command } from '../../../engine/resources/command.ts';
 import type { TaskContext } from '../../../engine/role.ts';
+import type { RunOptions } from '../../../engine/run/plan/run-options.ts';
 import { sh } from '../../../engine/script.ts';
 import { task } from '../../../engine/task.ts';
 import { roleOf, statuses, World } from '../../support/world.ts';
@@ -109,4 +113,64 @@ t.test('a delegated task that changes nothing leaves no mark', async (t) => {
   t.equal(exitCode, 0);
   t.strictSame(statuses(events), ['Before: changed', 'Config: ok', 'Restart: not run']);
   t.strictSame([marks(world, 'a'), marks(world, 'b')], [[], []]);
+});
+
+t.test('a task that is delegated to a host that the run does not know is an error of the role', async (t) => {
+  const world = new World(t.testdir(), ['node-1', 'node-2']);
+  const localhost = { name: 'localhost' } as HostView;
+  const role = roleOf(({ host }) => [
+    task('Before', command(sh`touch ${world.path(host.name, 'before')}`)),
+    task('There', command(sh`:`), host.name === 'node-1' ? { delegateTo: localhost } : {}),
+  ]);
+  const plays = [play({ name: 'All', hosts: 'all', roles: [role()] })];
+  const what = 'task "There" is delegated to localhost, which is not in the inventory';
+  t.match(await world.run(plays).catch((refused: unknown) => refused), {
+    problems: [{ what, at: { file: /delegation/ }, host: 'node-1' }],
+  });
+  t.equal(world.read('node-2', 'before'), undefined, 'nothing was changed');
+});
+
+t.test(
+  'a host that a task is delegated to and whose variables are wrong is unreachable, and others go on',
+  async (t) => {
+    const world = new World(t.testdir(), ['node-1', 'node-2', 'node-3']);
+    const connect: RunOptions['connect'] = (host) => {
+      if (host.name === 'node-3') throw new UserError({ what: 'ansible_port is "ssh"' });
+      return connectionOf(host, { become: false });
+    };
+    const role = roleOf(({ host, inventory }) => [
+      task('There', command(sh`:`), host.name === 'node-1' ? { delegateTo: inventory[2] as HostView } : {}),
+    ]);
+    const later = roleOf(() => [task('Later', command(sh`:`))]);
+    for (const prefetch of [true, false]) {
+      const { exitCode, events } = await world.run(
+        [
+          play({ name: 'Two', hosts: 'node-1:node-2', roles: [role()] }),
+          play({ name: 'One', hosts: 'node-2', roles: [later()] }),
+        ],
+        { connect, prefetch },
+      );
+      t.equal(exitCode, 2);
+      t.match(
+        events.find(({ type }) => type === 'host-failed'),
+        { host: 'node-1', problem: { what: /node-3, which is unreachable: ansible_port is "ssh"/ } },
+      );
+      t.strictSame(statuses(events, 'node-2'), ['There: changed', 'Later: changed']);
+    }
+  },
+);
+
+t.test('a handler that notifies a handler after it marks it as pending first, as a task does', async (t) => {
+  const world = new World(t.testdir(), ['node-1']);
+  const log = world.path('node-1', 'log');
+  const role = roleOf(
+    () => [task('Change', command(sh`:`), { notify: 'reload' })],
+    () => ({
+      reload: task('Reload', command(sh`echo reload >>${log}`), { notify: 'restart' }),
+      restart: task('Restart', command(sh`echo restart >>${log}`)),
+    }),
+  );
+  const { events } = await world.run([play({ name: 'All', hosts: 'all', roles: [role()] })]);
+  t.strictSame(statuses(events), ['Change: changed', 'Reload: changed', 'Restart: changed']);
+  t.equal(world.read('node-1', 'log'), 'reload\nrestart\n');
 });

@@ -1,8 +1,12 @@
 /** Preflight checks of roles that are called more than once. */
 import t from 'tap';
+import { fact } from '../../../engine/fact.ts';
+import { connectionOf } from '../../../engine/inventory/connection.ts';
 import { play } from '../../../engine/play.ts';
 import type { RoleCall } from '../../../engine/role.ts';
 import { defineRole } from '../../../engine/role.ts';
+import type { RunOptions } from '../../../engine/run/plan/run-options.ts';
+import { sh } from '../../../engine/script.ts';
 import { Secret } from '../../../engine/secret.ts';
 import { pass, refuse } from '../../../engine/verdict.ts';
 import { World } from '../../support/world.ts';
@@ -63,3 +67,31 @@ t.test('one call in two plays has the variables of each play', async (t) => {
   const seen = run.events.flatMap((event) => (event.type === 'verdict' ? event.evidence : []));
   t.strictSame(seen, ['10', '20']);
 });
+
+t.test(
+  'the checks of a host on which no play runs as root are not made as root, whatever other plays do',
+  async (t) => {
+    const world = new World(t.testdir(), ['node-1', 'node-2']);
+    for (const prefetch of [true, false]) {
+      const sessions = new Set<string>();
+      const connect: RunOptions['connect'] = (host, become) => {
+        sessions.add(`${host.name} ${become ? 'as root' : 'as its user'}`);
+        return connectionOf(host, { become: false });
+      };
+      const told = fact({ name: 'told', script: sh`echo x`, parse: ({ stdout }) => stdout, example: '' });
+      const role = defineRole({
+        name: 'role',
+        description: 'A role.',
+        vars: { properties: {} },
+        checks: (checks) => checks({ facts: () => ({ told }), verdicts: () => [pass('told', 'x')] }),
+        stages: () => [],
+      });
+      const plays = [
+        play({ name: 'Root', hosts: 'node-1', roles: [role()] }),
+        play({ name: 'User', hosts: 'node-2', become: false, roles: [role()] }),
+      ];
+      await world.run(plays, { connect, prefetch });
+      t.strictSame([...sessions].sort(), ['node-1 as root', 'node-2 as its user'], `prefetch ${prefetch}`);
+    }
+  },
+);

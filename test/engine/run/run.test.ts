@@ -178,6 +178,19 @@ t.test('a refusal on one host, and nothing is changed on any', async (t) => {
   t.equal(world.read('node-1', 'mark'), 'x');
 });
 
+t.test('a disrupting change that failed has not recovered either, though its errors are ignored', async (t) => {
+  const world = new World(t.testdir(), ['node-1', 'node-2']);
+  const role = roleOf(({ host }) => [
+    task('Restart', command(sh`touch ${world.path(host.name, 'stopped')}; false`), {
+      ignoreErrors: true,
+      disrupts: { lock: 'etcd', after: command(sh`:`) },
+    }),
+  ]);
+  const { events } = await world.run([play({ name: 'All', hosts: 'all', roles: [role()] })]);
+  t.strictSame(statuses(events), ['Restart: ignored', 'Restart: not run']);
+  t.equal(world.read('node-2', 'stopped'), undefined);
+});
+
 t.test(
   'what disrupts the same thing never runs on two hosts at once, and stops where it does not recover',
   async (t) => {
