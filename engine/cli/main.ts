@@ -11,6 +11,17 @@ export async function main(body: () => Promise<ExitCode>): Promise<void> {
     process.exitCode = ExitCode.bug;
   };
   process.once('exit', stalled);
+  let isBroken = false;
+  const onRejection = (reason: unknown): void => {
+    const isFirst = !isBroken;
+    isBroken = true;
+    process.stderr.write(
+      `a promise failed that nothing waits for, of a role's or Heartwood's own:\n${stackOf(reason)}\n`,
+    );
+    // A run that listens ends as after Ctrl-C, with its record and its recap.
+    if (isFirst && process.listenerCount('SIGTERM') > 0) process.kill(process.pid, 'SIGTERM');
+  };
+  process.on('unhandledRejection', onRejection);
   // An output that nobody reads any more (`| head`) must not break off a change.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
   try {
@@ -22,12 +33,18 @@ export async function main(body: () => Promise<ExitCode>): Promise<void> {
       process.exitCode = error.exitCode;
       return;
     }
-    const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    process.stderr.write(`a bug in Heartwood; please report it with these lines:\n${mask(stack)}\n`);
+    process.stderr.write(`a bug in Heartwood; please report it with these lines:\n${stackOf(error)}\n`);
     process.exitCode = ExitCode.bug;
   } finally {
+    if (isBroken) process.exitCode = ExitCode.bug;
+    process.off('unhandledRejection', onRejection);
     process.off('exit', stalled);
   }
+}
+
+/** An error with its stack, masked. */
+function stackOf(error: unknown): string {
+  return mask(error instanceof Error ? (error.stack ?? error.message) : String(error));
 }
 
 /**

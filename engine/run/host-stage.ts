@@ -195,15 +195,15 @@ export class HostStage {
     const { locks, events, roster } = this.#run;
     const { lock } = segment;
     const marks = new RemoteMarks(this.#sender, segment);
+    const marked = await marks.mark();
+    if (marked !== 'written') {
+      runner.skip();
+      if (marked !== 'stopped') roster.fail(this.#host, marked);
+      return marked === 'stopped' ? [] : undefined;
+    }
     const run = async (): Promise<readonly Outcome[] | undefined> => {
-      const problem = await marks.mark();
-      if (problem) {
-        runner.skip();
-        roster.fail(this.#host, problem);
-        return undefined;
-      }
       const outcomes = await runner.run(this.#othersChecked);
-      await marks.clearUnused(outcomes);
+      if (outcomes) await marks.clearUnused(outcomes);
       return outcomes;
     };
     if (lock === undefined) return run();
@@ -218,6 +218,7 @@ export class HostStage {
     });
     if ('value' in done) return done.value;
     runner.skip();
+    await marks.clearUnused([]);
     roster.fail(this.#host, {
       what: `not changed here, since ${lock} did not recover on ${done.stoppedBy}`,
       hint: `mend ${done.stoppedBy} first, then run again`,

@@ -24,24 +24,27 @@ export class RemoteMarks {
       .filter((handler) => handler.target !== target);
   }
 
-  /** Writes the marks. @returns why they can't be written, where they can't: the change must not be made then. */
-  async mark(): Promise<Problem | undefined> {
+  /**
+   * Writes the marks. Without them the change must not be made.
+   * @returns `stopped` where the user stopped the run meanwhile, or why they can't be written.
+   */
+  async mark(): Promise<'written' | 'stopped' | Problem> {
     for (const target of new Set(this.#handlers.map((handler) => handler.target))) {
       const names = [...new Set(this.#handlers.filter((each) => each.target === target).map(({ name }) => name))];
       const steps = [{ id: 'mark', script: markPending(names), timeout: PROBE_TIMEOUT, mayChange: true }];
       const [result] = (await this.#sender.send(target, 'change', steps)) ?? [];
+      if (result?.outcome === 'skipped' || result?.outcome === 'interrupted') return 'stopped';
       if (result?.outcome !== 'ran' || result.exitCode !== 0) {
         const why = result ? `: ${lastLines(result.stderr)}` : '';
         return { what: `the handlers of ${target} can't be marked as pending${why}` };
       }
       this.#written.set(target, result.stdout.toString().split('\n').filter(Boolean));
     }
-    return undefined;
+    return 'written';
   }
 
   /** Removes the marks whose tasks ended without a change. Those of a failed one stay: it may have changed something. */
-  async clearUnused(outcomes: readonly Outcome[] | undefined): Promise<void> {
-    if (!outcomes) return;
+  async clearUnused(outcomes: readonly Outcome[]): Promise<void> {
     const used = outcomes.flatMap(({ status, instance }) =>
       status === 'ok' || status === 'not run' ? [] : instance.notifies.map(({ name }) => name),
     );

@@ -2,7 +2,8 @@
  * The tasks and handlers of a stage as instances of one host: selected by tags, with the host that they run on and the handlers
  * that they notify. Pure.
  */
-import { InvalidValue } from '../../errors.ts';
+import { createHash } from 'node:crypto';
+import { InvalidValue, kindOf } from '../../errors.ts';
 import type { TaskRef } from '../../events.ts';
 import type { FactRequests } from '../../fact.ts';
 import type { HostView } from '../../host-view.ts';
@@ -41,6 +42,32 @@ export function verdictOf(instance: TaskInstance): Verdict | undefined {
   return instance.task.action.kind === 'verdict' ? (instance.task.action as Verdict) : undefined;
 }
 
+/** @throws InvalidValue where a handler has an option that does nothing: it runs once by itself, wherever it is notified. */
+function validateHandler(name: string, { options, at }: Task): void {
+  const idle = (['runOnce', 'tags'] as const).filter((option) => options[option] !== undefined);
+  if (idle.length === 0) return;
+  throw new InvalidValue({
+    what: `handler "${name}" has ${idle.join(' and ')}, which ${idle.length > 1 ? 'do' : 'does'} nothing for a handler`,
+    at,
+    expected: 'when, notify, disrupts, delegateTo, ignoreErrors',
+  });
+}
+
+/** What `tasks` of a stage returned. @throws InvalidValue where it is no list of tasks. */
+function taskList({ name }: Stage<unknown>, returned: unknown): readonly Task[] {
+  const expected = "a list of tasks: [task('Greet', file({ ... }))]";
+  if (!Array.isArray(returned)) {
+    const hint = returned instanceof Promise ? 'tasks is a pure function, not an async one' : undefined;
+    throw new InvalidValue({ what: `tasks of stage ${name} returned ${kindOf(returned)}`, expected, hint });
+  }
+  const isTask = (each: unknown): boolean => each instanceof Object && 'action' in each && 'options' in each;
+  if (returned.every(isTask)) return returned;
+  const stray: unknown = returned[returned.findIndex((each) => !isTask(each))];
+  const hint =
+    stray instanceof Object && 'probe' in stray ? 'a resource stands in a task: task(NAME, RESOURCE)' : undefined;
+  throw new InvalidValue({ what: `among the tasks of stage ${name} is ${kindOf(stray)}`, expected, hint });
+}
+
 /** Where a stage stands in a run. */
 export interface StagePlace {
   readonly play: Play;
@@ -73,10 +100,13 @@ export function instantiateTasks(
     });
   };
   const handlers = new Map(Object.entries(stage.handlers?.(context) ?? {}));
+  for (const [name, handler] of handlers) validateHandler(name, handler);
   const pending = (name: string, handler: Task): PendingHandler => {
     const target = targetOf(handler);
-    // A delegated handler lies beside those of its target's own.
-    const words = [call.role.name, stage.name, name, ...(target === own ? [] : ['for', own])];
+    // A delegated handler lies beside those of its target's own, and a role may be called twice, for two services.
+    const { kind, id } = handler.action;
+    const hash = createHash('sha256').update(`${kind} ${id}`).digest('hex').slice(0, 8);
+    const words = [call.role.name, stage.name, name, ...(target === own ? [] : ['for', own]), hash];
     return { name: words.join('.').replaceAll(/[^\w.-]/g, '_'), target };
   };
   const notifies = (task: Task): readonly PendingHandler[] =>
@@ -103,7 +133,7 @@ export function instantiateTasks(
     pendingName: handler === undefined ? undefined : pending(handler, task).name,
   });
   const inherited = inheritedTags(play, call);
-  const tasks = stage.tasks(context);
+  const tasks = taskList(stage, stage.tasks(context));
   return [
     ...tasks
       .map((task, i) => instance(task, `t${i}`, i))

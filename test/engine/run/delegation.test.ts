@@ -21,19 +21,20 @@ const hostNamed = ({ inventory }: TaskContext<unknown>, name: string) => {
 /** Marks of pending handlers on a host. */
 const marks = (world: World, host: string): readonly string[] => {
   const folder = world.state(host, 'pending-handlers');
-  return existsSync(folder) ? readdirSync(folder) : [];
+  // Behind the name is a hash of what the handler is.
+  return existsSync(folder) ? readdirSync(folder).map((name) => name.replace(/\.[0-9a-f]{8}$/, '')) : [];
 };
 
 const onA = (role: ReturnType<typeof roleOf>) => [play({ name: 'All', hosts: 'a', roles: [role()] })];
 
 t.test('a delegated task that notifies: its handler runs, on the host that the task is for', async (t) => {
   const world = new World(t.testdir(), ['a', 'b']);
-  const mark = world.state('a', 'pending-handlers/role.main.restart');
+  const isMarked = sh`ls ${world.state('a', 'pending-handlers')} | grep -q '^role.main.restart[.]'`;
   const role = roleOf(
     (context) => [
       task(
         'Config',
-        command(sh`[ -e ${mark} ] && touch ${world.path('b', 'config')}`, { creates: world.path('b', 'config') }),
+        command(sh`${isMarked} && touch ${world.path('b', 'config')}`, { creates: world.path('b', 'config') }),
         {
           delegateTo: hostNamed(context, 'b'),
           notify: 'restart',
@@ -53,12 +54,12 @@ t.test('a delegated task that notifies: its handler runs, on the host that the t
 
 t.test('a handler that is delegated runs on its own host, and is pending there', async (t) => {
   const world = new World(t.testdir(), ['a', 'b']);
-  const mark = world.state('b', 'pending-handlers/role.main.restart.for.a');
+  const isMarked = sh`ls ${world.state('b', 'pending-handlers')} | grep -q '^role.main.restart.for.a[.]'`;
   const role = roleOf(
     () => [
       task(
         'Config',
-        command(sh`[ -e ${mark} ] && touch ${world.path('a', 'config')}`, { creates: world.path('a', 'config') }),
+        command(sh`${isMarked} && touch ${world.path('a', 'config')}`, { creates: world.path('a', 'config') }),
         {
           notify: 'restart',
         },
@@ -173,4 +174,27 @@ t.test('a handler that notifies a handler after it marks it as pending first, as
   const { events } = await world.run([play({ name: 'All', hosts: 'all', roles: [role()] })]);
   t.strictSame(statuses(events), ['Change: changed', 'Reload: changed', 'Restart: changed']);
   t.equal(world.read('node-1', 'log'), 'reload\nrestart\n');
+});
+
+t.test('two calls of a role have marks of their own: one that is left is run by its own call', async (t) => {
+  const world = new World(t.testdir(), ['a']);
+  const service = (name: string, fails: boolean) =>
+    roleOf(
+      () => [
+        task('Config', command(sh`touch ${world.path('a', name)}`, { creates: world.path('a', name) }), {
+          notify: 'restart',
+        }),
+        task('Between', command(fails ? sh`false` : sh`true`, { changed: false })),
+      ],
+      () => ({ restart: task(`Restart ${name}`, command(sh`true`, { id: `restart ${name}` })) }),
+    )();
+  const plays = (fails: boolean) => [
+    play({ name: 'All', hosts: 'a', roles: [service('one', false), service('two', fails)] }),
+  ];
+  t.equal((await world.run(plays(true))).exitCode, 2);
+  const { events } = await world.run(plays(false));
+  t.strictSame(
+    statuses(events).filter((status) => status.startsWith('Restart')),
+    ['Restart two: changed'],
+  );
 });

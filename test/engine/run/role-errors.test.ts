@@ -306,3 +306,21 @@ t.test('a role that is named in a play and not called is refused', async (t) => 
       /role-errors\.test\.ts:.*play "All" has the role motd among its roles that is not called\n.*\n {2}try: motd\(\)/,
   });
 });
+
+t.test('what tasks return, and options that do nothing for a handler, are checked', async (t) => {
+  const world = new World(t.testdir(), ['node-1']);
+  const one = () => task('One', command(sh`true`));
+  const cases: [() => unknown, Readonly<Record<string, unknown>>, object][] = [
+    [async () => [one()], {}, { what: 'tasks of stage main returned a mapping', hint: /not an async one/ }],
+    [() => [command(sh`true`)], {}, { what: 'among the tasks of stage main is a mapping', hint: /stands in a task/ }],
+    [() => [one(), undefined], {}, { what: 'among the tasks of stage main is empty' }],
+    [() => [one()], { tags: ['x'] }, { what: 'handler "restart" has tags, which does nothing for a handler' }],
+    [() => [one()], { runOnce: true }, { what: /^handler "restart" has runOnce/ }],
+  ];
+  for (const [tasks, options, problem] of cases) {
+    const role = roleOf(untyped(tasks), () => ({ restart: task('Restart', command(sh`true`), options) }));
+    const plays = [play({ name: 'All', hosts: 'all', roles: [role()] })];
+    const error: unknown = await world.run(plays).catch((thrown: unknown) => thrown);
+    t.match(error, { problems: [problem] });
+  }
+});
