@@ -48,9 +48,10 @@ function newRole(name: string): Work {
     changed: new Map(),
     generated: ['docs/reference.md', 'group_vars/schema/'],
     next: [
-      `npx tap run test/roles/${name}.test.ts     # its test; change it with the role`,
+      `npm test -- test/roles/${name}.test.ts     # its test; change it with the role`,
       'npm run generate     # after a change of its variables or its description',
       `npx tsx scripts/role.ts ${name} -i hosts --check --diff     # try it; changes nothing`,
+      `roles/${name}/role.ts, roles/${name}/README.md, CHANGELOG.md     # say what it does`,
       'docs/roles.md has what a role may have',
     ],
   };
@@ -83,8 +84,10 @@ function newResource(name: string): Work {
     generated: [],
     next: [
       `npm run try-resource -- test/contract/examples/${name}.ts     # on this machine, without root`,
-      `npx tap run test/engine/resources/${name}.test.ts`,
-      `npm test -- ${suite}     # the contract, on a real host; as root`,
+      `npm test -- test/engine/resources/${name}.test.ts`,
+      `npm test -- ${suite}     # the contract, on a real host; as root, four minutes`,
+      'about a path? move its table to test/contract/paths.test.ts',
+      `engine/resources/${name}.ts, docs/resources.md (its row), CHANGELOG.md     # say what it does`,
       'docs/writing-a-resource.md has what a resource must keep',
     ],
   };
@@ -106,8 +109,10 @@ function newPlaybook(name: string, words: readonly string[]): Work {
     changed: new Map([['README.md', withRow('README.md', '## The playbooks', row)]]),
     generated: role?.generated ?? [],
     next: [
-      `npx tap run test/playbooks/${name}.test.ts${role ? ` test/roles/${name}.test.ts` : ''}`,
+      `npm test -- test/playbooks/${name}.test.ts${role ? ` test/roles/${name}.test.ts` : ''}`,
       `npx tsx playbooks/${name}.ts -i hosts --check --diff     # try it; changes nothing`,
+      ...(role ? [`roles/${name}/role.ts, roles/${name}/README.md     # say what the role does`] : []),
+      `playbooks/${name}.ts, README.md (its row), CHANGELOG.md     # say what it does`,
       'docs/playbooks.md has what a play may have',
     ],
   };

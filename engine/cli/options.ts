@@ -167,15 +167,20 @@ function unknownOption(rawName: string, table: OptionTable) {
 /** The width of a help text, in columns. */
 const HELP_WIDTH = 100;
 
-/** The text of `--help`: usage, what the command does, its options and exit codes. */
-export function helpText(usage: string, about: string, table: OptionTable): string {
+/** The exit codes of commands that run on hosts. */
+const EXIT_CODES = `0 done, 1 the playbook, its inventory or its variables are wrong (no host was touched), 2 a host failed,
+    4 a host was unreachable, 5 the command line is wrong, 99 stopped by Ctrl-C, 250 a bug in Heartwood.`;
+
+/**
+ * The text of `--help`: usage, what the command does, its options and exit codes.
+ * @param exitCodes Those of this command. Default: those of commands that run on hosts.
+ */
+export function helpText(usage: string, about: string, table: OptionTable, exitCodes = EXIT_CODES): string {
   const rows = Object.entries(table).map(([name, option]) => {
     const value = option.value ? ` ${option.value}` : '';
     return [`${option.short ? `-${option.short}, ` : '    '}--${name}${value}`, option.help] as const;
   });
   const width = Math.max(...rows.map(([left]) => left.length)) + 4;
-  const codes = `0 done, 1 the playbook, its inventory or its variables are wrong (no host was touched), 2 a host failed,
-    4 a host was unreachable, 5 the command line is wrong, 99 stopped by Ctrl-C, 250 a bug in Heartwood.`;
   return [
     `Usage: ${usage}`,
     '',
@@ -184,7 +189,7 @@ export function helpText(usage: string, about: string, table: OptionTable): stri
     'Options:',
     ...rows.map(([left, help]) => `  ${left}`.padEnd(width) + wrapped(help, HELP_WIDTH - width, width)),
     '',
-    `Exit codes: ${wrapped(codes, HELP_WIDTH - 12, 12)}`,
+    `Exit codes: ${wrapped(exitCodes, HELP_WIDTH - 12, 12)}`,
   ].join('\n');
 }
 

@@ -15,6 +15,28 @@ export type { UfwRule } from './ufw-rule.ts';
 const REVERT_AFTER = 90;
 
 /**
+ * `hw_ufw_comment HEX`: prints `comment=TEXT`, as a state line. ufw stores comments in hex. Builtins alone: a program
+ * for each rule is slow on a small board.
+ */
+export const hwUfwComment: ShellFunction = shellFunction(
+  'hw_ufw_comment',
+  `
+hw_hex=$1 hw_octal=
+case $hw_hex in *[!0-9a-fA-F]*) printf 'comment=%s\\n' "$hw_hex"; return ;; esac
+while :; do
+  case $hw_hex in
+    5[cC]*) hw_octal="$hw_octal\\0134\\0134" ;;
+    0[aA]*) hw_octal="$hw_octal\\0134n" ;;
+    00*) ;;
+    ??*) hw_byte=$((0x\${hw_hex%"\${hw_hex#??}"})); hw_octal="$hw_octal\\0$((hw_byte / 64))$((hw_byte / 8 % 8))$((hw_byte % 8))" ;;
+    *) break ;;
+  esac
+  hw_hex=\${hw_hex#??}
+done
+printf 'comment=%b\n' "$hw_octal"`,
+);
+
+/**
  * `hw_ufw_rule FILE TUPLE`: sets `hw_comment` to the comment in hex, `-` without one. Fails when FILE has no such rule.
  */
 const hwUfwRule: ShellFunction = shellFunction(
@@ -49,18 +71,18 @@ const hwUfwState: ShellFunction = shellFunction(
 hw_ufw_installed
 hw_rule=absent
 if [ -n "$1" ] && hw_ufw_rule /etc/ufw/user.rules "$1"; then
-  hw_rule=present; echo "comment=$hw_comment"
+  hw_rule=present; hw_ufw_comment "\${hw_comment#-}"
 fi
 if [ -n "$2" ]; then
   if hw_ufw_rule /etc/ufw/user6.rules "$2"; then
-    if [ -z "$1" ]; then hw_rule=present; echo "comment=$hw_comment"
+    if [ -z "$1" ]; then hw_rule=present; hw_ufw_comment "\${hw_comment#-}"
     elif [ $hw_rule = absent ]; then hw_rule=partial
     fi
   elif [ $hw_rule = present ] && hw_ufw_v6; then hw_rule=partial
   fi
 fi
 echo "rule=$hw_rule"`,
-  [hwUfwInstalled, hwUfwRule, hwUfwV6],
+  [hwUfwInstalled, hwUfwComment, hwUfwRule, hwUfwV6],
 );
 
 /** The files that hold the rules, in their order. */
@@ -74,7 +96,7 @@ export function ufwRule(rule: UfwRule): Resource {
     kind: 'ufw',
     id: [...words, ...comment].join(' '),
     probe: sh`${hwUfwState} ${v4} ${v6}`,
-    wanted: { rule: 'present', comment: rule.comment === undefined ? '-' : Buffer.from(rule.comment).toString('hex') },
+    wanted: { rule: 'present', comment: rule.comment ?? '' },
     change: () => sh`LC_ALL=C ufw ${words} ${comment}`,
     // The probe does not tell a rule's place among the others, nor the action of the rule that this one replaces.
     keeps: RULE_FILES,

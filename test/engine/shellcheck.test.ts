@@ -8,7 +8,9 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { definition, type ShellFunction } from '../../engine/script.ts';
-import { scripts, texts } from '../support/host-shell.ts';
+import { WORK } from '../contract/example.ts';
+import { exampleTables } from '../support/example-tables.ts';
+import { scripts, tables, texts } from '../support/host-shell.ts';
 import { REPOSITORY } from '../support/program.ts';
 
 /** Rules that do not hold here, and why. */
@@ -109,19 +111,36 @@ function allTexts(): ReadonlyMap<string, string> {
 
 t.test('every shell function of the engine and the roles is among what is checked', async (t) => {
   const collected = new Set([...scripts.values()].flatMap((script) => script.functions.map((fn) => fn.functionName)));
-  const sources = ['engine', 'roles'].flatMap((folder) =>
+  const files = ['engine', 'roles'].flatMap((folder) =>
     readdirSync(join(REPOSITORY, folder), { recursive: true, encoding: 'utf8' })
       .filter((name) => name.endsWith('.ts'))
-      .map((name) => readFileSync(join(REPOSITORY, folder, name), 'utf8')),
+      .map((name) => join(folder, name)),
   );
-  const names = sources.flatMap((text) =>
-    [...text.matchAll(/shellFunction\(\s*'(hw_\w+)'/g)].map(([, name = '']) => name),
+  const functions = files.flatMap((file) =>
+    [...readFileSync(join(REPOSITORY, file), 'utf8').matchAll(/shellFunction\(\s*'(hw_\w+)'/g)].map(
+      ([, name = '']) => ({ name, file }),
+    ),
   );
-  t.ok(names.length > 60, `${names.length} were found`);
+  t.ok(functions.length > 60, `${functions.length} were found`);
   t.strictSame(
-    names.filter((name) => !collected.has(name)),
+    functions
+      .filter(({ name }) => !collected.has(name))
+      .map(({ name, file }) => `${name} (${file}): no example in test/contract/examples/ and no role runs it`),
     [],
   );
+});
+
+t.test('every table of examples in the folder is among what is checked', async (t) => {
+  const row = (name: string) => `[{ name: '${name}', resource: { kind: 'x' } }]`;
+  const folder = t.testdir({
+    'a.ts': `export const several = ${row('an array')};\nexport const port = [22];\nexport const other = () => 1;`,
+    'b.ts': "export default ({ folder }) => [{ name: 'of ' + folder, resource: { kind: 'x' } }];",
+    'c.md': 'no module',
+  });
+  const names = (await exampleTables(folder)).flat().map(({ name }) => name);
+  t.strictSame(names, ['an array', `of ${WORK}`]);
+  const tried = new Set(tables.flat().map(({ resource }) => resource.kind));
+  for (const kind of ['file', 'link', 'apt', 'systemd', 'ufw', 'kubernetes', 'download']) t.ok(tried.has(kind), kind);
 });
 
 t.test('shellcheck finds nothing in what runs on hosts', async (t) => {

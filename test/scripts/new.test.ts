@@ -39,15 +39,23 @@ function copyOfRepository(t: Test) {
 t.test('a new role, resource and playbook are clean, and their tests pass', async (t) => {
   const { folder, run } = copyOfRepository(t);
   const read = (path: string) => readFileSync(join(folder, path), 'utf8');
-  for (const words of [
-    ['role', 'web-server'],
+  // With what is left to be written by hand, which `Next` names.
+  for (const [words, placeholders] of [
+    [['role', 'web-server'], /^ {2}roles\/web-server\/role\.ts, .*README\.md, CHANGELOG\.md +# say what it does$/m],
     // The longest name breaks the longest lines, and stands first among imports.
-    ['resource', 'a-resource-of-the-longest-name'],
-    ['playbook', 'web', 'web-server', 'firewall'],
-    ['playbook', 'blog'],
-  ]) {
+    [
+      ['resource', 'a-resource-of-the-longest-name'],
+      /^ {2}engine\/resources\/a-.*-name\.ts, docs\/resources\.md \(its row\), CHANGELOG\.md +# say what it does$/m,
+    ],
+    [
+      ['playbook', 'web', 'web-server', 'firewall'],
+      /^ {2}playbooks\/web\.ts, README\.md \(its row\), CHANGELOG\.md +# say what it does$/m,
+    ],
+    [['playbook', 'blog'], /^ {2}roles\/blog\/role\.ts, roles\/blog\/README\.md +# say what the role does$/m],
+  ] as const) {
     const made = await run('npm', 'run', '--silent', 'new', '--', ...words);
     t.equal(made.code, 0, words.join(' '), { output: made.output });
+    t.match(made.output, placeholders);
   }
   const tests = [
     'test/roles/web-server.test.ts',
@@ -55,6 +63,7 @@ t.test('a new role, resource and playbook are clean, and their tests pass', asyn
     'test/roles/roles.test.ts',
     'test/engine/resources/a-resource-of-the-longest-name.test.ts',
     'test/contract/covers.test.ts',
+    'test/engine/resources/undo.test.ts',
     'test/playbooks/web.test.ts',
     'test/playbooks/blog.test.ts',
   ];

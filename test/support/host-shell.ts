@@ -29,12 +29,9 @@ import { noLeftoverAt } from '../../roles/k3s/etcd.ts';
 import { withApiRelay } from '../../roles/k3s/vip.ts';
 import { loadRole, roleNames } from '../../roles/load.ts';
 import type { Example } from '../contract/example.ts';
-import { packages } from '../contract/examples/apt.ts';
 import { downloads } from '../contract/examples/downloads.ts';
-import { objects } from '../contract/examples/kubernetes.ts';
-import * as paths from '../contract/examples/paths.ts';
-import * as system from '../contract/examples/system.ts';
-import * as ufw from '../contract/examples/ufw.ts';
+import { localFiles } from '../contract/examples/paths.ts';
+import { exampleTables } from './example-tables.ts';
 import { REPOSITORY } from './program.ts';
 
 /** Every script, by what it belongs to. */
@@ -62,17 +59,9 @@ function collectResource(of: string, resource: Resource, found: State = {}): voi
 }
 
 export const tables: readonly (readonly Example[])[] = [
-  packages,
+  ...(await exampleTables(join(REPOSITORY, 'test/contract/examples'))),
+  // This table needs to know its mirror.
   downloads('http://mirror.example'),
-  objects,
-  paths.files,
-  paths.copies,
-  paths.directories,
-  paths.links,
-  paths.absences,
-  ...Object.values(system),
-  ufw.rules,
-  ufw.firewall,
 ];
 const states: readonly State[] = [
   {},
@@ -90,7 +79,7 @@ const states: readonly State[] = [
 for (const { name, resource } of tables.flat()) {
   for (const [i, found] of states.entries()) collectResource(`${resource.kind}: ${name} (${i})`, resource, found);
 }
-const large = join(paths.localFiles, 'large');
+const large = join(localFiles, 'large');
 collectResource('copy: an upload that continues', copy({ path: '/srv/x', from: large }), {
   received: '100000',
   'received.sha256': sha256OfStart(large, 100000),
@@ -101,7 +90,7 @@ collectResource(
   'kubernetes: a rollout',
   kubernetesObject({ manifest: daemonSet, kubectl: sh`kubectl`, waitFor: rollout }),
 );
-rmSync(paths.localFiles, { recursive: true });
+rmSync(localFiles, { recursive: true });
 
 function collectStage(of: string, tasks: readonly Task[]): void {
   for (const { name, action, options } of tasks) {

@@ -103,6 +103,58 @@ t.test('try-resource finds what is wrong, and says what file it needs', async (t
   t.match(await program('scripts/try-resource.ts', [], { cwd: folder }), { code: 5, stderr: /one file of examples/ });
 });
 
+t.test('try-resource says what is wrong with the files themselves, and is not blamed for it', async (t) => {
+  const engine = (name: string) => join(REPOSITORY, 'engine', name);
+  const folder = t.testdir({
+    'missing-export.ts': `import { InvalidValue } from '${engine('validate-options.ts')}';\nexport default () => [InvalidValue];`,
+    'importer.ts': "import './missing-export.ts';\nexport default () => [];",
+    'missing-file.ts': "import './nowhere.ts';\nexport default () => [];",
+    'syntax.ts': 'export default () => [;',
+    'throws.ts': 'export default () => [].first.name;',
+    'refuses.ts': `import { InvalidValue } from '${engine('errors.ts')}';
+export default () => { throw new InvalidValue({ what: 'cronLine needs a job', expected: 'job, or state: absent' }); };`,
+  });
+  const rows: readonly (readonly [file: string, message: RegExp])[] = [
+    ['nope.ts', /^nope\.ts does not exist\n$/],
+    [
+      'missing-export.ts',
+      /^missing-export\.ts does not load: \S+ has no export "InvalidValue"(, in .*)?\n {2}try: npx tsc --noEmit/,
+    ],
+    [
+      'importer.ts',
+      /^importer\.ts does not load: \S+ has no export "InvalidValue", in .*missing-export\.ts\n {2}try: npx tsc/,
+    ],
+    ['missing-file.ts', /^missing-file\.ts does not load: Cannot find module .*nowhere\.ts.*\n {2}try: npx tsc/],
+    ['syntax.ts', /^syntax\.ts:1:23: syntax\.ts does not compile: Unexpected ";"\n$/],
+    ['throws.ts', /^throws\.ts:1:\d+: throws\.ts broke off: .*undefined.*\n {2}try: this is a mistake in the examples/],
+    ['refuses.ts', /^refuses\.ts:2:\d+: cronLine needs a job\n {2}allowed: job, or state: absent\n$/],
+  ];
+  for (const [file, message] of rows) {
+    t.match(await program('scripts/try-resource.ts', [file], { cwd: folder }), { code: 1, stderr: message }, file);
+  }
+});
+
+t.test('try-resource shows values that are empty or not there, and a change that throws', async (t) => {
+  const resource = (rest: string) => `{ kind: 'bad', id: 'x', noUndo: 'no', wanted: { a: '1' }, ${rest} }`;
+  const folder = t.testdir({
+    'bad.ts': `import { sh } from '${REPOSITORY}engine/script.ts';
+export default ({ folder }) => [
+  { name: 'empty', resource: ${resource('probe: sh`echo a=`, change: () => sh`:`')} },
+  { name: 'silent', resource: ${resource('probe: sh`:`, change: () => sh`:`')} },
+  { name: 'throws', resource: ${resource('probe: sh`echo a=0`, change: ({ b }) => sh`echo ${b.length}`')} },
+];\n`,
+  });
+  const { code, stdout } = await program('scripts/try-resource.ts', ['bad.ts'], { cwd: folder });
+  t.equal(code, 2, stdout);
+  t.match(stdout, /to change: a: \(empty\) -> 1\n {4}WRONG: after the change, a is \(empty\), wanted 1\n/);
+  t.match(stdout, /after the change, a is \(not printed\), wanted 1\n/);
+  t.match(stdout, /WRONG: without anything found, change throws: .*length/);
+  t.notMatch(stdout, /is undefined/);
+  const help = await program('scripts/try-resource.ts', ['--help'], { cwd: folder });
+  t.match(help, { code: 0, stdout: /Exit codes: 0 all examples do what they say, 1 FILE does not load/ });
+  t.notMatch(help.stdout, /playbook|unreachable|Ctrl-C/);
+});
+
 t.test('the helpers that the page lists are there, and those that are there are listed', async (t) => {
   const text = readFileSync(join(REPOSITORY, 'engine/resources/atomic-path.ts'), 'utf8');
   const exported = [...text.matchAll(/^export const (hw\w+)/gm)].map(([, name = '']) => name);

@@ -74,7 +74,7 @@ t.test('a role whose module does not compile or load is told with its place', as
   const world = new World(join(dir, 'world'), ['node-1']);
   const mistakes: [string, object][] = [
     ['comma.ts', { what: /^the role wrong does not compile: /, at: { file: join(dir, 'comma.ts'), line: 4 } }],
-    ['export.ts', { what: /^the role wrong does not load: .*'nothing', in .*export\.ts$/, hint: /tsc/ }],
+    ['export.ts', { what: /^the role wrong does not load: .* has no export "nothing", in .*export\.ts$/, hint: /tsc/ }],
     ['file.ts', { what: /^the role wrong does not load: .*absent\.ts' imported from .*file\.ts$/, hint: /tsc/ }],
   ];
   for (const [name, problem] of mistakes) {
