@@ -30,6 +30,29 @@ done < "$1"
 [ -n "$hw_comment" ]`,
 );
 
+/**
+ * `hw_ufw_comment HEX`: prints a rule's comment as `comment=TEXT`, empty for `-`. ufw stores comments in hex; a diff
+ * shows text. Starts no process: printf knows bytes in octal. Escapes what a state escapes: a backslash, a line break.
+ */
+const hwUfwComment: ShellFunction = shellFunction(
+  'hw_ufw_comment',
+  `
+hw_hex=$1; hw_text=
+case $hw_hex in
+  -) hw_hex= ;;
+  *[!0-9A-Fa-f]*) printf 'comment=%s\\n' "$hw_hex"; return ;;
+esac
+while [ \${#hw_hex} -ge 2 ]; do
+  hw_rest=\${hw_hex#??}; hw_pair=\${hw_hex%"$hw_rest"}; hw_hex=$hw_rest
+  case $hw_pair in
+    5[Cc]) hw_text="$hw_text\\0134\\0134" ;;
+    0[Aa]) hw_text="$hw_text\\0134n" ;;
+    *) hw_byte=$((0x$hw_pair)); hw_text="$hw_text\\0$((hw_byte / 64))$((hw_byte / 8 % 8))$((hw_byte % 8))" ;;
+  esac
+done
+printf 'comment=%b\\n' "$hw_text"`,
+);
+
 /** `hw_ufw_v6`: succeeds when ufw manages IPv6 too. */
 const hwUfwV6: ShellFunction = shellFunction(
   'hw_ufw_v6',
@@ -49,18 +72,18 @@ const hwUfwState: ShellFunction = shellFunction(
 hw_ufw_installed
 hw_rule=absent
 if [ -n "$1" ] && hw_ufw_rule /etc/ufw/user.rules "$1"; then
-  hw_rule=present; echo "comment=$hw_comment"
+  hw_rule=present; hw_ufw_comment "$hw_comment"
 fi
 if [ -n "$2" ]; then
   if hw_ufw_rule /etc/ufw/user6.rules "$2"; then
-    if [ -z "$1" ]; then hw_rule=present; echo "comment=$hw_comment"
+    if [ -z "$1" ]; then hw_rule=present; hw_ufw_comment "$hw_comment"
     elif [ $hw_rule = absent ]; then hw_rule=partial
     fi
   elif [ $hw_rule = present ] && hw_ufw_v6; then hw_rule=partial
   fi
 fi
 echo "rule=$hw_rule"`,
-  [hwUfwInstalled, hwUfwRule, hwUfwV6],
+  [hwUfwInstalled, hwUfwRule, hwUfwComment, hwUfwV6],
 );
 
 /** The files that hold the rules, in their order. */
@@ -74,7 +97,7 @@ export function ufwRule(rule: UfwRule): Resource {
     kind: 'ufw',
     id: [...words, ...comment].join(' '),
     probe: sh`${hwUfwState} ${v4} ${v6}`,
-    wanted: { rule: 'present', comment: rule.comment === undefined ? '-' : Buffer.from(rule.comment).toString('hex') },
+    wanted: { rule: 'present', comment: rule.comment ?? '' },
     change: () => sh`LC_ALL=C ufw ${words} ${comment}`,
     // The probe does not tell a rule's place among the others, nor the action of the rule that this one replaces.
     keeps: RULE_FILES,
