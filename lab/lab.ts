@@ -16,7 +16,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { didYouMean, UserError } from '../engine/errors.ts';
 import { aptRepository } from './apt-repository.ts';
-import { k3sVersion, provideK3s } from './artifacts.ts';
+import { type K3sSource, k3sVersion, provideK3s } from './artifacts.ts';
 import { configureHost, mountRoot } from './boot.ts';
 import { groupOfLab, killGroup, removeGroup } from './cgroups.ts';
 import { LabHost } from './host.ts';
@@ -169,6 +169,15 @@ export class Lab {
     writeMirrorConfig(file, { ...readMirrorConfig(file), failures: [] });
   }
 
+  /** Where the k3s that the mirror serves came from; undefined in a lab without k3s. */
+  get k3sSource(): K3sSource | undefined {
+    return existsSync(this.#k3sSourceFile) ? (readFileSync(this.#k3sSourceFile, 'utf8') as K3sSource) : undefined;
+  }
+
+  get #k3sSourceFile(): string {
+    return join(directoryOf(this.name), 'k3s-source');
+  }
+
   get #mirrorFiles(): string {
     return join(directoryOf(this.name), 'mirror');
   }
@@ -181,6 +190,7 @@ export class Lab {
   async #provideK3s(say: Say): Promise<void> {
     if (!this.state.shape.k3s) return;
     const source = await provideK3s(this.#mirrorFiles, this.#arches, say);
+    writeFileSync(this.#k3sSourceFile, source);
     say(
       source === 'stand-in'
         ? `the mirror serves the k3s stand-in as ${k3sVersion}`

@@ -8,6 +8,7 @@ import { ExitCode } from '../engine/errors.ts';
 import { Lab } from '../lab/lab.ts';
 import { allStates } from '../lab/names.ts';
 import { defaultShape } from '../lab/shape.ts';
+import { nextSteps } from './try-next-steps.ts';
 
 const NAME = 'try';
 const PLAYBOOK = 'playbooks/install-k3s.ts';
@@ -26,7 +27,7 @@ async function lab(): Promise<Lab> {
 
 await main(async () => {
   const { $ } = await import('zx');
-  const { inventory, vip } = await lab();
+  const { inventory, vip, k3sSource } = await lab();
   const hosts = existsSync(inventory) ? inventory.replace(`${process.cwd()}/`, '') : inventory;
 
   console.log(`\nnpx tsx ${PLAYBOOK} -i ${hosts}`);
@@ -35,20 +36,6 @@ await main(async () => {
     console.log(`\nThe lab stays up for you to look into it: npm run lab -- ssh node-1 --name ${NAME}`);
     return ExitCode.failed;
   }
-  console.log(`
-The cluster is up; its API answers on https://${vip}:6443. Look around:
-
-  npm run lab -- ssh node-1 --name ${NAME}                          # then: k3s kubectl get nodes,pods -A -o wide
-  npx tsx ${PLAYBOOK} -i ${hosts}              # again: nothing changes
-  npx tsx scripts/run.ts all -i ${hosts} -b -- uptime
-  npx tsx ${PLAYBOOK} -i ${hosts} -e '{"k3s_tls_san": ["k3s.example.org"]}'    # a setting: a restart each, one at a time
-                                       # (of files: those of .lab/${NAME}/group_vars; group_vars/ here goes with ./hosts)
-  npm run lab -- fault kill node-1 --name ${NAME}                   # pull a plug: the address moves within 22 s
-  npm run lab -- ssh node-2 --name ${NAME} -- k3s kubectl get nodes
-  npm run lab -- fault start node-1 --name ${NAME}
-  npm run lab -- down --name ${NAME}                                # takes it all away
-
-Where k3s could not be downloaded it is the stand-in of lab/k3s: real etcd, API server and containerd, but an emulated node's kubelet is
-pretended, and pods whose images are not in the lab (local-path-provisioner) do not start.`);
+  console.log(nextSteps({ lab: NAME, playbook: PLAYBOOK, inventory: hosts, vip, k3sSource }));
   return ExitCode.ok;
 });

@@ -15,28 +15,6 @@ export type { UfwRule } from './ufw-rule.ts';
 const REVERT_AFTER = 90;
 
 /**
- * `hw_ufw_comment HEX`: prints `comment=TEXT`, as a state line. ufw stores comments in hex. Builtins alone: a program
- * for each rule is slow on a small board.
- */
-export const hwUfwComment: ShellFunction = shellFunction(
-  'hw_ufw_comment',
-  `
-hw_hex=$1 hw_octal=
-case $hw_hex in *[!0-9a-fA-F]*) printf 'comment=%s\\n' "$hw_hex"; return ;; esac
-while :; do
-  case $hw_hex in
-    5[cC]*) hw_octal="$hw_octal\\0134\\0134" ;;
-    0[aA]*) hw_octal="$hw_octal\\0134n" ;;
-    00*) ;;
-    ??*) hw_byte=$((0x\${hw_hex%"\${hw_hex#??}"})); hw_octal="$hw_octal\\0$((hw_byte / 64))$((hw_byte / 8 % 8))$((hw_byte % 8))" ;;
-    *) break ;;
-  esac
-  hw_hex=\${hw_hex#??}
-done
-printf 'comment=%b\n' "$hw_octal"`,
-);
-
-/**
  * `hw_ufw_rule FILE TUPLE`: sets `hw_comment` to the comment in hex, `-` without one. Fails when FILE has no such rule.
  */
 const hwUfwRule: ShellFunction = shellFunction(
@@ -50,6 +28,29 @@ while IFS= read -r hw_line; do
   esac
 done < "$1"
 [ -n "$hw_comment" ]`,
+);
+
+/**
+ * `hw_ufw_comment HEX`: prints a rule's comment as `comment=TEXT`, empty for `-`. ufw stores comments in hex; a diff
+ * shows text. Starts no process: printf knows bytes in octal. Escapes what a state escapes: a backslash, a line break.
+ */
+const hwUfwComment: ShellFunction = shellFunction(
+  'hw_ufw_comment',
+  `
+hw_hex=$1; hw_text=
+case $hw_hex in
+  -) hw_hex= ;;
+  *[!0-9A-Fa-f]*) printf 'comment=%s\\n' "$hw_hex"; return ;;
+esac
+while [ \${#hw_hex} -ge 2 ]; do
+  hw_rest=\${hw_hex#??}; hw_pair=\${hw_hex%"$hw_rest"}; hw_hex=$hw_rest
+  case $hw_pair in
+    5[Cc]) hw_text="$hw_text\\0134\\0134" ;;
+    0[Aa]) hw_text="$hw_text\\0134n" ;;
+    *) hw_byte=$((0x$hw_pair)); hw_text="$hw_text\\0$((hw_byte / 64))$((hw_byte / 8 % 8))$((hw_byte % 8))" ;;
+  esac
+done
+printf 'comment=%b\\n' "$hw_text"`,
 );
 
 /** `hw_ufw_v6`: succeeds when ufw manages IPv6 too. */
@@ -71,18 +72,18 @@ const hwUfwState: ShellFunction = shellFunction(
 hw_ufw_installed
 hw_rule=absent
 if [ -n "$1" ] && hw_ufw_rule /etc/ufw/user.rules "$1"; then
-  hw_rule=present; hw_ufw_comment "\${hw_comment#-}"
+  hw_rule=present; hw_ufw_comment "$hw_comment"
 fi
 if [ -n "$2" ]; then
   if hw_ufw_rule /etc/ufw/user6.rules "$2"; then
-    if [ -z "$1" ]; then hw_rule=present; hw_ufw_comment "\${hw_comment#-}"
+    if [ -z "$1" ]; then hw_rule=present; hw_ufw_comment "$hw_comment"
     elif [ $hw_rule = absent ]; then hw_rule=partial
     fi
   elif [ $hw_rule = present ] && hw_ufw_v6; then hw_rule=partial
   fi
 fi
 echo "rule=$hw_rule"`,
-  [hwUfwInstalled, hwUfwComment, hwUfwRule, hwUfwV6],
+  [hwUfwInstalled, hwUfwRule, hwUfwComment, hwUfwV6],
 );
 
 /** The files that hold the rules, in their order. */

@@ -54,6 +54,7 @@ const recap = ({ stdout }: Ended): string[] => stdout.split('\n').filter((line) 
 t.before(async () => {
   lab = await useLab(t, { ...defaultShape });
   cwd = t.testdir();
+  t.ok(lab.k3sSource);
 });
 
 t.test('--check on fresh hosts changes nothing, and lists what it would do', async (t) => {
@@ -63,6 +64,7 @@ t.test('--check on fresh hosts changes nothing, and lists what it would do', asy
   const checked = await install('--check', '--diff');
   t.match(checked, { code: 0 }, checked.stdout + checked.stderr);
   t.match(checked.stdout, /would change node-1\s+Write config\.yaml/);
+  t.match(checked.stdout, /\+comment: heartwood: /);
   t.equal(await node1().read(look), before);
 });
 

@@ -1,6 +1,6 @@
 /** `npm run new`, in a copy of the repository: what it writes is clean, tested and registered. */
 import { spawn } from 'node:child_process';
-import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { REPOSITORY } from '../support/program.ts';
@@ -70,8 +70,16 @@ t.test('a new role, resource and playbook are clean, and their tests pass', asyn
   const passed = await run('npx', 'tap', 'run', '--disable-coverage', '--reporter=tap', ...tests);
   t.equal(passed.code, 0, 'the new tests pass', { output: passed.output });
   for (const test of tests) t.match(passed.output, new RegExp(`^ok \\d+ - ${test}`, 'm'));
+  mkdirSync(join(folder, 'my-cluster'));
+  writeFileSync(join(folder, 'my-cluster/hosts.json'), '{"all":   {}}');
+  writeFileSync(join(folder, 'my-cluster/hosts.mjs'), 'let a = "1"');
   const check = await run('npm', 'run', '--silent', 'check');
-  t.equal(check.code, 0, 'npm run check is clean', { output: check.output });
+  t.equal(check.code, 0, "npm run check is clean, and not about the user's own inventories", { output: check.output });
+  writeFileSync(join(folder, 'roles/blog/unformatted.ts'), 'export  const a = "1"');
+  const unclean = await run('npm', 'run', '--silent', 'check');
+  t.equal(unclean.code, 1);
+  t.match(unclean.output, /roles\/blog\/unformatted\.ts[\s\S]*\n {2}try: npm run fix\n$/);
+  rmSync(join(folder, 'roles/blog/unformatted.ts'));
 
   t.match(read('docs/reference.md'), /^## web-server\n[\s\S]*^\| `web_server_greeting` \| string \| `Hello` \|/m);
   t.ok(existsSync(join(folder, 'group_vars/schema/blog.json')));

@@ -78,7 +78,8 @@ export function taskContext(
   { ask, role, requests }: Requester,
   facts: Readonly<Record<string, unknown>>,
 ): TaskContext<unknown, FactRequests> {
-  return { ...ask, facts: strict(facts, requests, 'fact', role) as FactAnswers<FactRequests> };
+  const hint = (name: string): string => `facts: () => ({ ${name} }) in the stage that reads it`;
+  return { ...ask, facts: strict(facts, requests, 'fact', role, hint) as FactAnswers<FactRequests> };
 }
 
 /** What {@link gatherFacts} needs of a run. */

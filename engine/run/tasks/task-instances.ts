@@ -11,7 +11,7 @@ import type { Play } from '../../play.ts';
 import type { Resource } from '../../resource.ts';
 import type { RoleCall, Stage, TaskContext } from '../../role.ts';
 import type { Task, Verdict } from '../../task.ts';
-import { unknownKeys } from '../../validate-options.ts';
+import { UnknownOption, unknownKeys } from '../../validate-options.ts';
 import { inheritedTags, isSelected, type TagSelection } from '../plan/tags.ts';
 import type { PendingHandler } from './pending-handlers.ts';
 
@@ -78,8 +78,8 @@ export interface StagePlace {
 /**
  * The instances of one host: selected tasks in order, then the handlers, without those whose `when` is false.
  * @param first The host that does what is to be done once.
- * @throws UserError of a role's own; InvalidValue when a task notifies a handler that its stage does not have, or is
- * delegated to a host that the run does not know.
+ * @throws UserError of a role's own; UnknownOption when a task notifies a handler that its stage does not have;
+ *   InvalidValue when a task is delegated to a host that the run does not know.
  */
 export function instantiateTasks(
   place: StagePlace,
@@ -114,7 +114,7 @@ export function instantiateTasks(
       const handler = handlers.get(name);
       if (handler) return handler.options.when === false ? [] : pending(name, handler);
       const where = `stage ${stage.name}, notified by task "${task.name}"`;
-      throw new InvalidValue(unknownKeys('handler', where, [name], Object.fromEntries(handlers), () => task.at));
+      throw new UnknownOption(unknownKeys('handler', where, [name], Object.fromEntries(handlers), () => task.at));
     });
   const instance = (task: Task, key: string, index: number, handler?: string): TaskInstance => ({
     key,

@@ -180,9 +180,48 @@ t.test('an unknown fact is refused, and one may ask whether it was asked for', a
       },
     ],
   });
+  const unasked = reading((facts) => task('Greet', command(sh`echo ${String(Reflect.get(facts, 'kernel'))}`)));
+  await t.rejects(world.run([play({ name: 'All', hosts: 'all', roles: [unasked] })]), {
+    message:
+      /unknown fact "kernel" in role motd\n {2}allowed: memory\n {2}try: facts: \(\) => \(\{ kernel \}\) in the stage that reads it/,
+  });
   const careful = reading((facts) => task('Greet', command(sh`true`), { when: 'swap' in facts }));
   const { events } = await world.run([play({ name: 'All', hosts: 'all', roles: [careful] })]);
   t.strictSame(statuses(events), ['Greet: skipped']);
+});
+
+t.test('an unknown handler is refused before any change, also where the stage has read a fact', async (t) => {
+  const world = new World(t.testdir(), ['node-1']);
+  const memory = fact({ name: 'memory', script: sh`echo 1024`, parse: ({ stdout }) => Number(stdout), example: 1 });
+  const first = roleOf(() => [task('First', command(sh`touch ${world.path('node-1', 'changed')}`))]);
+  const second = defineRole({
+    name: 'motd',
+    description: 'A role.',
+    vars: { properties: {} },
+    stages: (stage) => [
+      stage({
+        name: 'main',
+        facts: () => ({ memory }),
+        tasks: ({ facts }) => [task('Greet', command(sh`echo ${facts.memory}`), { notify: 'restrt' })],
+        handlers: () => ({ restart: task('Restart', command(sh`true`)) }),
+      }),
+    ],
+  });
+  const error: unknown = await world
+    .run([play({ name: 'All', hosts: 'all', roles: [first(), second()] })])
+    .catch((thrown: unknown) => thrown);
+  t.match(error, {
+    problems: [
+      {
+        what: 'unknown handler "restrt" in stage main, notified by task "Greet"',
+        at: { file: /role-errors\.test\.ts$/ },
+        expected: 'restart',
+        hint: 'did you mean "restart"?',
+      },
+    ],
+    exitCode: 1,
+  });
+  t.notOk(existsSync(world.path('node-1', 'changed')));
 });
 
 t.test('what depends on who is still in the run is refused in its own time', async (t) => {
