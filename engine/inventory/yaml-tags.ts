@@ -34,9 +34,18 @@ export function isVaultText(text: string): boolean {
  * @param subject What is encrypted: `the inventory`, `ansible_password`.
  */
 export function vaultProblem(subject: string, at: Position | undefined): Problem {
+  const [flag] = PASSWORD_FLAGS.find(([, variables]) => variables.test(subject)) ?? [];
+  // A password variable wins over a password that is typed in.
+  const typed = flag ? `; or remove it, and type the password in with ${flag}` : '';
   return {
     what: `${subject} is encrypted with ansible-vault, which Heartwood cannot open yet`,
     at,
-    hint: 'decrypt it (ansible-vault view) into a file outside the repository, and pass that with -e @file',
+    hint: `decrypt it (ansible-vault view) into a file outside the repository, and pass that with -e @file${typed}`,
   };
 }
+
+/** The flags that ask for a password, and the variables that give it. */
+const PASSWORD_FLAGS: readonly (readonly [flag: string, variables: RegExp])[] = [
+  ['-K', /^ansible_(become|sudo)_pass/],
+  ['-k', /^ansible_(ssh_)?pass/],
+];

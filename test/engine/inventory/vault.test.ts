@@ -46,6 +46,23 @@ t.test('an encrypted connection variable is never offered to a host', async (t) 
   }
 });
 
+t.test('of an encrypted password, the message names the flag that asks for it', async (t) => {
+  const flags = {
+    ansible_become_password: '-K',
+    ansible_become_pass: '-K',
+    ansible_sudo_pass: '-K',
+    ansible_password: '-k',
+    ansible_ssh_password: '-k',
+    ansible_ssh_pass: '-k',
+  };
+  for (const [name, flag] of Object.entries(flags)) {
+    const message = await connecting({ 'group_vars/all.yml': `${name}: !vault |\n  ${CIPHERTEXT}` }, { become: true });
+    t.ok(message.endsWith(`-e @file; or remove it, and type the password in with ${flag}`), message);
+  }
+  const user = await connecting({ 'group_vars/all.yml': `ansible_user: !vault |\n  ${CIPHERTEXT}` });
+  t.ok(user.endsWith('-e @file'), user);
+});
+
 t.test('so is one that a connection variable refers to, and one from any other place', async (t) => {
   const rows: readonly (readonly [Files, TestInventory, string])[] = [
     [
