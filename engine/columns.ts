@@ -1,4 +1,6 @@
-/** Columns of a terminal. A character may take two (`東`) or none (a combining accent), and names of hosts may have them. */
+/**
+ * Columns of a terminal. A character may take two (`東`) or none (a combining accent), and names of hosts may have them.
+ */
 import truncatedWidth from 'fast-string-truncated-width';
 
 /** How many columns a text takes. */

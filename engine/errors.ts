@@ -1,6 +1,6 @@
 /**
- * Errors for people. Whatever a user can get wrong is a {@link UserError}: what is wrong, where, what is allowed, what to try. Any
- * other error that ends a command is a bug in Heartwood, and is shown as one.
+ * Errors for people. Whatever a user can get wrong is a {@link UserError}: what is wrong, where, what is allowed, what
+ * to try. Any other error that ends a command is a bug in Heartwood, and is shown as one.
  */
 
 import { Secret, SecretText } from './secret.ts';
@@ -26,7 +26,10 @@ export interface Problem {
   readonly hint?: string | undefined;
 }
 
-/** Exit codes, Ansible's where it has one (ansible-core `lib/ansible/executor/task_queue_manager.py`, `cli/__init__.py`). */
+/**
+ * Exit codes, Ansible's where it has one (ansible-core `lib/ansible/executor/task_queue_manager.py`,
+ * `cli/__init__.py`).
+ */
 export const ExitCode = {
   ok: 0,
   /** The playbook, its inventory or its variables are wrong; no host was touched. */
@@ -62,8 +65,8 @@ export class UserError extends Error {
 }
 
 /**
- * A value that is wrong on any host: a relative path, a mode that is not a number. Where a role makes it without reading facts, it is
- * refused before anything is changed.
+ * A value that is wrong on any host: a relative path, a mode that is not a number. Where a role makes it without
+ * reading facts, it is refused before anything is changed.
  */
 export class InvalidValue extends UserError {}
 
@@ -93,7 +96,9 @@ export function kindOf(value: unknown): string {
   return typeof value === 'object' ? 'a mapping' : `a ${typeof value}`;
 }
 
-/** `file:line:column`, which editors and terminals make clickable. Files below the current folder are relative to it. */
+/**
+ * `file:line:column`, which editors and terminals make clickable. Files below the current folder are relative to it.
+ */
 export function formatPosition({ file, line, column }: Position): string {
   const here = `${process.cwd()}/`;
   return `${file.startsWith(here) ? file.slice(here.length) : file}:${line}:${column}`;
@@ -110,7 +115,8 @@ export function formatProblem(problem: Problem): string {
 
 /**
  * The candidate that `word` is most likely a misspelling of, or undefined when none is near.
- * @param most How many letters may differ (insertion, deletion, substitution, swap of neighbours). Default: a third of them.
+ * @param most How many letters may differ (insertion, deletion, substitution, swap of neighbours). Default: a third of
+ *   them.
  */
 export function didYouMean(
   word: string,

@@ -1,15 +1,15 @@
 /**
- * Which fields of events are masked. Free text is: output, diffs, scripts, messages, the command line. Names are not, nor the keys
- * of states: a host `raspberry-1` keeps its name where a password is `raspberry`. A new event or field does not compile without a
- * row here.
+ * Which fields of events are masked. Free text is: output, diffs, scripts, messages, the command line. Names are not,
+ * nor the keys of states: a host `raspberry-1` keeps its name where a password is `raspberry`. A new event or field
+ * does not compile without a row here.
  */
 import type { Problem } from './errors.ts';
 import type { HostRecap, RunEventBody, TaskRef } from './events.ts';
 import { holdsSecret, maskData } from './secret.ts';
 
 /**
- * What a field holds. `text`: masked. `name`: what somebody called a thing; not masked. `fixed`: a number, or a word that the type
- * names. An object has a rule for each of its fields; a list has the rule of its elements.
+ * What a field holds. `text`: masked. `name`: what somebody called a thing; not masked. `fixed`: a number, or a word
+ * that the type names. An object has a rule for each of its fields; a list has the rule of its elements.
  */
 type Rule<V> = V extends string
   ? string extends V
@@ -118,7 +118,10 @@ export function maskProblem(problem: Problem): Problem {
   return applied(PROBLEM, problem, () => {}) as Problem;
 }
 
-/** Masked value by value: a secret that is a number, or a word of the format, would otherwise break the JSON made of the event. */
+/**
+ * Masked value by value: a secret that is a number, or a word of the format, would otherwise break the JSON made of the
+ * event.
+ */
 function applied(rule: AnyRule, value: unknown, onName: OnName): unknown {
   if (value === undefined || value === null || rule === 'fixed') return value;
   if (rule === 'text') {

@@ -39,9 +39,10 @@ export class EventStream {
   }
 
   /**
-   * Tells every listener of an event, its secrets masked. An event that a listener emits comes after the one it is hearing.
-   * @throws what a listener throws at the first event: nothing has been done by then. Later it is a warning, once a listener; a
-   * run must not end in the middle of a step because a report of it could not be written.
+   * Tells every listener of an event, its secrets masked. An event that a listener emits comes after the one it is
+   * hearing.
+   * @throws what a listener throws at the first event: nothing has been done by then. Later it is a warning, once a
+   *   listener; a run must not end in the middle of a step because a report of it could not be written.
    */
   emit(body: RunEventBody): void {
     const warnings = new Set<SecretWeakness | 'name'>();

@@ -1,6 +1,6 @@
 /**
- * Everything that happens in a run is an event. The record on disk, the live view, the recap, JSON and JUnit are made from events
- * and from nothing else. event-stream.ts masks secrets in them; docs/events.md has the schema.
+ * Everything that happens in a run is an event. The record on disk, the live view, the recap, JSON and JUnit are made
+ * from events and from nothing else. event-stream.ts masks secrets in them; docs/events.md has the schema.
  */
 import type { ExitCode, Position, Problem } from './errors.ts';
 import type { State } from './state.ts';
@@ -19,7 +19,10 @@ export type TaskStatus =
   | 'failed'
   /** Failed, and `ignoreErrors` says to go on. */
   | 'ignored'
-  /** Not reached: an earlier task of the host failed, the run was stopped, or a lock's health check failed on another host. */
+  /**
+   * Not reached: an earlier task of the host failed, the run was stopped, or a lock's health check failed on another
+   * host.
+   */
   | 'not run';
 
 /** Which task an event is about. */
@@ -41,9 +44,11 @@ export interface TaskRef {
 
 /**
  * What a host's time goes to.
- * - `connect`: until the host's key is checked; `authenticate`: until it has let us in; `become`: until there is a shell.
+ * - `connect`: until the host's key is checked; `authenticate`: until it has let us in; `become`: until there is a
+ *   shell.
  * - `checks`: the roles' checks before anything is changed. `facts`, `check`, `diff`, `change`: the steps of a stage.
- * - `wait`: until another host can send what this one needs; `peer-upload`: sending it, beside whatever else that host does.
+ * - `wait`: until another host can send what this one needs; `peer-upload`: sending it, beside whatever else that host
+ *   does.
  * - `confirm`: a new connection, to prove that the host can still be reached. `close`: ending the session.
  */
 export type Phase =
@@ -125,12 +130,15 @@ export type RunEventBody =
       readonly type: 'phase-finished';
       readonly host: string;
       readonly phase: Phase;
-      /** The stage it was for; undefined for checks, for what is asked ahead of the first stage, and for connecting and closing. */
+      /**
+       * The stage it was for; undefined for checks, for what is asked ahead of the first stage, and for connecting and
+       * closing.
+       */
       readonly role: string | undefined;
       readonly stage: string | undefined;
       /**
-       * Bytes before ssh encrypts them. For `connect`, `authenticate`, `become`, `confirm` and `close`: all bytes on the connection,
-       * and a round trip for each answer of the host. Nothing for this machine itself.
+       * Bytes before ssh encrypts them. For `connect`, `authenticate`, `become`, `confirm` and `close`: all bytes on
+       * the connection, and a round trip for each answer of the host. Nothing for this machine itself.
        */
       readonly cost: Cost;
     }

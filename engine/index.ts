@@ -3,8 +3,8 @@ import { playbookCommand } from './cli/playbook.ts';
 import { withCompileCache } from './compile-cache/with-compile-cache.ts';
 
 /**
- * Runs plays as the command line says: `await playbook('Install k3s', [play({ ... }), ...])`. The last statement of a playbook; sets
- * the exit code.
+ * Runs plays as the command line says: `await playbook('Install k3s', [play({ ... }), ...])`. The last statement of a
+ * playbook; sets the exit code.
  */
 export const playbook = await withCompileCache(playbookCommand);
 

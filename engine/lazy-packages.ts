@@ -1,4 +1,6 @@
-/** Packages that are loaded when they are first used. `--help` needs none of them, and they would take most of its time. */
+/**
+ * Packages that are loaded when they are first used. `--help` needs none of them, and they would take most of its time.
+ */
 import { createRequire } from 'node:module';
 
 const require = createRequire(import.meta.url);

@@ -1,4 +1,6 @@
-/** What a role's or a resource's own code throws, as what is wrong and where: a refusal of its own, or a mistake in it. */
+/**
+ * What a role's or a resource's own code throws, as what is wrong and where: a refusal of its own, or a mistake in it.
+ */
 import { fileURLToPath } from 'node:url';
 import { type Position, type Problem, placesIn, UserError } from './errors.ts';
 
@@ -42,7 +44,10 @@ function importProblem(said: string): string {
   return module === undefined ? said : `${module} has no export "${name}"`;
 }
 
-/** The module whose import leads nowhere. Of an export that is not there, Node names it in the stack alone, with a line of what tsx made of it. */
+/**
+ * The module whose import leads nowhere. Of an export that is not there, Node names it in the stack alone, with a line
+ * of what tsx made of it.
+ */
 function importerOf(error: unknown): string | undefined {
   if (!(error instanceof Error)) return undefined;
   const { message, stack = '' } = error;

@@ -27,7 +27,10 @@ function jsonForms(value: string): readonly string[] {
   return [json, escaped(/[<>&\u2028\u2029]/g), escaped(/[\x7f-\uffff]/g)];
 }
 
-/** Quoted for a shell: as `sh` and Python's shlex write it, as `set -x` of dash prints it, and as bash's `printf %q` does. */
+/**
+ * Quoted for a shell: as `sh` and Python's shlex write it, as `set -x` of dash prints it, and as bash's `printf %q`
+ * does.
+ */
 function shellForms(value: string): readonly string[] {
   return [
     value.replaceAll("'", "'\\''"),
@@ -59,8 +62,8 @@ function base64Forms(value: string): readonly string[] {
 }
 
 /**
- * The base64 digits that `bytes` give rise to inside something longer: they depend on how many bytes stand before, modulo 3.
- * Digits that also depend on a neighbour are left out.
+ * The base64 digits that `bytes` give rise to inside something longer: they depend on how many bytes stand before,
+ * modulo 3. Digits that also depend on a neighbour are left out.
  */
 function base64Pieces(bytes: Buffer): readonly string[] {
   return [0, 1, 2].map((before) => {

@@ -1,7 +1,7 @@
 /**
- * Values that must not be seen. A {@link Secret} prints, logs and serialises as `***`; only the remote session reveals it, on
- * its way to a host's stdin. Hosts echo what they are given, in diffs and error messages, so {@link mask} looks for every secret
- * of this process in what they print.
+ * Values that must not be seen. A {@link Secret} prints, logs and serialises as `***`; only the remote session reveals
+ * it, on its way to a host's stdin. Hosts echo what they are given, in diffs and error messages, so {@link mask} looks
+ * for every secret of this process in what they print.
  */
 import { inspect } from 'node:util';
 import { encodingsOf } from './secret-encodings.ts';
@@ -12,7 +12,9 @@ export const MASK = '***';
 
 declare const masked: unique symbol;
 
-/** Text for people, with `***` for secrets. `sh` does not take it: what is executed is never made from what is shown. */
+/**
+ * Text for people, with `***` for secrets. `sh` does not take it: what is executed is never made from what is shown.
+ */
 export type Masked = string & { readonly [masked]: true };
 
 /** Any other text. */
@@ -22,8 +24,8 @@ export type Unmasked = string & { readonly [masked]?: never };
 export const SHORTEST_MASKED = 4;
 
 /**
- * What makes masking a secret pointless. `short`: too short to be masked. `common`: a plain word or number; it is masked, also where
- * it is no secret, and who reads the rest can guess it.
+ * What makes masking a secret pointless. `short`: too short to be masked. `common`: a plain word or number; it is
+ * masked, also where it is no secret, and who reads the rest can guess it.
  */
 export type SecretWeakness = 'short' | 'common';
 
@@ -72,8 +74,8 @@ export class Secret {
 }
 
 /**
- * Text with secrets in it: a rendered config that holds a token. It shows with `***` for the secrets. It is not a {@link Secret} as
- * a whole, because its ordinary lines must not be masked elsewhere.
+ * Text with secrets in it: a rendered config that holds a token. It shows with `***` for the secrets. It is not a
+ * {@link Secret} as a whole, because its ordinary lines must not be masked elsewhere.
  */
 export class SecretText {
   readonly #parts: readonly (string | Secret)[];

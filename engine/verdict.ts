@@ -1,4 +1,7 @@
-/** The three outcomes of a check made from facts, and who waives one. A role's `checks` return them; a stage may hold them as tasks too. */
+/**
+ * The three outcomes of a check made from facts, and who waives one. A role's `checks` return them; a stage may hold
+ * them as tasks too.
+ */
 import type { HostView } from './host-view.ts';
 import type { Verdict } from './task.ts';
 
@@ -31,7 +34,9 @@ export function refuse(id: string, finding: Finding): Verdict {
   return { ...finding, kind: 'verdict', id, verdict: 'refuse' };
 }
 
-/** Is a check waived by its name? The variable `waive` is a list, or words with commas between (`-e waive=clock,disk`). */
+/**
+ * Is a check waived by its name? The variable `waive` is a list, or words with commas between (`-e waive=clock,disk`).
+ */
 export function isWaived(host: HostView, id: string): boolean {
   const waive = host.var('waive') ?? [];
   const words = Array.isArray(waive) ? waive : String(waive).split(',');

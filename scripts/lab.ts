@@ -95,8 +95,8 @@ function parse(argv: readonly string[]): CommandLine {
 const DEFAULT = 'default';
 
 /**
- * The lab that is named, else the default one. For commands that take something away: the only lab that is up may belong to
- * a running test.
+ * The lab that is named, else the default one. For commands that take something away: the only lab that is up may
+ * belong to a running test.
  */
 async function openNamed(line: CommandLine): Promise<Lab> {
   const { Lab } = await import('../lab/lab.ts');

@@ -1,6 +1,6 @@
 /**
- * npm test: runs test files, each in a process of its own, and says what came of them. What runs when is in test/runner/;
- * the results are read with tap's own parser.
+ * npm test: runs test files, each in a process of its own, and says what came of them. What runs when is in
+ * test/runner/; the results are read with tap's own parser.
  */
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';

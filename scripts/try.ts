@@ -1,6 +1,6 @@
 /**
- * npm run try: boots four real hosts on this machine, installs a highly available k3s on them with the playbook that people
- * run on their own machines, and says how to look around.
+ * npm run try: boots four real hosts on this machine, installs a highly available k3s on them with the playbook that
+ * people run on their own machines, and says how to look around.
  */
 import { existsSync } from 'node:fs';
 import { main } from '../engine/cli/main.ts';

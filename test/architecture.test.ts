@@ -1,4 +1,7 @@
-/** The tree keeps its order: imports point one way, no module imports itself by way of others, no file grows without end. */
+/**
+ * The tree keeps its order: imports point one way, no module imports itself by way of others, no file grows without
+ * end.
+ */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';

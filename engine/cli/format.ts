@@ -125,7 +125,10 @@ export class TextFormat {
     }
   }
 
-  /** The headings of the play and the stage, where they were not shown yet. Without a line below they are not shown at all. */
+  /**
+   * The headings of the play and the stage, where they were not shown yet. Without a line below they are not shown at
+   * all.
+   */
   #header(of?: { readonly role: string; readonly stage: string }): readonly string[] {
     const stage = of ? `  ${stageTitle(of)}` : '';
     const lines = [this.#play, stage === this.#stage ? '' : stage].filter((line) => line !== '');

@@ -23,7 +23,9 @@ export function listHosts(plays: readonly PlayRun[]): string {
     .join('\n');
 }
 
-/** The tasks of each play with their tags, computed for its first host from the examples of facts: those of a new host. */
+/**
+ * The tasks of each play with their tags, computed for its first host from the examples of facts: those of a new host.
+ */
 export async function listTasks(
   plays: readonly PlayRun[],
   selection: TagSelection,

@@ -1,13 +1,16 @@
 /**
- * One table of options, from which come parsing, `--help`, and the hint for a misspelt flag. Names are ansible-playbook's
- * wherever it has one.
+ * One table of options, from which come parsing, `--help`, and the hint for a misspelt flag. Names are
+ * ansible-playbook's wherever it has one.
  */
 import { parseArgs } from 'node:util';
 import { didYouMean, ExitCode, UserError } from '../errors.ts';
 
 /** One option of a command. */
 export interface Option {
-  /** `text` takes a value, `number` a whole number, `list` may be repeated; `flag` is given or not, `count` says how often. */
+  /**
+   * `text` takes a value, `number` a whole number, `list` may be repeated; `flag` is given or not, `count` says how
+   * often.
+   */
   readonly kind: 'text' | 'list' | 'number' | 'flag' | 'count';
   readonly short?: string;
   /** What stands for the value in `--help`. */

@@ -66,7 +66,8 @@ export function version(): string {
 }
 
 /**
- * Runs a playbook with a parsed command line. Modules are loaded when they are needed: `--list-hosts` needs few of them.
+ * Runs a playbook with a parsed command line. Modules are loaded when they are needed: `--list-hosts` needs few of
+ * them.
  * @throws UserError where the inventory, its variables or the plays are wrong; no host is touched then.
  */
 export async function runPlaybook(

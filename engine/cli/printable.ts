@@ -1,15 +1,24 @@
 /** Text of hosts, fit for a terminal. A host must not be able to draw over what is shown, or to type. */
 import type { RunEvent } from '../events.ts';
 
-/** What a program printed: control sequences are gone, and of a line that a progress bar rewrites the last state is left. */
+/**
+ * What a program printed: control sequences are gone, and of a line that a progress bar rewrites the last state is
+ * left.
+ */
 export function printable(output: string): string {
   return withoutControls(output.replaceAll('\r\n', '\n').replaceAll(/^.*\r(?=[^\n])/gm, ''));
 }
 
-/** Fields of events that are output of programs: whoever shows them calls {@link printable}, since a carriage return means something there. */
+/**
+ * Fields of events that are output of programs: whoever shows them calls {@link printable}, since a carriage return
+ * means something there.
+ */
 const OUTPUT = new Set(['stdout', 'stderr']);
 
-/** An event without control sequences in any of its texts but output. Problems, evidence and states quote what hosts say. */
+/**
+ * An event without control sequences in any of its texts but output. Problems, evidence and states quote what hosts
+ * say.
+ */
 export function printableEvent(event: RunEvent): RunEvent {
   return event.type === 'task-output' ? event : cleaned(event);
 }

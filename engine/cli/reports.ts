@@ -32,7 +32,10 @@ const LISTS: Readonly<Record<RunEvent['type'], string | undefined>> = {
   script: undefined,
 };
 
-/** One object: the run and its recap, and lists of tasks, verdicts, hosts that dropped out, warnings and costs (docs/events.md). */
+/**
+ * One object: the run and its recap, and lists of tasks, verdicts, hosts that dropped out, warnings and costs
+ * (docs/events.md).
+ */
 export function jsonReport(events: readonly RunEvent[]): string {
   const started = events.find((event) => event.type === 'run-started');
   const finished = events.find((event) => event.type === 'run-finished');
@@ -57,7 +60,9 @@ export function jsonReport(events: readonly RunEvent[]): string {
   );
 }
 
-/** A suite for each role and stage, a case for each host and task; suites `checks`, `hosts` and `locks` for the rest. */
+/**
+ * A suite for each role and stage, a case for each host and task; suites `checks`, `hosts` and `locks` for the rest.
+ */
 export function junitReport(events: readonly RunEvent[]): string {
   const suites = new Map<string, string[]>();
   for (const event of events) {

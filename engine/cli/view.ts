@@ -1,6 +1,6 @@
 /**
- * Shows a run: lines as things happen, and on a terminal, below them, what each host is doing now. In a pipe there are only the lines,
- * and every half minute one for a change that takes long.
+ * Shows a run: lines as things happen, and on a terminal, below them, what each host is doing now. In a pipe there are
+ * only the lines, and every half minute one for a change that takes long.
  */
 
 import { cut, padEnd, widthOf } from '../columns.ts';

@@ -1,4 +1,7 @@
-/** What the compile cache holds for a playbook, and where: a record, the compiled file, its source map and V8's code for it. */
+/**
+ * What the compile cache holds for a playbook, and where: a record, the compiled file, its source map and V8's code for
+ * it.
+ */
 import { createHash } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -36,8 +39,8 @@ export function recordPath(playbook: string): string {
 }
 
 /**
- * The path of a playbook's compiled file; its source map (`.map`) and V8's code for it (`.code`) are beside it. Each version of Node has
- * its own: V8 takes code of another patch of itself for its own, and runs it wrongly.
+ * The path of a playbook's compiled file; its source map (`.map`) and V8's code for it (`.code`) are beside it. Each
+ * version of Node has its own: V8 takes code of another patch of itself for its own, and runs it wrongly.
  */
 export function compiledFile({
   playbook,

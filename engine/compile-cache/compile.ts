@@ -1,6 +1,6 @@
 /**
- * Compiles a playbook, with all that it imports, into one file. Where the compiled file could behave differently from the sources, it
- * is not made, and the record says why.
+ * Compiles a playbook, with all that it imports, into one file. Where the compiled file could behave differently from
+ * the sources, it is not made, and the record says why.
  */
 import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';

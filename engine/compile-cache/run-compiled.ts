@@ -16,8 +16,9 @@ export async function runCompiled(record: CacheRecord): Promise<void> {
   evaluate(module.exports, createRequire(program.file), module, program.file, dirname(program.file));
   await module.exports.default;
   if (!process.argv.some((arg) => arg.startsWith('--list-'))) keepCode(program);
-  // The modules that wait for this one must not be evaluated: they are in the compiled file. So this never settles, which Node calls a
-  // mistake when nothing else is left to do. Leave just before that, with the exit code that the run has set.
+  // The modules that wait for this one must not be evaluated: they are in the compiled file. So this never settles,
+  // which Node calls a mistake when nothing else is left to do. Leave just before that, with the exit code that the run
+  // has set.
   process.once('beforeExit', () => process.exit());
   await new Promise(() => {});
 }

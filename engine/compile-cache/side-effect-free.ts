@@ -1,6 +1,6 @@
 /**
- * Can it be noticed how often a module is evaluated? Answered from its syntax tree, for the compile cache: it evaluates some modules
- * twice. A module may declare things; what it calls meanwhile must not reach beyond it.
+ * Can it be noticed how often a module is evaluated? Answered from its syntax tree, for the compile cache: it evaluates
+ * some modules twice. A module may declare things; what it calls meanwhile must not reach beyond it.
  */
 import { type AnyNode, type Expression, type Node, type Program, parse } from 'acorn';
 
@@ -35,7 +35,9 @@ export function onlyDeclares(program: Program): boolean {
   return program.body.every((statement) => hasNoEffect(statement, names));
 }
 
-/** The last statement of a playbook, `await playbook(...)`; undefined where it is another, or more than this is awaited. */
+/**
+ * The last statement of a playbook, `await playbook(...)`; undefined where it is another, or more than this is awaited.
+ */
 export function lastCall(program: Program): Node | undefined {
   const last = program.body.at(-1);
   if (last?.type !== 'ExpressionStatement' || last.expression.type !== 'AwaitExpression') return undefined;
@@ -102,7 +104,10 @@ function isPure(name: string, names: Names): boolean {
   return own === 'pure' || (own !== undefined && isPureExpressionFunction(own, without(names, name)));
 }
 
-/** May a called function call this argument of its own? Not a name from another module: what it stands for is not known here. */
+/**
+ * May a called function call this argument of its own? Not a name from another module: what it stands for is not known
+ * here.
+ */
 function mayBeCalledBack(argument: AnyNode, names: Names): boolean {
   if (isFunction(argument)) return isPureExpressionFunction(argument, names);
   if (argument.type !== 'Identifier') return true;

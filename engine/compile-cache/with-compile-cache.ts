@@ -1,7 +1,7 @@
 /**
- * The door of the compile cache. Node loads TypeScript module by module, which takes most of the time of a run with nothing to do. So
- * a playbook is compiled after a run into one file, and later runs use that file as long as no source of it has changed.
- * docs/architecture.md says what this saves.
+ * The door of the compile cache. Node loads TypeScript module by module, which takes most of the time of a run with
+ * nothing to do. So a playbook is compiled after a run into one file, and later runs use that file as long as no source
+ * of it has changed. docs/architecture.md says what this saves.
  */
 import { existsSync, realpathSync } from 'node:fs';
 import { ExitCode } from '../errors.ts';
@@ -17,9 +17,10 @@ const WITHOUT_RUN = ['--help', '-h', '--version'];
 const COMPILED_AFTER: readonly unknown[] = [ExitCode.ok, ExitCode.error, ExitCode.failed, ExitCode.unreachable];
 
 /**
- * Gives a playbook's `run` the compile cache. Called while the engine's index is evaluated, before the modules that import it: where
- * there is a current compiled file of the playbook that Node was started with, that file is run instead, and this does not return.
- * Otherwise `run` is returned, and the playbook is compiled once it has ended. `HEARTWOOD_COMPILED=0` turns the cache off.
+ * Gives a playbook's `run` the compile cache. Called while the engine's index is evaluated, before the modules that
+ * import it: where there is a current compiled file of the playbook that Node was started with, that file is run
+ * instead, and this does not return. Otherwise `run` is returned, and the playbook is compiled once it has ended.
+ * `HEARTWOOD_COMPILED=0` turns the cache off.
  */
 export async function withCompileCache<A extends unknown[]>(
   run: RunPlaybook<A>,

@@ -5,12 +5,12 @@
 
 /**
  * Shell words that print two things: the boot id of the kernel, and the device and directory that are mounted as `/`.
- * Containers share the boot id of their kernel and have roots of their own; hosts made from one disk image have boot ids
- * of their own.
+ * Containers share the boot id of their kernel and have roots of their own; hosts made from one disk image have boot
+ * ids of their own.
  *
- * No program is started. Reading ends at the first `/`, which is among the first lines: a shell reads byte by byte, and a
- * node with a hundred pods has some hundred kilobytes of mounts. The words hold no single quote, so that they can stand
- * between two.
+ * No program is started. Reading ends at the first `/`, which is among the first lines: a shell reads byte by byte, and
+ * a node with a hundred pods has some hundred kilobytes of mounts. The words hold no single quote, so that they can
+ * stand between two.
  */
 export const MACHINE_ID_WORDS =
   '$({ read -r id </proc/sys/kernel/random/boot_id; } 2>/dev/null && echo $id) ' +

@@ -1,6 +1,6 @@
 /**
- * Runs one segment of a host's change phase: sends its uploads, runs its script, confirms it over a new connection. What the
- * steps are and what their results mean is decided in tasks/.
+ * Runs one segment of a host's change phase: sends its uploads, runs its script, confirms it over a new connection.
+ * What the steps are and what their results mean is decided in tasks/.
  */
 import type { TaskStatus } from '../events.ts';
 import type { Step, StepListener, StepResult } from '../remote/session.ts';

@@ -1,6 +1,6 @@
 /**
- * Exclusive locks on what survives the loss of one host but not of two. One host holds a lock at a time. When a health check
- * fails after a host held it, no other host gets it in this run.
+ * Exclusive locks on what survives the loss of one host but not of two. One host holds a lock at a time. When a health
+ * check fails after a host held it, no other host gets it in this run.
  */
 import pLimit, { type LimitFunction } from 'p-limit';
 

@@ -76,7 +76,10 @@ export class HostStage {
     }
   }
 
-  /** @returns what is to be changed; undefined where nothing is: the host is out, a task is refused, or it is check mode. */
+  /**
+   * @returns what is to be changed; undefined where nothing is: the host is out, a task is refused, or it is check
+   * mode.
+   */
   async #check(
     context: TaskContext<unknown, FactRequests>,
     first: InventoryHost,

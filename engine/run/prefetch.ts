@@ -1,10 +1,11 @@
 /**
- * Prefetching: all that the run is going to ask is asked at once, before its first play. Until something is changed the answers
- * hold, so the facts of all plays are one script per host, and their probes another. Stages then find their answers in the
- * prefetch cache; a run with nothing to do ends with that. The first change clears the cache, and each stage asks for itself.
+ * Prefetching: all that the run is going to ask is asked at once, before its first play. Until something is changed the
+ * answers hold, so the facts of all plays are one script per host, and their probes another. Stages then find their
+ * answers in the prefetch cache; a run with nothing to do ends with that. The first change clears the cache, and each
+ * stage asks for itself.
  *
- * Nothing is decided here. What can't be computed yet is left to the stage. Only errors in roles that no fact excuses are
- * reported here, since nothing has been changed yet.
+ * Nothing is decided here. What can't be computed yet is left to the stage. Only errors in roles that no fact excuses
+ * are reported here, since nothing has been changed yet.
  */
 import type { FactRequests } from '../fact.ts';
 import type { InventoryHost } from '../inventory/inventory.ts';

@@ -1,6 +1,6 @@
 /**
- * Preflight checks: what must hold before anything is changed anywhere. The checks of every role of the run, on every host, in
- * one round trip per host, before the first play.
+ * Preflight checks: what must hold before anything is changed anywhere. The checks of every role of the run, on every
+ * host, in one round trip per host, before the first play.
  */
 import type { EventStream } from '../event-stream.ts';
 import type { InventoryHost } from '../inventory/inventory.ts';
@@ -32,8 +32,8 @@ export interface PreflightContext extends GatherContext, CheckSelection {
 }
 
 /**
- * The checks of every role on every host of its plays. A role that is called several times on a host is checked once for each
- * set of variables.
+ * The checks of every role on every host of its plays. A role that is called several times on a host is checked once
+ * for each set of variables.
  */
 export function preflightChecks(selection: CheckSelection, plays: readonly PlayRun[]): readonly PreflightCheck[] {
   const known = new Set<string>();

@@ -1,6 +1,6 @@
 /**
- * Marks of pending handlers that lie on another host than the task that notifies them: the task is delegated, or the handler
- * is. They are written there before the change, and removed after it where it changed nothing.
+ * Marks of pending handlers that lie on another host than the task that notifies them: the task is delegated, or the
+ * handler is. They are written there before the change, and removed after it where it changed nothing.
  */
 import type { Problem } from '../errors.ts';
 import { PROBE_TIMEOUT } from '../resource.ts';
@@ -10,7 +10,9 @@ import type { Outcome } from './tasks/outcomes.ts';
 import { clearPending, markPending, type PendingHandler } from './tasks/pending-handlers.ts';
 import type { Segment } from './tasks/segments.ts';
 
-/** The marks that a segment needs on other hosts. Costs a round trip for each of these, and none where there are none. */
+/**
+ * The marks that a segment needs on other hosts. Costs a round trip for each of these, and none where there are none.
+ */
 export class RemoteMarks {
   readonly #sender: StageSender;
   readonly #handlers: readonly PendingHandler[];
@@ -43,7 +45,9 @@ export class RemoteMarks {
     return 'written';
   }
 
-  /** Removes the marks whose tasks ended without a change. Those of a failed one stay: it may have changed something. */
+  /**
+   * Removes the marks whose tasks ended without a change. Those of a failed one stay: it may have changed something.
+   */
   async clearUnused(outcomes: readonly Outcome[]): Promise<void> {
     const used = outcomes.flatMap(({ status, instance }) =>
       status === 'ok' || status === 'not run' ? [] : instance.notifies.map(({ name }) => name),

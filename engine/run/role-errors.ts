@@ -1,6 +1,6 @@
 /**
- * Errors in roles that no fact excuses, collected while the run prefetches and reported together before anything is changed: an
- * unknown option always; an invalid value where the role read nothing that may differ when its time comes.
+ * Errors in roles that no fact excuses, collected while the run prefetches and reported together before anything is
+ * changed: an unknown option always; an invalid value where the role read nothing that may differ when its time comes.
  */
 import { formatProblem, InvalidValue, type Problem, UserError } from '../errors.ts';
 import type { Play } from '../play.ts';

@@ -1,4 +1,7 @@
-/** A run: variables and connections are validated, facts and probes prefetched, preflight checks made, then the plays run. */
+/**
+ * A run: variables and connections are validated, facts and probes prefetched, preflight checks made, then the plays
+ * run.
+ */
 import pLimit from 'p-limit';
 import { ExitCode, type Problem, UserError } from '../errors.ts';
 import type { HostRecap } from '../events.ts';

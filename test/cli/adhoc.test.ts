@@ -1,4 +1,7 @@
-/** `scripts/run.ts` as a user calls it: what it checks before a host is touched, the lock it takes, machines of two names. */
+/**
+ * `scripts/run.ts` as a user calls it: what it checks before a host is touched, the lock it takes, machines of two
+ * names.
+ */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';

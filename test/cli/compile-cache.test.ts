@@ -1,4 +1,7 @@
-/** A playbook that is run from its compiled file: the same as from its sources, and only as long as these have not changed. */
+/**
+ * A playbook that is run from its compiled file: the same as from its sources, and only as long as these have not
+ * changed.
+ */
 import { createHash } from 'node:crypto';
 import {
   appendFileSync,
@@ -39,7 +42,9 @@ export const say = defineRole({
 });
 `;
 
-/** A folder with an inventory of one host, a role, and a playbook that has `more` before its call and `after` behind it. */
+/**
+ * A folder with an inventory of one host, a role, and a playbook that has `more` before its call and `after` behind it.
+ */
 function playbookIn(t: Test, more = '', after = '') {
   const folder = t.testdir({
     hosts: 'here ansible_connection=local\n',

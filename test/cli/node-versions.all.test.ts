@@ -1,4 +1,7 @@
-/** The same playbook on every version of Node: from its sources, then from its compiled file; on newer ones also without tsx. */
+/**
+ * The same playbook on every version of Node: from its sources, then from its compiled file; on newer ones also without
+ * tsx.
+ */
 import { execFile } from 'node:child_process';
 import { join, relative } from 'node:path';
 import t from 'tap';

@@ -5,7 +5,8 @@
  * - twice is once;
  * - undo, where there is one, restores every byte;
  * - a change is one round trip;
- * - cut before any command, it converges: before the first, the last and two between them, in `npm run test:all` before each;
+ * - cut before any command, it converges: before the first, the last and two between them, in `npm run test:all` before
+ *   each;
  * - no secret shows;
  * - a failure is explained.
  *
@@ -237,8 +238,8 @@ class Trial {
   }
 
   /**
-   * A run of the engine that makes this change: one round trip to look, one to change; before it those of an upload, after
-   * it a new connection.
+   * A run of the engine that makes this change: one round trip to look, one to change; before it those of an upload,
+   * after it a new connection.
    */
   async #costs(end: string): Promise<Finding> {
     const { found } = await this.#start();

@@ -1,6 +1,7 @@
 /**
- * What is executed is never made from what is shown. `sh` refuses masked text by its type. A template literal, `+` and `String()`
- * turn a secret into `***` without a word, in whatever they are part of: this looks for them in the source, with the compiler's types.
+ * What is executed is never made from what is shown. `sh` refuses masked text by its type. A template literal, `+` and
+ * `String()` turn a secret into `***` without a word, in whatever they are part of: this looks for them in the source,
+ * with the compiler's types.
  */
 import { join, relative } from 'node:path';
 import t from 'tap';

@@ -1,4 +1,6 @@
-/** `npm test` as a developer sees it: what is printed of files that pass, fail, crash and hang, and what is left out. */
+/**
+ * `npm test` as a developer sees it: what is printed of files that pass, fail, crash and hang, and what is left out.
+ */
 import { join } from 'node:path';
 import t from 'tap';
 import { program } from '../support/program.ts';

@@ -1,7 +1,7 @@
 /**
- * The tests in test/lab/k3s are about the lab's stand-in for k3s, and say nothing of Heartwood itself. They need not run
- * again while all they depend on is as it was when they last passed: `passed.sha256` beside them has its hash. It is
- * written when they pass, and committed.
+ * The tests in test/lab/k3s are about the lab's stand-in for k3s, and say nothing of Heartwood itself. They need not
+ * run again while all they depend on is as it was when they last passed: `passed.sha256` beside them has its hash. It
+ * is written when they pass, and committed.
  */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,6 +1,6 @@
 /**
- * Facts as steps: which steps to send to which host, and what their results mean. Facts with the same script are one step,
- * whoever asks. Pure.
+ * Facts as steps: which steps to send to which host, and what their results mean. Facts with the same script are one
+ * step, whoever asks. Pure.
  */
 import { type Fact, type FactRequests, SameFacts, textOf } from '../../fact.ts';
 import type { Step, StepResult } from '../../remote/session.ts';

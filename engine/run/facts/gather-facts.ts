@@ -55,7 +55,8 @@ export class FactQuery {
   constructor(requesters: readonly Requester[]) {
     for (const { host, requests } of requesters) this.#steps.add(host.name, requests);
     const own = new Map(requesters.map(({ host, become }) => [host.name, become]));
-    // A play for the controller does not become root. Other hosts that it asks are asked as root, as their own plays ask them.
+    // A play for the controller does not become root. Other hosts that it asks are asked as root, as their own plays
+    // ask them.
     this.hosts = [...this.#steps.byHost].map(([name, steps]) => ({
       name,
       become: own.get(name) ?? true,
@@ -89,8 +90,8 @@ export interface GatherContext {
 }
 
 /**
- * The requesters' answers, as task contexts. A host whose facts can't be had leaves the run, with the reason, and is missing;
- * so is one that is unreachable.
+ * The requesters' answers, as task contexts. A host whose facts can't be had leaves the run, with the reason, and is
+ * missing; so is one that is unreachable.
  */
 export async function gatherFacts(
   { sender, roster }: GatherContext,

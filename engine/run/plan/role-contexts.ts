@@ -1,4 +1,7 @@
-/** What the roles of a run are computed from before a host is asked anything: their variables, their modules, the inventory. */
+/**
+ * What the roles of a run are computed from before a host is asked anything: their variables, their modules, the
+ * inventory.
+ */
 import type { Inventory, InventoryHost } from '../../inventory/inventory.ts';
 import type { AskContext, RoleBody, RoleCall } from '../../role.ts';
 import { strictVars } from '../../vars/strict.ts';

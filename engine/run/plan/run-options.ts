@@ -1,4 +1,6 @@
-/** What a run is given. Everything comes in from outside, so that a test can run a playbook with a transport of its own. */
+/**
+ * What a run is given. Everything comes in from outside, so that a test can run a playbook with a transport of its own.
+ */
 import type { EventStream } from '../../event-stream.ts';
 import type { StartUp } from '../../events.ts';
 import type { Inventory, InventoryHost } from '../../inventory/inventory.ts';

@@ -1,4 +1,7 @@
-/** Which tasks `--tags` and `--skip-tags` select. The words `all`, `tagged`, `untagged`, `always`, `never` are Ansible's. */
+/**
+ * Which tasks `--tags` and `--skip-tags` select. The words `all`, `tagged`, `untagged`, `always`, `never` are
+ * Ansible's.
+ */
 
 import { didYouMean, ExitCode, type Problem, UserError } from '../../errors.ts';
 import type { Play } from '../../play.ts';
@@ -54,8 +57,8 @@ export function isSelected(tags: readonly string[], selection: TagSelection): bo
 }
 
 /**
- * Could any task of a role be selected, given the tags every task of it has and those some may have? Where not, the role's
- * hosts need not be asked anything.
+ * Could any task of a role be selected, given the tags every task of it has and those some may have? Where not, the
+ * role's hosts need not be asked anything.
  */
 export function mayBeSelected(
   inherited: readonly string[],

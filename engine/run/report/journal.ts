@@ -11,7 +11,10 @@ export function newRunId(now: Date): string {
   return `${time}-${createHash('sha256').update(randomBytes(16)).digest('hex').slice(0, 6)}`;
 }
 
-/** A run's record on disk, from its first event to `run-finished`. Each event is written at once: a crash loses none before it. */
+/**
+ * A run's record on disk, from its first event to `run-finished`. Each event is written at once: a crash loses none
+ * before it.
+ */
 export class Journal {
   /** Its file. */
   readonly path: string;

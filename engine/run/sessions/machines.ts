@@ -1,6 +1,6 @@
 /**
- * Which hosts are one machine. An inventory may name a machine twice; changes by two sessions at once would write the same
- * temporary files.
+ * Which hosts are one machine. An inventory may name a machine twice; changes by two sessions at once would write the
+ * same temporary files.
  */
 import pLimit, { type LimitFunction } from 'p-limit';
 import type { Position } from '../../errors.ts';
@@ -18,7 +18,10 @@ export class Machines {
     this.#events = events;
   }
 
-  /** A session of `host` is open. Warns where another host is the same machine. @param at Where the inventory names it. */
+  /**
+   * A session of `host` is open. Warns where another host is the same machine.
+   * @param at Where the inventory names it.
+   */
   add(host: string, { machine }: Session, at?: Position): void {
     if (machine === undefined) return;
     const other = this.#hosts.get(machine);

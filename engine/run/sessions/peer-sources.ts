@@ -1,6 +1,6 @@
 /**
- * Peer sources: hosts of the run that have a content, for other hosts to get it from. Tracks who has it, who is fetching it,
- * and who waits for it. Sends nothing itself.
+ * Peer sources: hosts of the run that have a content, for other hosts to get it from. Tracks who has it, who is
+ * fetching it, and who waits for it. Sends nothing itself.
  */
 import type { Script } from '../../script.ts';
 
@@ -55,7 +55,8 @@ export class PeerSources {
   }
 
   /**
-   * Waits until a peer can send the content, or until this host is to fetch it: no peer has it, and no host is fetching it.
+   * Waits until a peer can send the content, or until this host is to fetch it: no peer has it, and no host is fetching
+   * it.
    * @param own This host as a peer, once it has the content.
    * @param onWait Called with the host that is waited for, whenever that changes.
    */

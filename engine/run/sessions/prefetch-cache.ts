@@ -1,6 +1,6 @@
 /**
- * The prefetch cache: what hosts answered ahead of time (prefetch.ts), and which could not be reached. Both hold until something
- * is changed anywhere, and are cleared together then.
+ * The prefetch cache: what hosts answered ahead of time (prefetch.ts), and which could not be reached. Both hold until
+ * something is changed anywhere, and are cleared together then.
  */
 import type { Problem } from '../../errors.ts';
 import type { Step, StepResult } from '../../remote/session.ts';

@@ -1,6 +1,6 @@
 /**
- * Sends steps and contents to the hosts of a run, and reports what that costs. What is prefetched is not sent again; the first
- * change clears the cache.
+ * Sends steps and contents to the hosts of a run, and reports what that costs. What is prefetched is not sent again;
+ * the first change clears the cache.
  */
 import { Readable } from 'node:stream';
 import { kindOf, type Problem } from '../../errors.ts';
@@ -62,7 +62,9 @@ export class Sender {
     );
   }
 
-  /** Sends steps ahead of time and caches their results. A host that can't be reached is not out until it is sent to. */
+  /**
+   * Sends steps ahead of time and caches their results. A host that can't be reached is not out until it is sent to.
+   */
   async prefetch(host: InventoryHost, steps: readonly Step[], context: SendContext): Promise<void> {
     if (this.#cache.whyUnreachable(host.name) || this.#pool.whyUnreachable(host.name)) return;
     const used = await this.#pool.use(host, context.become, this.#run(host, steps, context));
@@ -145,7 +147,10 @@ export class Sender {
   }
 }
 
-/** A listener whose exceptions don't reach the socket that it hears from: the first is kept, and thrown by who sent the steps. */
+/**
+ * A listener whose exceptions don't reach the socket that it hears from: the first is kept, and thrown by who sent the
+ * steps.
+ */
 class GuardedListener implements StepListener {
   readonly #listener: StepListener;
   error: unknown;
@@ -175,7 +180,10 @@ class GuardedListener implements StepListener {
   }
 }
 
-/** The content of an upload. Where a resource's code throws, or returns something else, a stream that fails: the upload's result says why. */
+/**
+ * The content of an upload. Where a resource's code throws, or returns something else, a stream that fails: the
+ * upload's result says why.
+ */
 function contentOf(upload: Upload): Readable {
   try {
     const content: unknown = upload.content();

@@ -1,6 +1,6 @@
 /**
- * The sessions of a run: opened when first needed, one per host and user, closed at the end. A host that can't be reached, or
- * whose link is lost, stays out for the rest of the run.
+ * The sessions of a run: opened when first needed, one per host and user, closed at the end. A host that can't be
+ * reached, or whose link is lost, stays out for the rest of the run.
  */
 import { setMaxListeners } from 'node:events';
 import { PassThrough, type Readable } from 'node:stream';
@@ -34,7 +34,10 @@ export interface PoolOptions {
   readonly events: EventStream;
   /** Held on every host that may be changed; undefined in check mode, which only reads. */
   readonly lock: LockRequest | undefined;
-  /** Hosts that are locked with their first steps. Others are read, and locked when a task delegated to them changes them. */
+  /**
+   * Hosts that are locked with their first steps. Others are read, and locked when a task delegated to them changes
+   * them.
+   */
   readonly changeable: ReadonlySet<string>;
 }
 
@@ -103,7 +106,8 @@ export class SessionPool {
 
   /**
    * Does something over a host's session, within `--forks`; opens it first where needed.
-   * @param changes Does it change something? The host is locked before, and no other session changes its machine meanwhile.
+   * @param changes Does it change something? The host is locked before, and no other session changes its machine
+   *   meanwhile.
    * @returns its value, or why the host is unreachable. It is connected to anew the next time.
    */
   async use<T>(
@@ -159,8 +163,8 @@ export class SessionPool {
 
   /**
    * How to reach a host.
-   * @throws LinkError where its variables are wrong. Those of the plays' hosts are validated, not those of the hosts that
-   * are only read or delegated to.
+   * @throws LinkError where its variables are wrong. Those of the plays' hosts are validated, not those of the hosts
+   *   that are only read or delegated to.
    */
   #connection(host: InventoryHost, become: boolean): Connection {
     try {
@@ -204,8 +208,8 @@ export class SessionPool {
   }
 
   /**
-   * What a script prints on a host, for another host. It runs beside whatever the session is at, and beyond `--forks`. The
-   * stream fails where that fails.
+   * What a script prints on a host, for another host. It runs beside whatever the session is at, and beyond `--forks`.
+   * The stream fails where that fails.
    */
   read(host: InventoryHost, script: Script, context: SendContext): Readable {
     const out = new PassThrough();

@@ -1,6 +1,6 @@
 /**
- * The steps of one change. It is guarded on the host by its own probe: before (does the wanted state hold already?) and after
- * (did the change take?); under a lock also by the lock's health checks. Pure.
+ * The steps of one change. It is guarded on the host by its own probe: before (does the wanted state hold already?) and
+ * after (did the change take?); under a lock also by the lock's health checks. Pure.
  */
 import type { StepResult } from '../../remote/session.ts';
 import { CHANGE_TIMEOUT, PROBE_TIMEOUT } from '../../resource.ts';

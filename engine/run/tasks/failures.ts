@@ -1,4 +1,6 @@
-/** Why a task failed, as data: from what a step left behind, or from an exception of a role's or resource's own code. */
+/**
+ * Why a task failed, as data: from what a step left behind, or from an exception of a role's or resource's own code.
+ */
 import type { TaskFailure } from '../../events.ts';
 import type { StepResult } from '../../remote/session.ts';
 import { CHANGE_TIMEOUT, type ChangeFailure, type Explanation, type Resource, UPLOAD_TIMEOUT } from '../../resource.ts';

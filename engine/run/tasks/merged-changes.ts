@@ -1,6 +1,7 @@
 /**
- * Merged changes: changes that follow one another and are made as one. The first of them, the leader, makes those of all its
- * members, which then find nothing to do. Where that fails, each is made alone and says itself what is wrong. Pure.
+ * Merged changes: changes that follow one another and are made as one. The first of them, the leader, makes those of
+ * all its members, which then find nothing to do. Where that fails, each is made alone and says itself what is wrong.
+ * Pure.
  */
 import { UNCHANGED } from '../../resource.ts';
 import { type Script, sh } from '../../script.ts';
@@ -45,7 +46,9 @@ export class MergedChanges {
     }
   }
 
-  /** The decision whose change makes that of this one too; undefined for a leader, and for a change that is made alone. */
+  /**
+   * The decision whose change makes that of this one too; undefined for a leader, and for a change that is made alone.
+   */
   leaderOf(decision: PreparedDecision): PreparedDecision | undefined {
     const leader = this.#groups.get(decision)?.members[0];
     return leader === decision ? undefined : leader;

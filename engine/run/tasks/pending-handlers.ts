@@ -1,8 +1,9 @@
 /**
- * Pending handlers: a mark on the host, written before the change that notifies and removed after the handler ran. A run that
- * is cut between the two leaves the mark, and the next run runs the handler.
+ * Pending handlers: a mark on the host, written before the change that notifies and removed after the handler ran. A
+ * run that is cut between the two leaves the mark, and the next run runs the handler.
  *
- * The mark lies on the host that the handler runs on. Where the task runs on another host, the mark is a step of its own.
+ * The mark lies on the host that the handler runs on. Where the task runs on another host, the mark is a step of its
+ * own.
  */
 import { UNCHANGED } from '../../resource.ts';
 import { type Script, sh, shellFunction } from '../../script.ts';
@@ -16,8 +17,8 @@ export interface PendingHandler {
 }
 
 /**
- * Root's marks lie below `/var/lib/heartwood`, another user's in its state directory (XDG base directory spec). A session may
- * set `hw_state_dir` to keep them elsewhere.
+ * Root's marks lie below `/var/lib/heartwood`, another user's in its state directory (XDG base directory spec). A
+ * session may set `hw_state_dir` to keep them elsewhere.
  */
 const hwPendingDir = shellFunction(
   'hw_pending_dir',
@@ -56,8 +57,8 @@ const hwIsPending = shellFunction('hw_is_pending', `[ -e "$(hw_pending_dir)/$1" 
 export const listPending: Script = sh`ls "$(${hwPendingDir})" 2>/dev/null || :`;
 
 /**
- * A change that notifies: it marks handlers as pending first. A change that reports {@link UNCHANGED} removes the marks that it
- * made, not those that were there before.
+ * A change that notifies: it marks handlers as pending first. A change that reports {@link UNCHANGED} removes the marks
+ * that it made, not those that were there before.
  */
 export const withPendingMark = (names: readonly string[], change: Script): Script => sh`
 ${hwMarkPending} ${names} || exit
@@ -67,7 +68,9 @@ hw_rc=$?
 [ $hw_rc != ${UNCHANGED} ] || hw_clear_pending $hw_new
 exit $hw_rc`;
 
-/** Marks handlers as pending for a task that runs on another host. Prints those that were not marked before, one a line. */
+/**
+ * Marks handlers as pending for a task that runs on another host. Prints those that were not marked before, one a line.
+ */
 export const markPending = (names: readonly string[]): Script => sh`
 ${hwMarkPending} ${names} || exit
 for hw_name in $hw_new; do echo "$hw_name"; done`;

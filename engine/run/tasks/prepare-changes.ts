@@ -34,8 +34,8 @@ export function isPrepared(decision: Decision): decision is PreparedDecision {
 }
 
 /**
- * Prepares the changes from the first difference on. Later instances are among them although their probes found nothing to do:
- * an earlier change may alter what they saw. Where code of a resource throws, its decision becomes a failed one.
+ * Prepares the changes from the first difference on. Later instances are among them although their probes found nothing
+ * to do: an earlier change may alter what they saw. Where code of a resource throws, its decision becomes a failed one.
  */
 export function prepareChanges(decisions: readonly Decision[]): readonly Decision[] {
   const first = decisions.findIndex(({ what }) => what === 'change');

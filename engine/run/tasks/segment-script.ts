@@ -9,7 +9,9 @@ import type { PreparedDecision } from './prepare-changes.ts';
 import { hasUpload, type Segment } from './segments.ts';
 import type { ProbeStep } from './shared-probes.ts';
 
-/** The steps of a segment. Their results are read as they come: an outcome is known with the result of its last step. */
+/**
+ * The steps of a segment. Their results are read as they come: an outcome is known with the result of its last step.
+ */
 export class SegmentScript {
   readonly steps: readonly ProbeStep[];
   readonly #merged: MergedChanges;

@@ -56,14 +56,17 @@ function mayUploadTogether(decisions: readonly PreparedDecision[]): boolean {
   );
 }
 
-/** Where the segment's first change may get its content from, when it is to fetch it. Nobody waits for that under a lock. */
+/**
+ * Where the segment's first change may get its content from, when it is to fetch it. Nobody waits for that under a
+ * lock.
+ */
 export function peerSourceOf({ lock, decisions: [first] }: Segment): PeerSource | undefined {
   return first?.what === 'change' && lock === undefined ? first.instance.task.action.peerSource : undefined;
 }
 
 /**
- * Has a segment anything to do, after those before it? Handlers that nobody notified are left out, so that no host waits for
- * a lock in vain.
+ * Has a segment anything to do, after those before it? Handlers that nobody notified are left out, so that no host
+ * waits for a lock in vain.
  */
 export function isNeeded({ decisions }: Segment, notified: ReadonlySet<string>): boolean {
   return decisions.some(

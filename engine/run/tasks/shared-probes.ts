@@ -1,7 +1,7 @@
 /**
- * Shared probes: what many probes would ask one by one is asked once for all of them. All paths of a stage take two programs
- * instead of two each, all packages one. The probes find the answers in shell variables, and ask themselves what is missing
- * there. Pure.
+ * Shared probes: what many probes would ask one by one is asked once for all of them. All paths of a stage take two
+ * programs instead of two each, all packages one. The probes find the answers in shell variables, and ask themselves
+ * what is missing there. Pure.
  */
 import type { Step } from '../../remote/session.ts';
 import { PROBE_TIMEOUT, type SharedProbe } from '../../resource.ts';
@@ -17,8 +17,8 @@ export interface ProbeStep extends Step {
 const PREFIX = 'shared.';
 
 /**
- * Adds shared probes to steps: before the first step that can use them, and again after each step that will change something.
- * After a step that changes something unexpectedly, the probes ask themselves (see {@link Step.mayChange}).
+ * Adds shared probes to steps: before the first step that can use them, and again after each step that will change
+ * something. After a step that changes something unexpectedly, the probes ask themselves (see {@link Step.mayChange}).
  */
 export function withSharedProbes(steps: readonly ProbeStep[]): readonly Step[] {
   const parts: ProbeStep[][] = [[]];

@@ -1,6 +1,6 @@
 /**
- * The tasks and handlers of a stage as instances of one host: selected by tags, with the host that they run on and the handlers
- * that they notify. Pure.
+ * The tasks and handlers of a stage as instances of one host: selected by tags, with the host that they run on and the
+ * handlers that they notify. Pure.
  */
 import { createHash } from 'node:crypto';
 import { InvalidValue, kindOf } from '../../errors.ts';
@@ -42,7 +42,10 @@ export function verdictOf(instance: TaskInstance): Verdict | undefined {
   return instance.task.action.kind === 'verdict' ? (instance.task.action as Verdict) : undefined;
 }
 
-/** @throws InvalidValue where a handler has an option that does nothing: it runs once by itself, wherever it is notified. */
+/**
+ * @throws InvalidValue where a handler has an option that does nothing: it runs once by itself, wherever it is
+ * notified.
+ */
 function validateHandler(name: string, { options, at }: Task): void {
   const idle = (['runOnce', 'tags'] as const).filter((option) => options[option] !== undefined);
   if (idle.length === 0) return;

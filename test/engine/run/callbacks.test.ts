@@ -1,4 +1,6 @@
-/** Code of roles and resources that throws: its task fails with its place, other hosts go on, the record is complete. */
+/**
+ * Code of roles and resources that throws: its task fails with its place, other hosts go on, the record is complete.
+ */
 import t from 'tap';
 import { fact } from '../../../engine/fact.ts';
 import { play } from '../../../engine/play.ts';

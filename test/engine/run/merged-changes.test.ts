@@ -179,7 +179,8 @@ t.test('after each change the probes of later tasks share their programs again',
     statuses(events).filter((line) => !line.endsWith(': ok')),
     ['2: changed', '7: changed'],
   );
-  // One of each in the check; then each spoilt one before and behind its change; then one for 3 to 6 and one for 8 to 12.
+  // One of each in the check; then each spoilt one before and behind its change; then one for 3 to 6 and one for 8 to
+  // 12.
   const count = programs.started().filter((name) => name === 'stat').length;
   t.equal(count, 1 + 2 * 2 + 2);
 });
@@ -235,7 +236,8 @@ t.test('what an earlier change altered is seen, foreseen or not', async (t) => {
     // Its check finds it to be done; it spoils what was found to be as it is to be.
     task('spoil', command(sh`echo spoilt > ${at('b')}; rm ${at('e')}; : > ${at('done')}`, { creates: at('done') })),
     ...['a', 'b', 'c'].map((name) => task(name, file({ path: at(name), content: name }))),
-    // Its check finds nothing to do, for `b` is there; the change of `b` takes that away, and this one spoils `d` in its turn.
+    // Its check finds nothing to do, for `b` is there; the change of `b` takes that away, and this one spoils `d` in
+    // its turn.
     task(
       'spoil more',
       command(sh`echo spoilt > ${at('d')}; rm ${at('f')}; : > ${at('more')}`, {

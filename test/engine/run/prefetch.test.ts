@@ -176,7 +176,10 @@ t.test('a localhost that the inventory does not name tells its own facts', async
 const FILES = ['f1', 'f2', 'f3'] as const;
 const NAMES = ['node-1', 'node-2', 'node-3'] as const;
 const aFile = fc.constantFrom(...FILES);
-/** Not too often `bad`, nor only looked at, nor refused: else most playbooks would end before they have changed anything. */
+/**
+ * Not too often `bad`, nor only looked at, nor refused: else most playbooks would end before they have changed
+ * anything.
+ */
 const aText = fc.constantFrom('a', 'b', 'a', 'b', 'a', 'b', 'bad');
 const rarely = fc.constantFrom(true, false, false, false, false);
 
@@ -305,7 +308,10 @@ function randomRole(world: World, name: string, { stages, checks }: RoleData) {
   })();
 }
 
-/** In which batch of hosts of which play what stage changed something, one after the other: each waits for the one before, whichever hosts they are. */
+/**
+ * In which batch of hosts of which play what stage changed something, one after the other: each waits for the one
+ * before, whichever hosts they are.
+ */
 function orderOf(events: Observed['events']): readonly string[] {
   const order: string[] = [];
   let batches = 0;
