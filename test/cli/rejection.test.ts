@@ -10,7 +10,8 @@ t.test('a promise that nothing waits for ends the run with its recap, masked, an
   writeFileSync(join(cwd, 'hosts'), 'node-1 ansible_connection=local\n');
   writeFileSync(
     join(cwd, 'dangling.ts'),
-    `import { defineRole, play, playbook, Secret, sh, task } from '${engine}';
+    `import { existsSync } from 'node:fs';
+import { defineRole, play, playbook, Secret, sh, task } from '${engine}';
 import { command } from '${resources}/command.ts';
 const role = defineRole({
   name: 'dangling',
@@ -21,8 +22,12 @@ const role = defineRole({
       name: 'first',
       tasks: () => {
         new Secret('open-5esame');
-        setTimeout(() => void Promise.reject(new Error('oops open-5esame')), 50);
-        return [task('Wait', command(sh\`sleep 1\`))];
+        const timer = setInterval(() => {
+          if (!existsSync('begun')) return;
+          clearInterval(timer);
+          void Promise.reject(new Error('oops open-5esame'));
+        }, 20);
+        return [task('Wait', command(sh\`touch ${join(cwd, 'begun')}; sleep 1\`))];
       },
     }),
     stage({ name: 'second', tasks: () => [task('Never', command(sh\`true\`))] }),
