@@ -94,7 +94,9 @@ export function play(declaration: PlayDeclaration): Play {
 
 /** What is wrong with a play's keywords. Plays are not type-checked when they run, so they may hold anything. */
 export function playProblems(play: Play): readonly Problem[] {
-  const { at: _, ...keywords } = play;
+  // Without reading `at`: its position takes a source map.
+  const names = Object.keys(play).filter((name) => name !== 'at');
+  const keywords = Object.fromEntries(names.map((name) => [name, Reflect.get(play, name)]));
   const place = { noun: 'keyword', where: `play "${play.name}"`, at: () => play.at };
   const problems = [...unknownOptions(keywords, KEYWORDS, place), ...invalidOptions(keywords, KEYWORDS, place)];
   if (problems.length > 0) return problems;

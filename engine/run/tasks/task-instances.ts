@@ -46,12 +46,12 @@ export function verdictOf(instance: TaskInstance): Verdict | undefined {
  * @throws InvalidValue where a handler has an option that does nothing: it runs once by itself, wherever it is
  * notified.
  */
-function validateHandler(name: string, { options, at }: Task): void {
-  const idle = (['runOnce', 'tags'] as const).filter((option) => options[option] !== undefined);
+function validateHandler(name: string, handler: Task): void {
+  const idle = (['runOnce', 'tags'] as const).filter((option) => handler.options[option] !== undefined);
   if (idle.length === 0) return;
   throw new InvalidValue({
     what: `handler "${name}" has ${idle.join(' and ')}, which ${idle.length > 1 ? 'do' : 'does'} nothing for a handler`,
-    at,
+    at: handler.at,
     expected: 'when, notify, disrupts, delegateTo, ignoreErrors',
   });
 }
@@ -92,13 +92,13 @@ export function instantiateTasks(
 ): readonly TaskInstance[] {
   const { play, call, stage } = place;
   const own = context.host.name;
-  const targetOf = ({ name, options: { delegateTo }, at }: Task): string => {
-    const target = delegateTo?.name ?? own;
+  const targetOf = (task: Task): string => {
+    const target = task.options.delegateTo?.name ?? own;
     const isKnown = target === own || [context.inventory, context.runHosts].flat().some((host) => host.name === target);
     if (isKnown) return target;
     throw new InvalidValue({
-      what: `task "${name}" is delegated to ${target}, which is not in the inventory`,
-      at,
+      what: `task "${task.name}" is delegated to ${target}, which is not in the inventory`,
+      at: task.at,
       hint: target === 'localhost' ? 'add it to the inventory: localhost ansible_connection=local' : undefined,
     });
   };

@@ -2,7 +2,7 @@
 import { Readable } from 'node:stream';
 import t from 'tap';
 import type { HostView } from '../../../engine/host-view.ts';
-import { play } from '../../../engine/play.ts';
+import { play, playProblems } from '../../../engine/play.ts';
 import type { StepResult } from '../../../engine/remote/session.ts';
 import type { Resource, ResourceBase } from '../../../engine/resource.ts';
 import { defineRole, type Stage, type TaskContext } from '../../../engine/role.ts';
@@ -247,4 +247,17 @@ t.test('runOnce keeps a task on the first host, and a task knows the line that m
   t.equal(instancesOf([once], {}, 'node-2').length, 0);
   t.match(once.at?.file, /tasks\.test\.ts$/);
   t.ok((once.at?.line ?? 0) > 100, 'in the source, not in what it was compiled to');
+});
+
+t.test('no position is computed where nothing is wrong: the first one takes a source map', async (t) => {
+  const unread = <T extends object>(made: T): T =>
+    Object.defineProperty(made, 'at', {
+      enumerable: true,
+      get: () => t.fail('at was read'),
+    });
+  const tasks = [unread(task('a', resource('a'), { notify: 'restart' })), unread(task('b', resource('b')))];
+  const list = instancesOf(tasks, { restart: unread(task('Restart', resource('restart'))) });
+  const decisions = decided(list, [answer('t0', 'value=no'), answer('t1', 'value=wanted'), answer('pending')]);
+  for (const segment of segmentsOf(decisions)) t.ok(new SegmentScript(segment).steps.length > 0);
+  t.strictSame(playProblems(unread(play({ name: 'All', hosts: 'all', roles: [] }))), []);
 });
