@@ -1,12 +1,13 @@
 /** One stage of a role on the hosts of a batch: facts of all, then each host's tasks. */
 import pLimit from 'p-limit';
+import type { FactRequests } from '../fact.ts';
 import type { InventoryHost } from '../inventory/inventory.ts';
-import type { Stage } from '../role.ts';
-import { gatherFacts, requesterOf } from './facts/gather-facts.ts';
+import type { Stage, TaskContext } from '../role.ts';
+import { gatherFacts, type Requester, requesterOf } from './facts/gather-facts.ts';
 import { HostStage, type HostStageContext } from './host-stage.ts';
 import type { RoleContexts } from './plan/role-contexts.ts';
 import { becomesRoot } from './plan/select-plays.ts';
-import type { StagePlace } from './tasks/task-instances.ts';
+import { instantiateTasks, type StagePlace } from './tasks/task-instances.ts';
 
 /** What {@link runStage} needs of a run. */
 export interface StageContext extends HostStageContext {
@@ -36,8 +37,7 @@ export async function runStage(
     ),
     { phase: 'facts', role, stage: stage.name },
   );
-  const [requester] = contexts.keys();
-  const first = once.get(stage) ?? requester?.host;
+  const first = once.get(stage) ?? firstAble(run, place, contexts);
   if (first) once.set(stage, first);
   const limit = pLimit(play.throttle ?? Number.POSITIVE_INFINITY);
   const stages = [...contexts].map(([{ host }, context]) => ({
@@ -56,4 +56,21 @@ export async function runStage(
     if (end.status === 'rejected' && host) run.roster.fail(host, { what: `a bug in Heartwood: ${end.reason}` });
   }
   for (const end of ended) if (end.status === 'rejected') throw end.reason;
+}
+
+/** The first host whose tasks can be computed: it does what is to be done once. Another host's error is its own. */
+function firstAble(
+  run: StageContext,
+  place: StagePlace,
+  contexts: ReadonlyMap<Requester, TaskContext<unknown, FactRequests>>,
+): InventoryHost | undefined {
+  for (const [{ host }, context] of contexts) {
+    try {
+      instantiateTasks(place, context, run.tags, host);
+      return host;
+    } catch {
+      // Reported when the host's own stage runs.
+    }
+  }
+  return undefined;
 }

@@ -516,3 +516,15 @@ t.test('a host that a task is delegated to is locked before it is changed, and n
   await world.run(plays, { open });
   t.strictSame(locked, [], 'nothing to change');
 });
+
+t.test('runOnce is done by the next host where the tasks of the first can not be computed', async (t) => {
+  const world = new World(t.testdir(), ['node-1', 'node-2', 'node-3']);
+  const role = roleOf(({ host }) => {
+    if (host.name === 'node-1') throw new Error('oops');
+    return [task('Once', command(sh`echo x >>${world.path('node-2', 'log')}`), { runOnce: true })];
+  });
+  const { events, exitCode } = await world.run([play({ name: 'All', hosts: 'all', roles: [role()] })]);
+  t.equal(exitCode, 2);
+  t.strictSame(statuses(events), ['Once: changed']);
+  t.equal(world.read('node-2', 'log'), 'x\n');
+});
