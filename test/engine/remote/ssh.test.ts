@@ -310,7 +310,8 @@ t.test('the counts of traffic are those of a relay in between', async (t) => {
   t.ok(become.roundTrips <= 3, 'a channel, a shell, its first words');
   const opened = relay.traffic;
   const ownTrips = connect.roundTrips + authenticate.roundTrips + become.roundTrips;
-  t.ok(Math.abs(ownTrips - opened.roundTrips) <= 1, `${ownTrips} round trips, ${opened.roundTrips} seen`);
+  // Names and lists of algorithms cross on their way, twice: each end may count them, or not.
+  t.ok(Math.abs(ownTrips - opened.roundTrips) <= 2, `${ownTrips} round trips, ${opened.roundTrips} seen`);
   t.equal(connect.bytesOut + authenticate.bytesOut + become.bytesOut, opened.bytesOut);
   t.equal(connect.bytesIn + authenticate.bytesIn + become.bytesIn, opened.bytesIn);
 
