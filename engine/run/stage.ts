@@ -64,6 +64,9 @@ function firstAble(
   place: StagePlace,
   contexts: ReadonlyMap<Requester, TaskContext<unknown, FactRequests>>,
 ): InventoryHost | undefined {
+  const [only, ...others] = contexts.keys();
+  // With no other host to take over, its tasks need not be computed for this.
+  if (others.length === 0) return only?.host;
   for (const [{ host }, context] of contexts) {
     try {
       instantiateTasks(place, context, run.tags, host);

@@ -297,11 +297,25 @@ t.test('an attempt that is given up leaves nothing that keeps the process', asyn
   t.ok(timers() <= before, `${timers()} timers, ${before} before`);
 });
 
-t.test('the counts of traffic are those of a relay in between', async (t) => {
+/** A session by way of a relay, and the difference of what the two have counted until it was open. */
+async function relayedSession(t: Test) {
   const relay = await startRelay({ host: '127.0.0.1', port: sshd.port }, 10);
   t.teardown(() => relay.close());
   const known = [`[127.0.0.1]:${relay.port} ${sshd.publicKey('ed25519')}`];
   const session = await openSession(sshd.connection({ port: relay.port, sshArgs: sshd.knownHosts(known, 'relayed') }));
+  const { connect, authenticate, become } = session.opening;
+  const own = connect.roundTrips + authenticate.roundTrips + become.roundTrips;
+  return { relay, session, difference: Math.abs(own - relay.traffic.roundTrips) };
+}
+
+t.test('the counts of traffic are those of a relay in between', async (t) => {
+  let opening = await relayedSession(t);
+  // On a busy machine the two ends may see messages that cross in another order. A count that is wrong is so every time.
+  for (let i = 0; i < 4 && opening.difference > 1; i++) {
+    await opening.session.close();
+    opening = await relayedSession(t);
+  }
+  const { relay, session, difference } = opening;
   const { connect, authenticate, become } = session.opening;
   t.match([connect, authenticate, become], [{ bytesIn: Number }, { bytesIn: Number }, { bytesIn: Number }]);
   // Both sides introduce themselves at once, and so may be counted twice.
@@ -309,9 +323,7 @@ t.test('the counts of traffic are those of a relay in between', async (t) => {
   t.ok(authenticate.roundTrips <= 4, 'the service, the key, its signature; what else the host has to say');
   t.ok(become.roundTrips <= 3, 'a channel, a shell, its first words');
   const opened = relay.traffic;
-  const ownTrips = connect.roundTrips + authenticate.roundTrips + become.roundTrips;
-  // Names and lists of algorithms cross on their way, twice: each end may count them, or not.
-  t.ok(Math.abs(ownTrips - opened.roundTrips) <= 2, `${ownTrips} round trips, ${opened.roundTrips} seen`);
+  t.ok(difference <= 1, `the two counts of round trips differ by ${difference}`);
   t.equal(connect.bytesOut + authenticate.bytesOut + become.bytesOut, opened.bytesOut);
   t.equal(connect.bytesIn + authenticate.bytesIn + become.bytesIn, opened.bytesIn);
 
